@@ -1,0 +1,112 @@
+"""What the launchers share: flags, the gin configuration, and errors as one line and an exit status."""
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent  # of the repository: `include` in gin files is relative to it
+CACHE = Path.home() / ".cache" / "tfade"
+OK, FAILED, USAGE = 0, 1, 2
+
+
+class Parser(argparse.ArgumentParser):
+    """Flags with one clear line and exit status 2 for a wrong one; no abbreviations."""
+
+    def __init__(self, module: str, description: str):
+        super().__init__(
+            prog=f"python -m launch.{module}",
+            description=description,
+            allow_abbrev=False,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+
+    def error(self, message):
+        self.exit(USAGE, f"error: {message} (see {self.prog} --help)\n")
+
+
+def add_gin_flags(parser: argparse.ArgumentParser) -> None:
+    """--gin_file and --gin_bindings, each as often as needed."""
+    parser.add_argument("--gin_file", action="append", default=[], help="gin file; later ones override earlier ones")
+    parser.add_argument("--gin_bindings", action="append", default=[], help="gin line such as 'steps = 50', over all files")
+
+
+def configure(gin_files: list[str], bindings: list[str]) -> None:
+    """Makes all configurables known and parses the files and bindings."""
+    from tfade.training import configuration
+
+    import_configurables()
+    configuration.parse(gin_files, bindings, root=ROOT, defaults=[f"load.cache_dir = {str(CACHE / 'data')!r}"])
+
+
+def import_configurables() -> None:
+    """Imports every module that registers something with gin."""
+    import tfade.configurables  # noqa: F401
+
+
+def revision() -> str | None:
+    """The source revision, where the source is a git checkout."""
+    result = subprocess.run(
+        ["git", "-C", str(ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    )
+    return result.stdout.strip() or None
+
+
+def launch(main: Callable[[list[str]], int | None], arguments: list[str] | None = None) -> None:
+    """Runs a launcher's `main` and ends the process: 0 on success, 2 for a usage or configuration error, else 1."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    sys.exit(guarded(main, sys.argv[1:] if arguments is None else arguments))
+
+
+def guarded(main: Callable[[list[str]], int | None], arguments: list[str]) -> int:
+    """`main`'s exit status; errors that a user can mend are one line on standard error."""
+    try:
+        return main(arguments) or OK
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except Exception as error:
+        # Imported here: the modules below import TensorFlow, and by now it is there.
+        from tfade.errors import NonFiniteError, UsageError
+        from tfade.training.configuration import one_line
+        from tfade.training.saving import Interrupted
+
+        if isinstance(error, Interrupted):
+            print(f"\n{error}", file=sys.stderr)
+            return 128 + error.signal
+        if isinstance(error, (UsageError, NonFiniteError)):
+            print(f"error: {one_line(error)}", file=sys.stderr)
+            return USAGE if isinstance(error, UsageError) else FAILED
+        raise
+
+
+@contextlib.contextmanager
+def opened(run_dir: str, bindings: list[str] | None = None, checkpoint: str = "latest"):
+    """The recipe and the model of a run; inside, gin holds the run's configuration with `bindings` over it."""
+    import_configurables()
+    from tfade import load_run
+    from tfade.training.recipe import run_configuration
+
+    with run_configuration(run_dir, bindings or []) as recipe:
+        yield recipe, load_run(run_dir, checkpoint)
+
+
+def add_checkpoint_flag(parser: argparse.ArgumentParser) -> None:
+    """--checkpoint, for launchers that open a run."""
+    parser.add_argument("--checkpoint", default="latest", help="'latest', 'best', or the step of one that was kept")
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """A flag's type: whole numbers from `least` up."""
+
+    def parse(text: str) -> int:
+        if not text.removeprefix("-").isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} up")
+        return int(text)
+
+    return parse

@@ -1,0 +1,65 @@
+"""Draws samples from a run, as one picture, a folder of images, or arrays."""
+
+from pathlib import Path
+
+from launch import common
+
+CHUNK = 500  # images at a time
+
+
+def main(arguments: list[str]) -> int | None:
+    parser = common.Parser("sample", __doc__)
+    parser.add_argument("--run_dir", required=True, help="directory of a trained run")
+    parser.add_argument("--out", required=True, help="FILE.png for a grid, FILE.npz for an array `images`, or a folder")
+    parser.add_argument("--num_samples", type=common.whole(1), default=64, help="how many")
+    parser.add_argument("--temperature", type=float, default=1.0, help="factor on the prior's standard deviation")
+    parser.add_argument("--seed", type=common.whole(0), default=0, help="equal seeds give equal samples")
+    parser.add_argument("--channels", action="store_true", help="show the channels of stacked digits in the grid")
+    common.add_checkpoint_flag(parser)
+    flags = parser.parse_args(arguments)
+    if not flags.temperature >= 0:
+        parser.error(f"argument --temperature: {flags.temperature} is negative")
+    out = Path(flags.out)
+    if out.suffix not in ("", ".png", ".npz"):
+        parser.error(f"argument --out: {flags.out!r} is neither a .png, a .npz nor a folder")
+    if out.suffix == "" and out.is_dir() and any(out.iterdir()):
+        parser.error(f"argument --out: the folder {flags.out!r} is not empty; nothing is overwritten there")
+
+    with common.opened(flags.run_dir, checkpoint=flags.checkpoint) as (_, model):
+        images = draw(model, flags.num_samples, flags.temperature, flags.seed)
+    write(out, images, flags.channels)
+    print(f"samples: {out}")
+
+
+def draw(model, count: int, temperature: float, seed: int):
+    """uint8 samples [count, H, W, C]. One seed gives one sequence: a larger count only continues it."""
+    import numpy as np
+
+    from tfade import pictures
+
+    parts = []
+    for start in range(0, count, CHUNK):
+        key = int(np.random.SeedSequence([seed, start // CHUNK]).generate_state(1)[0])
+        parts.append(pictures.to_uint8(model.sample(CHUNK, temperature=temperature, seed=key))[: count - start])
+        if count > 10 * CHUNK:
+            print(f"  {min(start + CHUNK, count):,} of {count:,}", flush=True)
+    return np.concatenate(parts)
+
+
+def write(out: Path, images, channels: bool) -> None:
+    """Writes images as a grid, an array or a folder of PNG files."""
+    import numpy as np
+
+    from tfade import files, pictures
+
+    if out.suffix == ".png":
+        pictures.save(out, pictures.grid(images, stacked=channels and images.shape[-1] == 3))
+    elif out.suffix == ".npz":
+        files.write_atomically(out, lambda file: np.savez_compressed(file, images=images))
+    else:
+        for place, image in enumerate(images):
+            pictures.save(out / f"{place:06d}.png", image)
+
+
+if __name__ == "__main__":
+    common.launch(main)

@@ -1,0 +1,52 @@
+"""Trains a recipe, or continues its run; then evaluates, exports and shows what came out."""
+
+from pathlib import Path
+
+from launch import common
+
+
+def main(arguments: list[str]) -> int | None:
+    parser = common.Parser("train", __doc__)
+    common.add_gin_flags(parser)
+    parser.add_argument("--run_dir", help="run directory; runs/<recipe> by default, so the same command continues")
+    parser.add_argument("--train_only", action="store_true", help="leave out evaluation and export at the end")
+    flags = parser.parse_args(arguments)
+    if not flags.gin_file:
+        parser.error("--gin_file is missing; give a recipe such as --gin_file=gin/vgh_pp.gin")
+    run_dir = Path(flags.run_dir or Path("runs") / Path(flags.gin_file[0]).stem)
+
+    common.configure(flags.gin_file, flags.gin_bindings)
+    from tfade.training.train import train
+
+    train(run_dir, revision=common.revision())
+    if flags.train_only:
+        print(f"trained: {run_dir}")
+        return None
+    return finish(run_dir)
+
+
+def finish(run_dir: Path) -> None:
+    """Shows, evaluates and exports what lies on disk, as anybody else would who opens the run."""
+    from launch.evaluate import evaluate_run
+
+    with common.opened(run_dir) as (recipe, model):
+        import gin
+
+        from tfade import data
+        from tfade.export import export
+        from tfade.training.run_directory import RunDirectory
+        from tfade.training.showing import Showing, write_overview
+
+        run = RunDirectory(run_dir)
+        held_out = data.load(recipe.data, "test").fetch(range(12))
+        picture = write_overview(model, held_out, run, gin.get_configurable(Showing)(), recipe.stacked)
+        report = evaluate_run(run_dir, model, recipe)
+        export(model, run.export)
+    print(
+        f"\n{report.table()}\n\npicture:     {picture}\ntensorboard: tensorboard --logdir {run.logs}\n"
+        f"numbers:     {run.evaluation}\nexport:      {run.export}"
+    )
+
+
+if __name__ == "__main__":
+    common.launch(main)

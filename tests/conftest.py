@@ -1,0 +1,61 @@
+"""Two logical CPU devices, small real images, and small networks for every test."""
+
+import functools
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
+from tfade.data.digits import digits
+from tfade.data.stacked import StackedSource
+from tfade.models.vgh import VGH, VGHPlusPlus
+from tfade.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
+from tfade.networks.mlp import CodeDiscriminator
+
+TINY = {
+    "latent_size": 6,
+    "encoder": functools.partial(DCGANEncoder, width=4),
+    "generator": functools.partial(DCGANGenerator, width=4),
+    "discriminator": functools.partial(DCGANDiscriminator, width=4),
+    "code_discriminator": functools.partial(CodeDiscriminator, width=16),
+}
+
+
+@pytest.fixture
+def source():
+    """120 stacked digits."""
+    return StackedSource("color_digits", digits("train"), 120)
+
+
+@pytest.fixture
+def images(source):
+    """Eight of them, uint8 [8, 16, 16, 3]."""
+    return source.fetch(np.arange(8))
+
+
+@pytest.fixture
+def make_model():
+    """`make_model(kind=..., compiled=True, **compile_arguments)` builds a tiny, seeded model."""
+
+    def make(kind=VGHPlusPlus, compiled=True, model_arguments=None, optimizer=None, **compile_arguments):
+        keras.utils.set_random_seed(7)
+        model = kind((16, 16, 3), **{**TINY, **(model_arguments or {})})
+        if compiled:
+            model.compile(optimizer or (lambda name: keras.optimizers.Adam(1e-3, 0.5, 0.9)), **compile_arguments)
+        return model
+
+    return make
+
+
+@pytest.fixture(params=[VGH, VGHPlusPlus])
+def kind(request):
+    """Every model class."""
+    return request.param

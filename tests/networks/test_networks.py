@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from tfade.errors import UsageError
+from tfade.networks import color_mnist, dcgan, mlp
+
+
+@pytest.mark.parametrize(("side", "widths"), [(16, [8, 4]), (28, [8, 4]), (32, [16, 8, 4]), (48, [16, 8, 4]), (64, [32, 16, 8, 4])])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_dcgan_shapes(side, widths, channels):
+    shape = (side, side, channels)
+    assert dcgan._sides(shape, 4)[1] == widths
+    images = dcgan.DCGANGenerator(shape, 5, width=4)(np.zeros((2, 5)))
+    assert images.shape == (2, *shape)
+    assert dcgan.DCGANEncoder(shape, 10, width=4)(images).shape == (2, 10)
+    assert dcgan.DCGANDiscriminator(shape, width=4)(images).shape == (2, 1)
+
+
+def test_the_published_dcgan_for_64_pixels():
+    """Widths 512-256-128-64 between the 4×4 map and the image (papers.md §4c)."""
+    generator = dcgan.DCGANGenerator((64, 64, 3), 128, width=64)
+    kernels = [v.shape for v in generator.trainable_variables if v.name == "kernel"]
+    assert kernels == [(128, 4 * 4 * 512), (4, 4, 256, 512), (4, 4, 128, 256), (4, 4, 64, 128), (4, 4, 3, 64)]
+
+
+@pytest.mark.parametrize("shape", [(17, 17, 3), (16, 32, 3), (30, 30, 1), (5, 5, 1)])
+def test_sizes_that_do_not_fit_are_refused(shape):
+    with pytest.raises(UsageError, match="image_shape"):
+        dcgan.DCGANGenerator(shape, 5)
+
+
+def test_color_mnist_networks():
+    generator = color_mnist.ColorMNISTGenerator((28, 28, 3), 50)
+    assert generator.trainable_variables[0].shape == (50, 3136)
+    images = generator(np.zeros((2, 50)))
+    assert images.shape == (2, 28, 28, 3)
+    assert color_mnist.ColorMNISTEncoder((28, 28, 3), 50)(images).shape == (2, 50)
+    discriminator = color_mnist.ColorMNISTDiscriminator((28, 28, 3))
+    assert discriminator(images).shape == (2, 1)
+    assert [v.shape[-1] for v in discriminator.trainable_variables if v.name == "kernel"] == [8, 16, 32, 64, 64, 1]
+    with pytest.raises(UsageError, match="image_shape"):
+        color_mnist.ColorMNISTGenerator((30, 30, 3), 50)
+
+
+def test_the_papers_code_discriminator():
+    shapes = [v.shape for v in mlp.CodeDiscriminator(64).trainable_variables]
+    assert shapes == [(64, 1000), (1000,), (1000, 1000), (1000,), (1000, 1000), (1000,), (1000, 1), (1,)]

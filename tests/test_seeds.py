@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfade.distributions.gaussian import standard_normal
+from tfade.seeds import Seeds, as_seed
+
+
+def test_replicas_draw_the_rows_of_one_global_draw():
+    whole = Seeds(3, 5).normal("prior", (8, 4))
+    parts = [Seeds(3, 5, replica=r, num_replicas=2).normal("prior", (4, 4)) for r in range(2)]
+    np.testing.assert_array_equal(whole, tf.concat(parts, 0))
+    assert not np.allclose(parts[0], parts[1])
+
+
+def test_any_sampler_draws_by_position():
+    draw = standard_normal(4).sample
+    whole = Seeds(3, 5).rows("prior", 6, draw)
+    parts = [Seeds(3, 5, replica=tf.constant(r), num_replicas=3).rows("prior", 2, draw) for r in range(3)]
+    np.testing.assert_array_equal(whole, tf.concat(parts, 0))
+
+
+@pytest.mark.parametrize(
+    ("run_seed", "step", "scope", "name"), [(4, 5, "", "prior"), (3, 6, "", "prior"), (3, 5, "1", "prior"), (3, 5, "", "code")]
+)
+def test_everything_that_names_a_draw_changes_it(run_seed, step, scope, name):
+    reference = Seeds(3, 5).normal("prior", (8,))
+    assert not np.allclose(reference, Seeds(run_seed, step, scope=scope).normal(name, (8,)))
+    np.testing.assert_array_equal(reference, Seeds(3, 5).normal("prior", (8,)))
+
+
+def test_uniform_noise_is_in_the_unit_interval():
+    noise = Seeds(0, 0).uniform("u", (10_000,)).numpy()
+    assert noise.min() >= 0
+    assert noise.max() < 1
+    assert abs(noise.mean() - 0.5) < 5 * (1 / 12 / 10_000) ** 0.5
+
+
+def test_users_seeds():
+    np.testing.assert_array_equal(as_seed(5), as_seed(tf.constant(5)))
+    np.testing.assert_array_equal(as_seed(2**40 + 5), as_seed(tf.constant(2**40 + 5, tf.int64)))
+    assert not np.array_equal(as_seed(5), as_seed(2**40 + 5))
+    assert not np.array_equal(as_seed(None), as_seed(None))

@@ -1,0 +1,10 @@
+"""tfade: generative models trained by likelihood and by an adversary at once. `tfade.load_run` opens a trained run."""
+
+
+def __getattr__(name: str):
+    # TensorFlow takes seconds to import; `python -m launch.train --help` must not wait for it.
+    if name == "load_run":
+        from tfade.training.recipe import load_run
+
+        return load_run
+    raise AttributeError(f"module 'tfade' has no attribute {name!r}")

@@ -1,0 +1,194 @@
+"""A user's own images: a folder of files, with sub-folders for splits and for classes where there are any."""
+
+import collections
+import dataclasses
+import hashlib
+import os
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from tfade.data.cache import Store
+from tfade.data.images import SUFFIXES, ImageProblem, read_header, read_image
+from tfade.data.source import ArraySource
+from tfade.data.splits import plan
+from tfade.data.transforms import Transform
+from tfade.data.work import ordered_map, progress
+from tfade.errors import UsageError
+
+SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+LISTED = 20  # problems that one error lists
+
+
+@dataclasses.dataclass(frozen=True)
+class _File:
+    """An image file; `relative` is its POSIX path below the folder of its split."""
+
+    path: str
+    relative: str
+    size: int
+    modified: int
+
+    @property
+    def label(self) -> str | None:
+        first, *rest = self.relative.split("/")
+        return first if rest else None
+
+
+def folder(
+    name: str, split: str, path: pathlib.Path, transform: Transform, store: Store, carve: int | None, max_pixels: int
+) -> ArraySource:
+    """Images below `path` (png, jpg, webp, bmp, gif, tif, ppm), in the order of their relative paths.
+
+    Sub-folders `train`, `validation` (or `val`) and `test` are the splits where they exist; what is missing is carved
+    from the rest by a hash of the relative path, so that adding a file moves no other. Folders below are the classes,
+    numbered in the order of their names. Without `transform.channels` the set is grey when every file is, else colour.
+
+    Args:
+        name, split: as in `Spec`.
+        path: the folder.
+        transform: the preprocessing.
+        store: where decoded images are kept.
+        carve: as in `tfade.data.splits.plan`.
+        max_pixels: an image whose header announces more is refused before it is decoded.
+
+    Raises:
+        UsageError: no such folder, an ambiguous layout, no images, or images that cannot be used: it lists them.
+    """
+    listings = _listings(name, path)
+    part = plan(name, split, {key: key for key in listings}, carve)
+    every = [file for listing in listings.values() for file in listing]
+    numbers = [int.from_bytes(_digest(file.relative)[:8], "big") for file in listings[part.stored]]
+    chosen = part.chosen(np.array(numbers, np.uint64))
+    files = [file for file, is_chosen in zip(listings[part.stored], chosen) if is_chosen]
+    if not files:
+        raise UsageError(f"data={name!r} has no images for split={split!r}; add images, or a sub-folder {split!r}")
+    classes = sorted({file.label for file in every if file.label})
+    stamps = "\0".join(f"{file.path}\0{file.size}\0{file.modified}" for file in every)
+    images, labels = store.images(
+        f"{name} {split}",
+        {"folder": _digest(stamps).hex(), "split": split, "carve": carve, "transform": dataclasses.asdict(transform)},
+        len(files),
+        lambda: _decoded(name, files, every, transform, max_pixels, classes),
+        labelled=bool(classes),
+    )
+    return ArraySource(name, split, images, labels, len(classes) or None)
+
+
+def _listings(name: str, path: pathlib.Path) -> dict[str, list[_File]]:
+    """The image files of every stored split."""
+    if not path.is_dir():
+        raise UsageError(
+            f"data={name!r}: {str(path)!r} is not a folder; give folder:PATH with the folder of the images"
+        )
+    roots = {}
+    for sub, split in SPLIT_FOLDERS.items():
+        if (path / sub).is_dir():
+            if split in roots:
+                raise UsageError(f"data={name!r} has both a folder 'validation' and a folder 'val'; keep one")
+            roots[split] = path / sub
+    files = _walk(path)
+    if roots:
+        outside = [file.relative for file in files if file.relative.split("/")[0] not in SPLIT_FOLDERS]
+        if outside:
+            raise UsageError(
+                f"data={name!r} has split folders and {len(outside)} images outside of them, such as {outside[0]!r}; "
+                f"move them into a split folder, or away"
+            )
+    listings = {split: _walk(root) for split, root in roots.items()} or {"train": files}
+    labelled = collections.Counter(file.label is not None for listing in listings.values() for file in listing)
+    if not labelled:
+        raise UsageError(f"data={name!r}: no images in {str(path)!r}; possible are {', '.join(SUFFIXES)}")
+    if len(labelled) > 1:
+        raise UsageError(
+            f"data={name!r} has {labelled[True]} images in class folders and {labelled[False]} beside them; "
+            f"put every image into a class folder, or none"
+        )
+    return listings
+
+
+def _walk(root: pathlib.Path) -> list[_File]:
+    """All image files below `root`, hidden ones left out, sorted; links are followed, each folder once."""
+    found, visited = [], set()
+    for place, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(place)
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        folders[:] = sorted(sub for sub in folders if not sub.startswith("."))
+        for file_name in names:
+            if file_name.startswith(".") or not file_name.lower().endswith(SUFFIXES):
+                continue
+            path = os.path.join(place, file_name)
+            status = os.stat(path, follow_symlinks=os.path.exists(path))
+            relative = pathlib.Path(path).relative_to(root).as_posix()
+            found.append(_File(path, relative, status.st_size, status.st_mtime_ns))
+    return sorted(found, key=lambda file: file.relative)
+
+
+def _decoded(name, files: list[_File], every: list[_File], transform: Transform, max_pixels: int, classes) -> Iterator:
+    """Checks the headers of the whole set, then decodes `files`; ends with one error that lists every problem."""
+    headers, problems = _headers(name, every, transform, max_pixels)
+    if transform.channels is None:
+        grey = all(header.channels == 1 for header in headers.values())
+        transform = dataclasses.replace(transform, channels=1 if grey else 3)
+    numbers = {label: number for number, label in enumerate(classes)}
+    usable = [file for file in files if file.path not in problems]
+
+    def decode(file: _File):
+        try:
+            return file, transform(read_image(file.path, max_pixels))
+        except ImageProblem as problem:
+            return file, problem
+
+    results = ordered_map(decode, usable)
+    if problems:  # no images will be handed on, so the Store's progress would stand still
+        results = progress(results, len(usable), f"checking {name}")
+    for file, result in results:
+        if isinstance(result, ImageProblem):
+            problems[file.path] = str(result)
+        elif not problems:
+            yield [result], [numbers[file.label]] if classes else None
+    if problems:
+        lines = [f"{path}: {problem}" for path, problem in sorted(problems.items())]
+        more = f"; and {len(lines) - LISTED} more" if len(lines) > LISTED else ""
+        raise UsageError(
+            f"data={name!r}: {len(lines)} of {len(every)} images cannot be used; mend or remove them: "
+            + "; ".join(lines[:LISTED])
+            + more
+        )
+
+
+def _headers(name: str, every: list[_File], transform: Transform, max_pixels: int):
+    """The readable headers and the problems, both by path."""
+
+    def look(file: _File):
+        try:
+            return file.path, read_header(file.path, max_pixels)
+        except ImageProblem as problem:
+            return file.path, problem
+
+    headers, problems = {}, {}
+    for path, header in progress(ordered_map(look, every), len(every), f"reading the headers of {name}"):
+        if isinstance(header, ImageProblem):
+            problems[path] = str(header)
+        elif problem := transform.problem(header.height, header.width):
+            problems[path] = problem
+        else:
+            headers[path] = header
+    if transform.image_size is None and transform.crop is None and headers:
+        sizes = collections.Counter((header.height, header.width) for header in headers.values())
+        (height, width), count = sizes.most_common(1)[0]
+        for path, header in headers.items():
+            if (header.height, header.width) != (height, width):
+                problems[path] = (
+                    f"{header.height}×{header.width} pixels where {count} images have {height}×{width}; "
+                    f"load.image_size brings all to one size"
+                )
+    return headers, problems
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()

@@ -1,0 +1,104 @@
+"""What a data set is here: a specification and random access to its examples."""
+
+import abc
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from tfade.errors import UsageError
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """What an example looks like and how many there are.
+
+    Attributes:
+        name: the name that `load` was given, such as "color_digits".
+        split: "train", "validation" or "test".
+        shape: (height, width, channels) of an image, or (dimensions,) of a vector.
+        dtype: "uint8" for images, "float32" for vectors.
+        value_range: smallest and largest possible value, (0, 255) for images; None where unbounded.
+        num_classes: number of label values, or None for data without labels.
+        num_examples: number of examples in this split.
+    """
+
+    name: str
+    split: str
+    shape: tuple[int, ...]
+    dtype: str
+    value_range: tuple[float, float] | None
+    num_classes: int | None
+    num_examples: int
+
+    @property
+    def is_image(self) -> bool:
+        return len(self.shape) == 3
+
+
+class Source(abc.ABC):
+    """A data set with random access; the one pipeline (`tfade.data.pipeline`) is built on `fetch`."""
+
+    spec: Spec
+
+    @abc.abstractmethod
+    def fetch(self, indices: np.ndarray) -> np.ndarray:
+        """The examples at `indices` (int64 [n], each in [0, num_examples)): [n, *shape] of `spec.dtype`."""
+
+    def labels(self, indices: np.ndarray) -> np.ndarray:
+        """The labels at `indices`: int32 [n] in [0, num_classes).
+
+        Raises:
+            UsageError: the data set has no labels.
+        """
+        raise UsageError(f"data={self.spec.name!r} has no labels; use a labelled data set, or sub-folders as classes")
+
+    @property
+    def stacked(self) -> "Source | None":
+        """The grey source whose images were drawn into the colour channels, or None for ordinary data."""
+        return None
+
+    def sequential(self, batch_size: int) -> Iterator[np.ndarray]:
+        """Every example once, in order, in batches [<= batch_size, *shape]; the last one may be short."""
+        for start in range(0, self.spec.num_examples, batch_size):
+            yield self.fetch(np.arange(start, min(start + batch_size, self.spec.num_examples)))
+
+
+class ArraySource(Source):
+    """Examples that are held in one array, in memory or memory-mapped.
+
+    Args:
+        name, split: as in `Spec`.
+        images: uint8 [N, H, W, C] or float32 [N, D].
+        labels: integers [N] in [0, num_classes), or None.
+        num_classes: number of classes; required with labels.
+    """
+
+    def __init__(self, name: str, split: str, images: np.ndarray, labels=None, num_classes: int | None = None):
+        self._images = images
+        self._labels = None if labels is None else np.asarray(labels, np.int32)
+        is_image = images.dtype == np.uint8
+        self.spec = Spec(
+            name=name,
+            split=split,
+            shape=tuple(int(size) for size in images.shape[1:]),
+            dtype=str(images.dtype),
+            value_range=(0, 255) if is_image else None,
+            num_classes=num_classes,
+            num_examples=len(images),
+        )
+
+    def fetch(self, indices):
+        return self._images[indices]
+
+    def labels(self, indices):
+        return super().labels(indices) if self._labels is None else self._labels[indices]
+
+
+def check_split(split: str) -> str:
+    """Returns `split`, or raises a UsageError that lists the possible ones."""
+    if split not in SPLITS:
+        raise UsageError(f"split={split!r} is not one of {', '.join(SPLITS)}")
+    return split

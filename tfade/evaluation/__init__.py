@@ -1,0 +1,42 @@
+"""Evaluation: array functions that return a `Result`, and a suite that applies them to a model and its data.
+
+from tfade.evaluation import frechet_distance
+frechet_distance(real=real_features, fake=fake_features).value
+
+from tfade.evaluation import Subject, evaluate, select
+report = evaluate(Subject(model, real=test, train=train), select("mode_coverage,reconstruction_error"))
+print(report.table())
+"""
+
+from tfade.evaluation.classifier import Classifier, StackedClassifier, train_classifier
+from tfade.evaluation.frechet import frechet_distance
+from tfade.evaluation.metrics import ClassifierFrechetDistance, Metric, ModeCoverage, NotApplicable, ReconstructionError
+from tfade.evaluation.modes import mode_coverage, mode_divergence, stacked_mode_distribution
+from tfade.evaluation.moments import Moments
+from tfade.evaluation.reconstruction import ErrorSums, same_label_share
+from tfade.evaluation.result import Result
+from tfade.evaluation.subject import Subject
+from tfade.evaluation.suite import Report, evaluate, select
+
+__all__ = [
+    "Classifier",
+    "ClassifierFrechetDistance",
+    "ErrorSums",
+    "Metric",
+    "ModeCoverage",
+    "Moments",
+    "NotApplicable",
+    "ReconstructionError",
+    "Report",
+    "Result",
+    "StackedClassifier",
+    "Subject",
+    "evaluate",
+    "frechet_distance",
+    "mode_coverage",
+    "mode_divergence",
+    "same_label_share",
+    "select",
+    "stacked_mode_distribution",
+    "train_classifier",
+]

@@ -1,0 +1,47 @@
+"""Files that are either whole or absent."""
+
+import os
+import secrets
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+
+def write_atomically(path, write: Callable[[BinaryIO], object]) -> None:
+    """Calls `write(file)` on a temporary neighbour of `path` and moves it into place, so no reader sees half a file.
+
+    Args:
+        path: the file to make or replace; its folder is made where missing.
+        write: receives a file open for binary writing.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Two processes may fill one cache at the same time: each writes a neighbour of its own.
+    partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        with partial.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_arrays(path) -> dict[str, np.ndarray]:
+    """All arrays of an .npz file, by name; nothing is unpickled.
+
+    Raises:
+        ValueError: the file is missing, damaged or no .npz, or holds Python objects.
+    """
+    try:
+        with zipfile.ZipFile(path):  # np.load would also accept .npy
+            pass
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error

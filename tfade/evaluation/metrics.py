@@ -1,0 +1,129 @@
+"""The suite's metrics. To add one, write a class:
+
+    @gin.register
+    class Sharpness(Metric):
+        \"""What it measures; its reference.\"""
+
+        name = "sharpness"
+
+        def __call__(self, subject):
+            return [Result("sharpness", value, std, {**subject.protocol(), ...})]
+
+That is all: `select` finds it by its name, `evaluate` times it, saves it and prints it. A metric asks `Subject` for
+samples, real images and the classifier's judgements, which are computed once for all metrics, and raises
+`NotApplicable(reason)` where it does not fit. Its settings are constructor arguments with defaults, which gin can bind.
+Results whose name ends in `_real` are the same numbers of real data; the table prints them beside the model's.
+"""
+
+import abc
+
+import gin
+
+from tfade.evaluation.checks import to_uint8
+from tfade.evaluation.frechet import frechet_distance
+from tfade.evaluation.modes import mode_coverage, mode_divergence, stacked_mode_distribution
+from tfade.evaluation.moments import Moments
+from tfade.evaluation.reconstruction import ErrorSums, same_label_share
+from tfade.evaluation.result import Result
+from tfade.evaluation.subject import NotApplicable, Subject
+
+REAL = "_real"
+
+
+class Metric(abc.ABC):
+    """One line of the suite.
+
+    Attributes:
+        name: what users type and what its file is called; lower case with underscores.
+    """
+
+    name: str
+
+    @abc.abstractmethod
+    def __call__(self, subject: Subject) -> list[Result]:
+        """Measures the subject; the most telling number first.
+
+        Raises:
+            NotApplicable: the metric does not fit this model or these data.
+        """
+
+
+@gin.register
+class ModeCoverage(Metric):
+    """Modes of stacked digits that samples reach, and KL of their histogram, beside as many real test images.
+
+    Samples are compared with the modes of the training split, which the model learnt; real test images with those of
+    their own split: label frequencies of small splits differ, and neither set should pay for that.
+    """
+
+    name = "mode_coverage"
+
+    def __call__(self, subject):
+        if subject.train.stacked is None or subject.real.stacked is None:
+            raise NotApplicable(
+                f"data {subject.real.spec.name!r} are not stacked: the number of their modes is not known"
+            )
+        model = self._judge(subject, subject.judged_samples.modes, subject.train, "num_fake")
+        real = self._judge(subject, subject.judged_real.modes, subject.real, "num_real")
+        return model + [result.renamed(result.name + REAL) for result in real]
+
+    @staticmethod
+    def _judge(subject, modes, source, count):
+        reference = stacked_mode_distribution(source)
+        protocol = {
+            **subject.protocol(),
+            **subject.classifier.protocol,
+            count: len(modes),
+            "num_modes": len(reference),
+            "reference": f"labels of the {source.spec.split} split",
+        }
+        found = mode_coverage(modes=modes, num_modes=len(reference)), mode_divergence(modes=modes, reference=reference)
+        return [Result(result.name, result.value, result.std, protocol) for result in found]
+
+
+@gin.register
+class ClassifierFrechetDistance(Metric):
+    """Fréchet distance of real test images and samples in the classifier's features; no FID, which is Inception's.
+
+    Beside it, the distance of the same test images and as many training images: what a model that repeats its
+    training data would get.
+    """
+
+    name = "classifier_frechet_distance"
+
+    def __call__(self, subject):
+        origin = subject.classifier.protocol
+        real = Moments(subject.judged_real.features, protocol=origin)
+        results = []
+        for features, suffix, fake_split in (
+            (subject.judged_samples.features, "", "samples"),
+            (subject.judge(subject.train_images).features, REAL, f"{subject.train.spec.split} split"),
+        ):
+            result = frechet_distance(real=real, fake=Moments(features, protocol=origin))
+            results.append(result.with_protocol(**subject.protocol(), fake=fake_split).renamed(self.name + suffix))
+        return results
+
+
+@gin.register
+class ReconstructionError(Metric):
+    """Error of reconstructions of the whole split, and for labelled data the share that shows the same label."""
+
+    name = "reconstruction_error"
+
+    def __call__(self, subject):
+        labelled = subject.labelled
+        sums, same = ErrorSums(), ([], [])
+        for images, reconstructed in subject.reconstructions():
+            sums.update(real=images, fake=reconstructed)
+            if labelled:
+                same[0].extend(subject.classifier.modes(images, subject.batch_size).tolist())
+                rounded = to_uint8("reconstructions", reconstructed, subject.real.spec.shape)
+                same[1].extend(subject.classifier.modes(rounded, subject.batch_size).tolist())
+        protocol = subject.protocol()
+        if not labelled:
+            protocol["same_label_share"] = "not applicable: the data have no labels"
+        results = [result.with_protocol(**protocol) for result in sums.results()]
+        if labelled:
+            share = same_label_share(real=same[0], fake=same[1], num_modes=subject.classifier.num_modes)
+            results.append(share.with_protocol(**protocol, **subject.classifier.protocol))
+        return results

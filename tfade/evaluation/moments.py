@@ -1,0 +1,160 @@
+"""Mean and covariance of a stream of features, in float64 and constant memory."""
+
+import hashlib
+import json
+
+import numpy as np
+
+from tfade.errors import UsageError
+from tfade.evaluation.checks import checked_features
+from tfade.evaluation.files import read_arrays, write_atomically
+
+
+class Moments:
+    """Mean and covariance, mergeable over batches, replicas and processes.
+
+        δ = m_b − m_a,  n = n_a + n_b:    m = m_a + δ·n_b/n,    S = S_a + S_b + δδᵀ·n_a·n_b/n
+
+    where S = Σ (x − m)(x − m)ᵀ. Sums of raw squares would lose everything to cancellation: at mean 1e6 and in float32
+    they give a variance of 74,898 for 6.
+
+    Args:
+        features: a first batch [N, D], or None.
+        protocol: where the features come from: JSON values, among them "extractor" and its fingerprint.
+
+    Reference: Chan, Golub and LeVeque 1979, "Updating formulae and a pairwise algorithm for computing sample
+        variances", eq. 2.1.
+    """
+
+    def __init__(self, features=None, *, protocol: dict | None = None):
+        self.count = 0
+        self.protocol = dict(protocol or {})
+        self._mean = self._scatter = None
+        if features is not None:
+            self.update(features)
+
+    def update(self, batch) -> "Moments":
+        """Adds features [n, D], n ≥ 1; returns itself.
+
+        Raises:
+            UsageError: not [n, D], NaN or infinite, or of another D than before.
+        """
+        batch = checked_features("batch", batch)
+        mean = batch.mean(axis=0)
+        centred = batch - mean
+        return self._add(len(batch), mean, centred.T @ centred, "batch")
+
+    def merge(self, other: "Moments") -> "Moments":
+        """Adds what `other` has seen; returns itself.
+
+        Raises:
+            UsageError: not Moments, of another D, or of another extractor.
+        """
+        if not isinstance(other, Moments):
+            raise UsageError(f"other={type(other).__name__} cannot be merged; give Moments")
+        if other.count == 0:
+            return self
+        check_same_protocol("other", self.protocol, other.protocol)
+        return self._add(other.count, other._mean, other._scatter, "other")
+
+    def _add(self, count: int, mean: np.ndarray, scatter: np.ndarray, argument: str) -> "Moments":
+        if self.count == 0:
+            self._mean, self._scatter = np.zeros_like(mean), np.zeros_like(scatter)
+        if mean.shape != self._mean.shape:
+            raise UsageError(f"{argument} has {len(mean)} features; earlier ones had {len(self._mean)}")
+        total = self.count + count
+        delta = mean - self._mean
+        self._mean = self._mean + delta * (count / total)
+        self._scatter = self._scatter + scatter + np.outer(delta, delta) * (self.count * count / total)
+        self.count = total
+        return self
+
+    @property
+    def dimensions(self) -> int:
+        """The number of features D."""
+        return len(self.mean)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """float64 [D]."""
+        if self.count < 1:
+            raise UsageError("Moments have seen no example; update them with features first")
+        return self._mean
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """The unbiased covariance (ddof = 1), float64 [D, D]."""
+        if self.count < 2:
+            raise UsageError(f"a covariance of {self.count} example(s) does not exist; give at least 2")
+        return self._scatter / (self.count - 1)
+
+    def save(self, path) -> None:
+        """Writes `path` (.npz): count, mean, covariance, protocol and a hash of all of them; whole or not at all."""
+        arrays = {"count": np.int64(self.count), "mean": self.mean, "covariance": self.covariance}
+        protocol = json.dumps(self.protocol, sort_keys=True, allow_nan=False)
+        digest = _digest(protocol, arrays)
+        write_atomically(
+            path, lambda file: np.savez(file, protocol=np.array(protocol), digest=np.array(digest), **arrays)
+        )
+
+    @classmethod
+    def load(cls, path, *, protocol: dict | None = None) -> "Moments":
+        """Reads what `save` wrote.
+
+        Args:
+            path: the file.
+            protocol: what the caller's features are made with; keys that the file also has must agree.
+
+        Raises:
+            UsageError: unreadable or damaged file; mean or covariance missing, not finite, of unlike sizes, not
+                symmetric or not positive semi-definite; features of another extractor.
+        """
+        try:
+            arrays = read_arrays(path)
+        except ValueError as error:
+            raise UsageError(f"path={str(path)!r} is not a readable statistics file ({error}); make it anew") from error
+        missing = sorted({"count", "mean", "covariance", "protocol", "digest"} - set(arrays))
+        if missing:
+            raise UsageError(f"path={str(path)!r} lacks {', '.join(missing)}; give a file written by Moments.save")
+        count, mean, covariance = int(arrays["count"]), arrays["mean"], arrays["covariance"]
+        _check_statistics(str(path), count, mean, covariance)
+        stored = str(arrays["protocol"])
+        if str(arrays["digest"]) != _digest(stored, {"count": arrays["count"], "mean": mean, "covariance": covariance}):
+            raise UsageError(f"path={str(path)!r} was changed after it was written (its hash differs); make it anew")
+        moments = cls(protocol=json.loads(stored))
+        check_same_protocol(f"path={str(path)!r}", protocol or {}, moments.protocol)
+        return moments._add(count, mean, covariance * (count - 1), "path")
+
+
+def check_same_protocol(argument: str, expected: dict, received: dict) -> None:
+    """Refuses features that were made in another way: any key that both protocols have must have the same value."""
+    for key in sorted(set(expected) & set(received)):
+        if expected[key] != received[key]:
+            raise UsageError(
+                f"{argument} has features with {key}={received[key]!r}, but {expected[key]!r} is expected; "
+                "compute both sides in the same way"
+            )
+
+
+def _check_statistics(path: str, count: int, mean: np.ndarray, covariance: np.ndarray) -> None:
+    if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)) or count < 2:
+        raise UsageError(
+            f"path={path!r} holds a mean {list(mean.shape)} and a covariance {list(covariance.shape)} of {count} "
+            "examples; they must be [D] and [D, D] of at least 2"
+        )
+    if mean.dtype != np.float64 or covariance.dtype != np.float64:
+        raise UsageError(f"path={path!r} holds {mean.dtype} and {covariance.dtype}; statistics are float64")
+    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+        raise UsageError(f"path={path!r} holds NaN or infinite statistics; make it anew from finite features")
+    scale = np.abs(covariance).max()
+    if np.abs(covariance - covariance.T).max() > 1e-9 * scale:
+        raise UsageError(f"path={path!r} holds a covariance that is not symmetric; make it anew")
+    if np.linalg.eigvalsh(covariance)[0] < -1e-8 * scale:
+        raise UsageError(f"path={path!r} holds a covariance that is not positive semi-definite; make it anew")
+
+
+def _digest(protocol: str, arrays: dict) -> str:
+    digest = hashlib.sha256(protocol.encode())
+    for name in ("count", "mean", "covariance"):
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,183 @@
+"""What is evaluated: a model with its data, and the samples, images and judgements that metrics share."""
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tfade.data.source import Source
+from tfade.errors import UsageError
+from tfade.evaluation.checks import checked_unit, to_uint8
+from tfade.evaluation.classifier import Classifier, StackedClassifier, train_classifier
+from tfade.evaluation.modes import modes_of
+
+
+class NotApplicable(Exception):
+    """A metric does not fit the model or the data. The suite reports the reason in the metric's place."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """What the classifier makes of images: their features [N, D] and modes [N]."""
+
+    features: np.ndarray
+    modes: np.ndarray
+
+
+@dataclasses.dataclass(eq=False)
+class Subject:
+    """A model and the data it is held against. What is costly is computed once, when a metric first asks.
+
+    Attributes:
+        model: has `sample(n, temperature, seed)` → [n, H, W, C] in [0, 1], and `reconstruct(x)`.
+        real: the data that it is judged by: the test split.
+        train: the data that it learnt from; the classifier learns from it too.
+        num_samples: how many samples are drawn, at least 2.
+        seed: of the samples, and of the choice where only some of the real images are used.
+        batch_size: images at a time.
+        cache_dir: folder of cached classifiers, or None.
+        temperature: of the samples; 1 is the model's distribution.
+        progress: receives lines of text.
+    """
+
+    model: Any
+    real: Source
+    train: Source
+    num_samples: int = 10_000
+    seed: int = 0
+    batch_size: int = 500
+    cache_dir: Any = None
+    temperature: float = 1.0
+    progress: Callable[[str], None] = print
+
+    def __post_init__(self):
+        if self.num_samples < 2 or self.batch_size < 1:
+            raise UsageError(
+                f"num_samples={self.num_samples}, batch_size={self.batch_size}; use at least 2 samples in batches of 1"
+            )
+        if self.real.spec.shape != self.train.spec.shape:
+            raise UsageError(
+                f"real has images of shape {list(self.real.spec.shape)} and train of {list(self.train.spec.shape)}; "
+                "give two splits of one data set"
+            )
+
+    @property
+    def labelled(self) -> bool:
+        """Whether both splits have labels."""
+        return bool(self.train.spec.num_classes and self.real.spec.num_classes)
+
+    @functools.cached_property
+    def samples(self) -> np.ndarray:
+        """Images that the model drew, uint8 [num_samples, H, W, C].
+
+        Raises:
+            UsageError: samples that are not images of the data's shape, not finite, or outside [0, 1].
+            NotApplicable: the data are not images.
+        """
+        self._require_images()
+        shape = self.real.spec.shape
+        images = np.empty((self.num_samples, *shape), np.uint8)
+        # Every call draws a whole batch and the surplus is cut: one traced shape, and 500 samples begin 10,000.
+        size = min(self.batch_size, self.num_samples)
+        for start in self._ticks("samples", range(0, self.num_samples, size), self.num_samples):
+            drawn = self.model.sample(size, temperature=self.temperature, seed=batch_seed(self.seed, start // size))
+            if len(drawn) != size:
+                raise UsageError(f"samples: the model gave {len(drawn)} when asked for {size}")
+            images[start : start + size] = to_uint8("samples", drawn, shape)[: self.num_samples - start]
+        return images
+
+    @functools.cached_property
+    def real_images(self) -> np.ndarray:
+        """As many images of the real split as there are samples, or all where there are fewer: uint8 [n, H, W, C]."""
+        return self._some(self.real)
+
+    @functools.cached_property
+    def train_images(self) -> np.ndarray:
+        """As many training images as there are samples, or all where there are fewer: uint8 [n, H, W, C]."""
+        return self._some(self.train)
+
+    @functools.cached_property
+    def classifier(self) -> Classifier | StackedClassifier:
+        """A classifier of the training data, trained now or taken from the cache.
+
+        Raises:
+            NotApplicable: the data are not images, or have no labels.
+        """
+        self._require_images()
+        if not self.labelled:
+            raise NotApplicable(f"data {self.train.spec.name!r} have no labels to train a classifier from")
+        return train_classifier(self.train, self.real, cache_dir=self.cache_dir, progress=self.progress)
+
+    @functools.cached_property
+    def judged_samples(self) -> Judged:
+        """The classifier's features and modes of `samples`."""
+        return self.judge(self.samples)
+
+    @functools.cached_property
+    def judged_real(self) -> Judged:
+        """The classifier's features and modes of `real_images`."""
+        return self.judge(self.real_images)
+
+    def judge(self, images: np.ndarray) -> Judged:
+        """The classifier's features and modes of uint8 images, in one pass."""
+        features, probabilities = self.classifier.outputs(images, self.batch_size)
+        return Judged(features, modes_of(probabilities))
+
+    def protocol(self) -> dict:
+        """What every result of the suite states: data and split, sampling, precision of the images."""
+        return {
+            "data": self.real.spec.name,
+            "split": self.real.spec.split,
+            "shape": list(self.real.spec.shape),
+            "images": "uint8",
+            "seed": self.seed,
+            "temperature": self.temperature,
+            "batch_size": self.batch_size,
+        }
+
+    def reconstructions(self):
+        """Every image of the real split, once, with its reconstruction: pairs of uint8 and float [n, H, W, C].
+
+        Raises:
+            NotApplicable: the model cannot reconstruct, or the data are not images.
+        """
+        self._require_images()
+        batches = self.real.sequential(self.batch_size)
+        starts = range(0, self.real.spec.num_examples, self.batch_size)
+        for _, images in zip(self._ticks("reconstructions", starts, self.real.spec.num_examples), batches):
+            try:
+                reconstructed = self.model.reconstruct(images)
+            except NotImplementedError as error:
+                raise NotApplicable(str(error) or f"{type(self.model).__name__} does not reconstruct") from error
+            yield images, checked_unit("reconstructions", reconstructed)
+
+    def _require_images(self) -> None:
+        if not self.real.spec.is_image:
+            raise NotApplicable(
+                f"data {self.real.spec.name!r} are vectors of shape {list(self.real.spec.shape)}, not images"
+            )
+
+    def _some(self, source: Source) -> np.ndarray:
+        count = source.spec.num_examples
+        if count <= self.num_samples:
+            return source.fetch(np.arange(count))
+        # Folders are often sorted by class: the first n images would be of the first classes.
+        generator = np.random.Generator(np.random.Philox(key=self.seed))
+        return source.fetch(np.sort(generator.permutation(count)[: self.num_samples]))
+
+    def _ticks(self, what: str, starts: range, total: int, every: float = 5.0):
+        """Passes `starts` on, with a line of progress every few seconds."""
+        last = time.perf_counter()
+        for start in starts:
+            yield start
+            if time.perf_counter() - last > every:
+                last = time.perf_counter()
+                self.progress(f"  {what}: {min(start + starts.step, total):,} of {total:,}")
+
+
+def batch_seed(seed: int, batch: int) -> int:
+    """The seed of one batch of samples, in [0, 2³¹): neighbouring seeds and batches share nothing."""
+    return int(np.random.SeedSequence([seed, batch]).generate_state(1)[0]) & 0x7FFFFFFF

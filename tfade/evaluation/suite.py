@@ -1,0 +1,161 @@
+"""Chosen metrics applied to one subject: a report that can be printed and saved."""
+
+import dataclasses
+import difflib
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import gin
+
+from tfade.errors import UsageError
+from tfade.evaluation.files import write_atomically
+from tfade.evaluation.metrics import REAL, Metric
+from tfade.evaluation.result import Result
+from tfade.evaluation.subject import NotApplicable, Subject
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What one metric gave: results, or the reason why it does not apply."""
+
+    metric: str
+    seconds: float
+    results: tuple[Result, ...] = ()
+    not_applicable: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """The outcomes of one evaluation, in the order in which the metrics were asked for."""
+
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def results(self) -> dict[str, Result]:
+        """Every result by its name."""
+        return {result.name: result for outcome in self.outcomes for result in outcome.results}
+
+    def save(self, folder) -> list[Path]:
+        """Writes `folder`/<metric>.json for every metric, each whole or not at all.
+
+        A file holds the metric's name, its seconds, its results (name, value, std, protocol), and `not_applicable`,
+        which is null or the reason why there are none.
+
+        Returns:
+            The files' paths.
+        """
+        paths = []
+        for outcome in self.outcomes:
+            text = json.dumps(dataclasses.asdict(outcome), indent=2, allow_nan=False) + "\n"
+            paths.append(Path(folder) / f"{outcome.metric}.json")
+            write_atomically(paths[-1], lambda file, text=text: file.write(text.encode()))
+        return paths
+
+    def table(self) -> str:
+        """The numbers as plain text, real data beside the model; then how they were made, and what was not."""
+        results = self.results
+        rows = [("", "model", "real data")]
+        for name, result in results.items():
+            if name.endswith(REAL) and name.removesuffix(REAL) in results:
+                continue  # it stands beside the model's
+            beside = results.get(name + REAL)
+            rows.append((_words(name), _number(result), _number(beside) if beside else ""))
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        lines = [f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}".rstrip() for row in rows]
+        lines.insert(1, "-" * (sum(widths) + 4))
+        lines += _footnotes(results)
+        lines += [
+            f"{_words(outcome.metric)}: not applicable, {outcome.not_applicable}"
+            for outcome in self.outcomes
+            if outcome.not_applicable is not None
+        ]
+        return "\n".join(lines)
+
+
+def select(names: str | None = None) -> list[Metric]:
+    """Metrics by name, each with the settings that gin binds to its class.
+
+    Args:
+        names: names with commas between, such as "mode_coverage,reconstruction_error"; None for all.
+
+    Returns:
+        One instance each, in the order given.
+
+    Raises:
+        UsageError: an unknown name; the message has the nearest known ones.
+    """
+    known = {metric.name: metric for metric in Metric.__subclasses__()}
+    wanted = list(known) if names is None else list(dict.fromkeys(name.strip() for name in names.split(",")))
+    for name in wanted:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(sorted(known))}"
+            raise UsageError(f"metrics={names!r} has the unknown metric {name!r}; {hint}")
+    return [gin.get_configurable(known[name])() for name in wanted]
+
+
+@gin.configurable
+def evaluate(subject: Subject, metrics: Sequence[Metric] | None = None) -> Report:
+    """Applies metrics to a subject, with a line of progress for each.
+
+    Args:
+        subject: the model and its data.
+        metrics: instances of `Metric`, of which no two have one name; None for all known ones.
+
+    Returns:
+        A `Report` with an outcome for every metric: its results, or why it does not apply.
+
+    Raises:
+        UsageError: something that is no metric, or a name that comes twice.
+    """
+    metrics = select() if metrics is None else list(metrics)
+    for metric in metrics:
+        if not isinstance(metric, Metric):
+            raise UsageError(f"metrics has {metric!r}, which is no Metric; `select` makes metrics from names")
+    names = [metric.name for metric in metrics]
+    if len(set(names)) < len(names):
+        raise UsageError(f"metrics={names} names one twice; give each once, as each has one file")
+    outcomes = []
+    for position, metric in enumerate(metrics, 1):
+        subject.progress(f"[{position}/{len(metrics)}] {metric.name} …")
+        started = time.perf_counter()
+        results, reason = (), None
+        try:
+            results = tuple(metric(subject))
+        except NotApplicable as error:
+            reason = str(error)
+        # Samples and the classifier are made by the first metric that needs them, and count among its seconds.
+        outcomes.append(Outcome(metric.name, round(time.perf_counter() - started, 3), results, reason))
+        found = f"not applicable, {reason}" if reason is not None else f"{outcomes[-1].seconds:.1f} s"
+        subject.progress(f"[{position}/{len(metrics)}] {metric.name}: {found}")
+    return Report(tuple(outcomes))
+
+
+def _number(result: Result) -> str:
+    value = result.value
+    text = f"{int(value):,}" if value == int(value) and abs(value) >= 1 else f"{value:.4g}"
+    return text if result.std is None else f"{text} ± {result.std:.2g}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _footnotes(results: dict[str, Result]) -> list[str]:
+    """The protocol in words: what all results share on one line, and a line for each that says something else."""
+    said = ("data", "split", "num_real", "num_fake", "seed", "temperature", "extractor", "extractor_accuracy")
+    shared, lines = [], []
+    for key in said:
+        holders: dict[str, list[str]] = {}
+        for name, result in results.items():
+            if key in result.protocol:
+                value = result.protocol[key]
+                text = f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
+                holders.setdefault(f"{_words(key)} {text}", []).append(_words(name))
+        if len(holders) == 1:
+            shared += holders
+        else:
+            lines += [f"{', '.join(names)}: {text}" for text, names in holders.items()]
+    return ([", ".join(shared)] if shared else []) + lines

@@ -1,0 +1,69 @@
+"""Who moves which networks, and in which order."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from tfade.errors import UsageError
+
+
+class Weighted(NamedTuple):
+    """A term of a loss and its weight: the term is reported as it is, its weighted value is minimised."""
+
+    weight: float
+    value: tf.Tensor
+
+
+class Player:
+    """A name, the networks it moves, and so the loss it minimises: the terms that `losses` returns under its name.
+
+    Args:
+        name: the player's name; terms are reported as "name/term", and gin may scope its optimizer by it.
+        *networks: the Keras networks whose trainable variables it moves.
+    """
+
+    def __init__(self, name: str, *networks: keras.Layer):
+        self.name = name
+        self.networks = networks
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """The trainable variables, in a fixed order."""
+        return [variable for network in self.networks for variable in network.trainable_variables]
+
+
+def passes(schedule: Sequence[Sequence[str]] | None, names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """The passes of one training step, each the players that are updated together.
+
+    Args:
+        schedule: phases in order. A phase whose players are each named n times is n passes, so
+            `(("critic",) * 5, ("generator",))` is five critic passes and one of the generator. None: everybody at once.
+        names: the model's players.
+
+    Returns:
+        One tuple of distinct player names for each pass.
+
+    Raises:
+        UsageError: a name that no player has, a player that never moves, or unequal repeats within a phase.
+    """
+    if schedule is None:
+        return (tuple(names),)
+    result = []
+    for phase in schedule:
+        counts = Counter(phase)
+        unknown = [name for name in counts if name not in names]
+        if unknown or not counts:
+            raise UsageError(f"schedule phase {tuple(phase)!r} names {unknown or 'nobody'}; the players are {tuple(names)}")
+        if len(set(counts.values())) > 1:
+            raise UsageError(
+                f"schedule phase {tuple(phase)!r} repeats its players unequally; players of one phase move together, "
+                "so give the others a phase of their own"
+            )
+        result += [tuple(counts)] * counts[phase[0]]
+    idle = [name for name in names if not any(name in players for players in result)]
+    if idle:
+        raise UsageError(f"schedule={schedule!r} never moves {idle}; every player needs a phase")
+    return tuple(result)

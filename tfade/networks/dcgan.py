@@ -1,0 +1,116 @@
+"""The convolutional networks of DCGAN, for square images of any size b·2^k with b in 3…7.
+
+Each class is a `keras.Sequential` with its input known, so its variables exist once it is constructed.
+
+Reference: Radford et al. 2016; widths and kernels of the WassersteinGAN code, which Rosca et al. 2018 use (appendix C).
+"""
+
+import gin
+import keras
+
+from tfade.errors import UsageError
+from tfade.networks.layers import BatchNorm, float32, leaky_relu
+
+SMALLEST, LARGEST = 3, 7  # sides of the feature map that meets the code
+
+
+def halvings(image_shape: tuple[int, int, int]) -> int:
+    """How often an image is halved until its side is between 3 and 7.
+
+    Raises:
+        UsageError: the image is not square, or its side is not b·2^k with b in 3…7 and k ≥ 1.
+    """
+    height, width, _ = image_shape
+    side, count = height, 0
+    while side > LARGEST and side % 2 == 0:
+        side, count = side // 2, count + 1
+    if height != width or count == 0 or not SMALLEST <= side <= LARGEST:
+        raise UsageError(
+            f"image_shape={tuple(image_shape)} does not suit the DCGAN networks: they take square images of side b·2^k "
+            f"with b from {SMALLEST} to {LARGEST} (16, 28, 32, 48, 64, …); set load.image_size to such a side"
+        )
+    return count
+
+
+def _normal() -> keras.initializers.Initializer:
+    return keras.initializers.RandomNormal(stddev=0.02)
+
+
+def _sides(image_shape, width: int) -> tuple[int, list[int]]:
+    """Side of the smallest feature map, and the widths from it up to the image: width·2^(k-1), …, width."""
+    count = halvings(image_shape)
+    return image_shape[0] // 2**count, [width * 2**level for level in reversed(range(count))]
+
+
+@gin.register
+class DCGANGenerator(keras.Sequential):
+    """Code [batch, latent_size] → image in [-1, 1], [batch, H, W, C].
+
+    Args:
+        image_shape: (H, W, C).
+        latent_size: dimension of the code.
+        width: channels of the last hidden layer; they double at every halving of the side.
+        kernel_size: side of the transposed convolutions.
+    """
+
+    def __init__(self, image_shape, latent_size: int, width: int = 64, kernel_size: int = 4):
+        side, widths = _sides(image_shape, width)
+        layers = [
+            keras.Input((latent_size,)),
+            keras.layers.Dense(side * side * widths[0], use_bias=False, kernel_initializer=_normal()),
+            keras.layers.Reshape((side, side, widths[0])),
+            BatchNorm(),
+            keras.layers.ReLU(),
+        ]
+        for channels in widths[1:]:
+            layers += [self._up(channels, kernel_size), BatchNorm(), keras.layers.ReLU()]
+        layers += [self._up(image_shape[-1], kernel_size, use_bias=True), float32(), keras.layers.Activation("tanh", dtype="float32")]
+        super().__init__(layers)
+
+    @staticmethod
+    def _up(channels: int, kernel_size: int, use_bias: bool = False) -> keras.layers.Layer:
+        return keras.layers.Conv2DTranspose(
+            channels, kernel_size, strides=2, padding="same", use_bias=use_bias, kernel_initializer=_normal()
+        )
+
+
+def _downward(image_shape, width: int, kernel_size: int, outputs: int, activation) -> list[keras.layers.Layer]:
+    """Strided convolutions, batch-normalised from the second on, and a linear layer: image → [batch, outputs]."""
+    layers = [keras.Input(tuple(image_shape))]
+    for level, channels in enumerate(reversed(_sides(image_shape, width)[1])):
+        layers.append(
+            keras.layers.Conv2D(
+                channels, kernel_size, strides=2, padding="same", use_bias=level == 0, kernel_initializer=_normal()
+            )
+        )
+        layers += ([BatchNorm()] if level else []) + [activation()]
+    return [*layers, keras.layers.Flatten(), keras.layers.Dense(outputs, kernel_initializer=_normal()), float32()]
+
+
+@gin.register
+class DCGANEncoder(keras.Sequential):
+    """Image in [-1, 1] → code [batch, outputs]: the transposed generator, without an activation at the output.
+
+    Args:
+        image_shape: (H, W, C).
+        outputs: size of the code, or twice that for a mean and a scale.
+        width: channels of the first layer; they double at every halving of the side.
+        kernel_size: side of the convolutions.
+    """
+
+    def __init__(self, image_shape, outputs: int, width: int = 64, kernel_size: int = 4):
+        super().__init__(_downward(image_shape, width, kernel_size, outputs, keras.layers.ReLU))
+
+
+@gin.register
+class DCGANDiscriminator(keras.Sequential):
+    """Image in [-1, 1] → logit [batch, 1] that it is real.
+
+    Args:
+        image_shape: (H, W, C).
+        width: channels of the first layer; they double at every halving of the side.
+        kernel_size: side of the convolutions.
+    """
+
+    def __init__(self, image_shape, width: int = 64, kernel_size: int = 4):
+        super().__init__(_downward(image_shape, width, kernel_size, 1, leaky_relu))

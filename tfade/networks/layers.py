@@ -1,0 +1,32 @@
+"""Small layers that several networks share."""
+
+import keras
+import tensorflow as tf
+
+
+class BatchNorm(keras.layers.BatchNormalization):
+    """Batch normalisation whose statistics are those of the global batch, on however many replicas it lies.
+
+    Keras' synchronised statistics cost three reductions, so they are used only where there is more than one replica.
+
+    Args:
+        momentum: weight of the old moving average, as Keras means it; 0.9 is the DCGAN code's 0.1.
+        epsilon: added to the variance.
+    """
+
+    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5, **kwargs):
+        super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
+
+    def call(self, inputs, training=None):
+        self.synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
+        return super().call(inputs, training=training)
+
+
+def leaky_relu(slope: float = 0.2) -> keras.layers.Layer:
+    """Leaky rectifier with the adversarial literature's slope."""
+    return keras.layers.LeakyReLU(negative_slope=slope)
+
+
+def float32() -> keras.layers.Layer:
+    """Casts a network's output to float32, so that losses never run in half precision."""
+    return keras.layers.Activation("linear", dtype="float32")

@@ -1,0 +1,72 @@
+"""Grids of images as PNG files that a person can read."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tfade import files
+
+GAP = 2  # white pixels between the tiles
+SHORTEST_SIDE = 512  # small grids are magnified, by a whole factor, to about this size
+
+
+def to_uint8(images) -> np.ndarray:
+    """uint8 levels of images [n, H, W, C] that are uint8, or float in [0, 1]."""
+    images = np.asarray(images)
+    return images if images.dtype == np.uint8 else np.round(np.clip(images, 0, 1) * 255).astype(np.uint8)
+
+
+def with_channels(images) -> np.ndarray:
+    """Each stacked image with its three channels, in grey, to its right: [n, H, W, 3] → [n, H, 4W + 3, 3]."""
+    images = to_uint8(images)
+    edge = np.full((*images.shape[:2], 1, 3), 128, np.uint8)
+    channels = [np.repeat(images[..., c : c + 1], 3, axis=-1) for c in range(3)]
+    return np.concatenate([images, *(part for channel in channels for part in (edge, channel))], axis=2)
+
+
+def grid(images, columns: int | None = None, *, stacked: bool = False) -> np.ndarray:
+    """One picture of all images, row by row.
+
+    Args:
+        images: [n, H, W, 1 or 3], uint8 or float in [0, 1].
+        columns: images in a row; by default as many as rows.
+        stacked: show the channels of each image beside it.
+
+    Returns:
+        uint8 [height, width, 3], magnified by a whole factor if small.
+    """
+    images = with_channels(images) if stacked else to_uint8(images)
+    if images.shape[-1] == 1:
+        images = np.repeat(images, 3, axis=-1)
+    count, height, width, _ = images.shape
+    columns = columns or max(1, round((count * height / width) ** 0.5))
+    rows = -(-count // columns)
+    canvas = np.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, 3), 255, np.uint8)
+    for place, image in enumerate(images):
+        top, left = (GAP + index * (size + GAP) for index, size in zip(divmod(place, columns), (height, width)))
+        canvas[top : top + height, left : left + width] = image
+    factor = max(1, round(SHORTEST_SIDE / min(canvas.shape[:2])))
+    return canvas.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def before_and_after(images, reconstructions, columns: int = 8, *, stacked: bool = False) -> np.ndarray:
+    """Rows of originals, each with the row of their reconstructions below it."""
+    images, reconstructions = to_uint8(images), to_uint8(reconstructions)
+    rows = []
+    for start in range(0, len(images), columns):
+        rows += [images[start : start + columns], reconstructions[start : start + columns]]
+    return grid(np.concatenate(rows), columns, stacked=stacked)
+
+
+def png(picture: np.ndarray) -> bytes:
+    """The PNG file of a picture, uint8 [height, width, 3] or [height, width, 1]."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def save(path: str | Path, picture: np.ndarray) -> None:
+    """Writes a picture as PNG, atomically."""
+    files.write_atomically(path, lambda file: file.write(png(picture)))

@@ -1,0 +1,131 @@
+"""Checkpoints: every variable by name in one file with checksums, the last few and the best."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tfade import files
+from tfade.errors import UsageError
+
+BEST = "best"
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    A checkpoint is an uncompressed NumPy archive: its members carry CRC-32 sums, so a truncated or altered file is found
+    out when it is read. Files appear whole or not at all.
+
+    Args:
+        folder: where they lie.
+        keep: how many of the newest are kept, 1 or more.
+        say: receives messages for the user.
+    """
+
+    def __init__(self, folder: str | Path, keep: int = 3, say: Callable[[str], None] = print):
+        if keep < 1:
+            raise UsageError(f"keep={keep!r} checkpoints is below 1; a run needs its newest one to continue")
+        self._folder, self._keep, self._say = Path(folder), keep, say
+
+    def path(self, step: int) -> Path:
+        """Where the checkpoint of `step` lies."""
+        return self._folder / f"step-{step:09d}.npz"
+
+    def steps(self) -> list[int]:
+        """The steps of all checkpoints on disk, ascending."""
+        return sorted(int(path.stem.removeprefix("step-")) for path in self._folder.glob("step-*.npz"))
+
+    def save(self, step: int, state: dict[str, np.ndarray]) -> Path:
+        """Writes the checkpoint of `step` and removes the oldest beyond `keep`."""
+        path = self.path(step)
+        files.write_atomically(path, lambda file: np.savez(file, **state))
+        for old in self.steps()[: -self._keep]:
+            self.path(old).unlink(missing_ok=True)
+        return path
+
+    def save_best(self, step: int, metric: str, value: float, state: dict[str, np.ndarray]) -> None:
+        """Writes best.npz, and best.json with what made it the best."""
+        files.write_atomically(self._folder / f"{BEST}.npz", lambda file: np.savez(file, **state))
+        files.write_json(self._folder / f"{BEST}.json", {"step": step, "metric": metric, "value": value})
+
+    def best(self, up_to: int | None = None) -> dict | None:
+        """Step, metric and value of the best checkpoint; None if there is none (up to a step)."""
+        try:
+            record = json.loads((self._folder / f"{BEST}.json").read_text())
+        except (OSError, ValueError):
+            return None
+        return record if up_to is None or record["step"] <= up_to else None
+
+    def load_newest(self) -> dict[str, np.ndarray] | None:
+        """The newest checkpoint that can be read; damaged ones are reported and passed over. None: there is none.
+
+        Raises:
+            UsageError: there are checkpoints, and all of them are damaged.
+        """
+        steps = self.steps()
+        for step in reversed(steps):
+            try:
+                return files.read_arrays(self.path(step))
+            except ValueError as error:
+                self._say(f"checkpoint {self.path(step)} is damaged and passed over ({error})")
+        if steps:
+            raise UsageError(f"checkpoints={str(self._folder)!r}: all {len(steps)} are damaged; remove them to start anew")
+        return None
+
+    def load(self, which: str | int = "latest") -> dict[str, np.ndarray]:
+        """The "latest", the "best", or the checkpoint of one step.
+
+        Raises:
+            UsageError: there is no such checkpoint, or it is damaged.
+        """
+        if which == "latest":
+            state = self.load_newest()
+            if state is None:
+                raise UsageError(f"checkpoints={str(self._folder)!r} is empty; train the run first")
+            return state
+        path = self._folder / f"{BEST}.npz" if which == BEST else self.path(int(which))
+        if not path.is_file():
+            raise UsageError(f"checkpoint={which!r} does not exist; there are 'latest', 'best' and {self.steps()}")
+        try:
+            return files.read_arrays(path)
+        except ValueError as error:
+            raise UsageError(f"checkpoint={which!r} is damaged: {error}; use another one of {self.steps()}") from error
+
+
+def snapshot(variables: dict[str, keras.Variable]) -> dict[str, np.ndarray]:
+    """The values of all variables, copied to the host."""
+    return {name: np.array(variable.numpy()) for name, variable in variables.items()}
+
+
+def restore(variables: dict[str, keras.Variable], state: dict[str, np.ndarray], *, partial: bool = False) -> None:
+    """Assigns every variable its saved value, after all names and shapes were compared.
+
+    Args:
+        variables: name → variable.
+        state: name → value.
+        partial: allow values that no variable wants (a model restored without its optimizers).
+
+    Raises:
+        UsageError: a variable without a value, a value without a variable, or another shape; nothing is assigned.
+    """
+    missing = sorted(variables.keys() - state.keys())
+    extra = [] if partial else sorted(state.keys() - variables.keys())
+    shapes = [
+        f"{name}: {state[name].shape} saved, {tuple(variable.shape)} wanted"
+        for name, variable in variables.items()
+        if name in state and state[name].shape != tuple(variable.shape)
+    ]
+    if missing or extra or shapes:
+        raise UsageError(
+            "the checkpoint does not fit the model: "
+            + "; ".join(
+                f"{what}: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"
+                for what, names in (("not saved", missing), ("not in the model", extra), ("other shapes", shapes))
+                if names
+            )
+        )
+    for name, variable in variables.items():
+        variable.assign(state[name])

@@ -1,0 +1,137 @@
+"""Gin without surprises: isolated, strict about unknown names, and comparable."""
+
+import contextlib
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import gin
+from gin import config as gin_config
+
+from tfade.errors import UsageError
+
+# What may differ between two starts of one run: where things lie, how many devices carry it, and a later end.
+MAY_CHANGE = ("load.cache_dir", "load.data_dir", "load.download", "Recipe.devices")
+
+
+@contextlib.contextmanager
+def isolated() -> Iterator[None]:
+    """An empty gin configuration inside, the caller's untouched outside."""
+    stores = (gin_config._CONFIG, gin_config._SINGLETONS, gin_config._OPERATIVE_CONFIG)
+    saved = [dict(store) for store in stores]
+    imports, locked = set(gin_config._IMPORTS), gin_config._CONFIG_IS_LOCKED
+    gin.clear_config()
+    try:
+        yield
+    finally:
+        gin.clear_config()
+        for store, content in zip(stores, saved, strict=True):
+            store.update(content)
+        gin_config._IMPORTS.update(imports)
+        gin_config._set_config_is_locked(locked)
+
+
+def parse(
+    files: Sequence[str | Path],
+    bindings: Sequence[str] = (),
+    root: str | Path | None = None,
+    defaults: Sequence[str] = (),
+) -> None:
+    """Parses gin files and then bindings into the current configuration, and locks it.
+
+    Args:
+        files: paths, the later ones overriding the earlier.
+        bindings: lines such as "steps = 50", overriding the files.
+        root: folder that `include` paths are relative to.
+        defaults: lines that the files and bindings override.
+
+    Raises:
+        UsageError: a missing file, a syntax error, an unknown name, or a macro that nothing uses.
+    """
+    for file in files:
+        if not Path(file).is_file():
+            raise UsageError(f"gin_file={str(file)!r} does not exist; give the path of a recipe such as gin/vgh_pp.gin")
+    if root is not None:
+        gin.add_config_file_search_path(str(root))
+    try:
+        gin.parse_config(list(defaults))
+        gin.parse_config_files_and_bindings([str(file) for file in files], list(bindings), skip_unknown=False)
+    except UsageError:
+        raise
+    except (AttributeError, KeyError, OSError, RuntimeError, SyntaxError, TypeError, ValueError) as error:
+        raise UsageError(f"gin configuration: {one_line(error)}") from error
+    _refuse_unused_macros()
+
+
+def one_line(error: BaseException) -> str:
+    """The error's message on one line, without the trail that gin adds to it."""
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    return " ".join(text.split("\n  In call to configurable")[0].split())
+
+
+def _macros() -> tuple[set[str], set[str]]:
+    """Names of the macros that are defined, and of those that some value refers to."""
+    used: set[str] = set()
+
+    def visit(value):
+        if isinstance(value, gin_config.ConfigurableReference):
+            if value.configurable.name == "macro":
+                used.add(value.scoped_selector.rpartition("/")[0])
+        elif isinstance(value, dict):
+            for item in [*value, *value.values()]:
+                visit(item)
+        elif isinstance(value, (list, tuple, set)):
+            for item in value:
+                visit(item)
+
+    for parameters in gin_config._CONFIG.values():
+        visit(parameters)
+    defined = {scope for (scope, selector) in gin_config._CONFIG if selector == "gin.macro"}
+    return defined, used
+
+
+def _refuse_unused_macros() -> None:
+    """A misspelt macro is legal gin and would be ignored: nothing refers to it, so it is refused."""
+    defined, used = _macros()
+    for name in sorted(defined - used):
+        close = difflib.get_close_matches(name, used, 1)
+        hint = f"; did you mean {close[0]!r}?" if close else f"; the recipe uses {', '.join(sorted(used)) or 'none'}"
+        raise UsageError(f"gin configuration: nothing uses the name {name!r}{hint}")
+
+
+def text() -> str:
+    """Everything that is bound, and everything that was used, defaults included: enough to rebuild the run."""
+    merged = {key: dict(parameters) for key, parameters in gin_config._CONFIG.items()}
+    for key, parameters in gin_config._OPERATIVE_CONFIG.items():
+        merged.setdefault(key, {}).update(parameters)
+    return gin_config._config_str(merged, max_line_length=100, continuation_indent=4)
+
+
+def values(text: str) -> dict[str, str]:
+    """The bindings of a configuration: "scope/Thing.parameter" → its value as gin writes it."""
+    with isolated():
+        gin.parse_config(text, skip_unknown=False)
+        return {
+            "/".join(filter(None, (scope, selector.rpartition(".")[2]))) + f".{parameter}": repr(value)
+            for (scope, selector), parameters in gin_config._CONFIG.items()
+            for parameter, value in parameters.items()
+        }
+
+
+def differences(old: str, new: str) -> list[str]:
+    """What changed between two configurations that one run may not survive, one line for each binding."""
+    before, after = values(old), values(new)
+    lines = []
+    for key in sorted(before.keys() | after.keys()):
+        was, now = before.get(key), after.get(key)
+        if was == now or key in MAY_CHANGE or (key == "steps/macro.value" and _grew(was, now)):
+            continue
+        if key == "Recipe.steps" and _grew(was, now):
+            continue
+        name = key.removesuffix("/macro.value")
+        lines.append(f"{name}: {was or 'unset'} before, {now or 'unset'} now")
+    return lines
+
+
+def _grew(was: str | None, now: str | None) -> bool:
+    return was is not None and now is not None and was.isdigit() and now.isdigit() and int(now) > int(was)

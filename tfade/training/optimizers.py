@@ -1,0 +1,70 @@
+"""Optimizers and learning-rate schedules for gin, with explicit arguments so that a misspelt one is found.
+
+`make_optimizer` is called once for each player inside a gin scope of the player's name, so that
+`adam.learning_rate = 2e-4` holds for everybody and `discriminator/adam.learning_rate = 1e-4` for one.
+"""
+
+from collections.abc import Callable
+
+import gin
+import keras
+
+from tfade.errors import UsageError
+
+LearningRate = float | keras.optimizers.schedules.LearningRateSchedule
+
+
+@gin.configurable
+def adam(
+    learning_rate: LearningRate = 2e-4, beta_1: float = 0.5, beta_2: float = 0.9, epsilon: float = 1e-8
+) -> keras.Optimizer:
+    """Adam (Kingma and Ba 2015); the defaults are usual for adversaries (Rosca et al. 2018, appendix D)."""
+    return keras.optimizers.Adam(_positive(learning_rate), beta_1, beta_2, epsilon)
+
+
+@gin.configurable
+def adamax(
+    learning_rate: LearningRate = 1e-3, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8
+) -> keras.Optimizer:
+    """Adamax (Kingma and Ba 2015, section 7.1)."""
+    return keras.optimizers.Adamax(_positive(learning_rate), beta_1, beta_2, epsilon)
+
+
+@gin.configurable
+def rmsprop(learning_rate: LearningRate = 5e-5, rho: float = 0.9, epsilon: float = 1e-7) -> keras.Optimizer:
+    """RMSProp; the default rate is that of the WGAN (Arjovsky et al. 2017)."""
+    return keras.optimizers.RMSprop(_positive(learning_rate), rho, epsilon=epsilon)
+
+
+@gin.configurable
+def sgd(learning_rate: LearningRate = 1e-2, momentum: float = 0.0) -> keras.Optimizer:
+    """Stochastic gradient descent with optional momentum."""
+    return keras.optimizers.SGD(_positive(learning_rate), momentum)
+
+
+@gin.register
+class LinearDecay(keras.optimizers.schedules.PolynomialDecay):
+    """From `initial` to `final` in `steps` steps, and `final` from then on."""
+
+    def __init__(self, initial: float, steps: int, final: float = 0.0):
+        super().__init__(initial, steps, final, power=1.0)
+
+
+@gin.register
+class StepDecay(keras.optimizers.schedules.ExponentialDecay):
+    """`initial`, multiplied by `factor` after every `every` steps."""
+
+    def __init__(self, initial: float, every: int, factor: float = 0.5):
+        super().__init__(initial, every, factor, staircase=True)
+
+
+@gin.configurable
+def make_optimizer(optimizer: Callable[[], keras.Optimizer] = adam) -> keras.Optimizer:
+    """One player's optimizer: `optimizer` called without arguments, which gin has bound."""
+    return optimizer()
+
+
+def _positive(learning_rate: LearningRate) -> LearningRate:
+    if isinstance(learning_rate, (int, float)) and not learning_rate > 0:
+        raise UsageError(f"learning_rate={learning_rate!r} is not a positive number")
+    return learning_rate

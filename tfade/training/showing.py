@@ -1,0 +1,142 @@
+"""What a person looks at while a model trains: TensorBoard and the pictures in samples/."""
+
+import dataclasses
+import time
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from tfade import pictures
+from tfade.data.source import Source
+from tfade.models.base import GenerativeModel
+from tfade.training.callbacks import StepCallback
+from tfade.training.run_directory import RunDirectory
+
+PICTURE_SEED = 12345  # the same codes at every look, so that one sees them change
+
+
+@gin.register
+@dataclasses.dataclass(frozen=True)
+class Showing:
+    """What is shown, at the end of every interval.
+
+    Attributes:
+        samples: images in the sample grid; 0 for no pictures at all.
+        reconstructions: held-out images in the reconstruction grid.
+        interpolations: rows in the interpolation grid, of `interpolation_steps` images each.
+        interpolation_steps: images from one end to the other.
+        codes: held-out images whose codes make the histogram.
+    """
+
+    samples: int = 36
+    reconstructions: int = 12
+    interpolations: int = 6
+    interpolation_steps: int = 8
+    codes: int = 1000
+
+
+class TensorBoard(StepCallback):
+    """Scalars of every player and term, images per second, pictures, histograms and the configuration.
+
+    Args:
+        step: steps already taken.
+        run: the run directory.
+        config: the gin configuration, shown as text.
+        held_out: images for reconstructions and codes.
+        batch_size: global batch size, for images per second.
+        showing: what to show.
+        stacked: whether images are stacked digits, shown with their channels.
+    """
+
+    def __init__(
+        self, step: int, run: RunDirectory, config: str, held_out: Source, batch_size: int, showing: Showing, stacked: bool
+    ):
+        super().__init__(step)
+        self._run, self._config, self._batch_size = run, config, batch_size
+        self._showing, self._stacked = showing, stacked
+        available = held_out.spec.num_examples
+        self._images = held_out.fetch(np.arange(min(available, max(showing.codes, showing.reconstructions))))
+        self._writer = tf.summary.create_file_writer(str(run.logs))
+        self._began: float | None = None
+        self._steps = 0
+
+    def on_train_begin(self, logs=None):
+        with self._writer.as_default(step=self.step):
+            tf.summary.text("configuration", "\n".join(f"    {line}" for line in self._config.splitlines()))
+
+    def on_step(self, logs):
+        if self._began is None:  # the first step compiles
+            self._began = time.monotonic()
+        else:
+            self._steps += 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = time.monotonic() - self._began
+        with self._writer.as_default(step=self.step):
+            for name, value in logs.items():
+                tf.summary.scalar(name, value)
+            if self._steps:
+                tf.summary.scalar("images_per_second", self._steps * self._batch_size / seconds)
+            self._show()
+        self._writer.flush()
+        self._began, self._steps = None, 0
+
+    def _show(self):
+        showing, model = self._showing, self.model
+        if not showing.samples:
+            return
+        self._picture("samples", sample_picture(model, showing.samples, stacked=self._stacked))
+        try:
+            chosen = self._images[: showing.reconstructions]
+            self._picture("reconstructions", reconstruction_picture(model, chosen, stacked=self._stacked))
+        except NotImplementedError:
+            pass  # a model without an encoder
+        try:
+            self._picture("interpolation", interpolation_picture(model, self._images, showing))
+            codes = model.encode(self._images[: showing.codes])
+        except NotImplementedError:
+            return
+        tf.summary.histogram("codes/encoded", codes.sample(seed=(PICTURE_SEED, 0)))
+        if hasattr(model, "prior"):
+            tf.summary.histogram("codes/prior", model.prior().sample(showing.codes, seed=(PICTURE_SEED, 1)))
+
+    def _picture(self, name: str, picture: np.ndarray):
+        tf.summary.image(name, picture[None])
+        pictures.save(self._run.samples / f"{name}-{self.step:09d}.png", picture)
+
+
+def sample_picture(model: GenerativeModel, count: int, *, stacked: bool, seed: int = PICTURE_SEED) -> np.ndarray:
+    """A grid of samples."""
+    return pictures.grid(model.sample(count, seed=seed), stacked=stacked)
+
+
+def reconstruction_picture(model: GenerativeModel, images: np.ndarray, *, stacked: bool) -> np.ndarray:
+    """Originals, and their reconstructions below them."""
+    return pictures.before_and_after(images, model.reconstruct(images), 4 if stacked else 8, stacked=stacked)
+
+
+def interpolation_picture(model: GenerativeModel, images: np.ndarray, showing: Showing) -> np.ndarray:
+    """Rows of decoded points between the codes of two images: straight lines in code space."""
+    ends = model.encode(images[: 2 * showing.interpolations]).mean()
+    first, last = ends[0::2], ends[1::2]
+    weights = tf.reshape(tf.linspace(0.0, 1.0, showing.interpolation_steps), (1, -1, 1))
+    codes = first[:, None] * (1 - weights) + last[:, None] * weights
+    images = model.decode(tf.reshape(codes, (-1, codes.shape[-1])))
+    return pictures.grid(images, showing.interpolation_steps)
+
+
+def write_overview(model: GenerativeModel, held_out: np.ndarray, run: RunDirectory, showing: Showing, stacked: bool):
+    """samples/overview.png: samples, and below them originals with their reconstructions. Returns its path."""
+    parts = [sample_picture(model, showing.samples or 36, stacked=stacked)]
+    try:
+        parts.append(reconstruction_picture(model, held_out[: showing.reconstructions or 12], stacked=stacked))
+    except NotImplementedError:
+        pass
+    width = max(part.shape[1] for part in parts)
+    padded = [np.pad(p, ((0, 16), (0, width - p.shape[1]), (0, 0)), constant_values=255) for p in parts]
+    path = run.samples / "overview.png"
+    pictures.save(path, np.concatenate(padded))
+    return path
+
+

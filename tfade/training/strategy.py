@@ -1,0 +1,65 @@
+"""Which devices carry a run."""
+
+import contextlib
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+
+from tfade.errors import UsageError
+
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+def make_strategy(kind: str = "auto", devices: int | None = None) -> tf.distribute.Strategy:
+    """The `tf.distribute` strategy of a run.
+
+    Args:
+        kind: "auto", or "multi_worker" for a cluster that TensorFlow finds in TF_CONFIG (call this before any
+            other TensorFlow operation then).
+        devices: how many replicas; None takes all GPUs, or the one CPU.
+
+    Returns:
+        TensorFlow's default strategy for one device, a mirrored one for several.
+
+    Raises:
+        UsageError: an unknown kind, or fewer devices than asked for.
+    """
+    if kind == "multi_worker":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if kind != "auto":
+        raise UsageError(f"strategy={kind!r} is neither 'auto' nor 'multi_worker'")
+    gpus = tf.config.list_logical_devices("GPU")
+    found = gpus or tf.config.list_logical_devices("CPU")
+    if devices is not None and not 1 <= devices <= len(found):
+        raise UsageError(
+            f"devices={devices!r} asked for, {len(found)} found ({', '.join(device.name for device in found)}); "
+            f"ask for 1 to {len(found)}, or leave it out"
+        )
+    count = devices or len(gpus) or 1
+    if count == 1:
+        return tf.distribute.get_strategy()
+    return tf.distribute.MirroredStrategy([device.name for device in found[:count]])
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process writes the run directory: the only one, or the first worker of a cluster."""
+    resolver = strategy.cluster_resolver
+    return resolver is None or not resolver.task_type or (resolver.task_type, resolver.task_id) in (("chief", 0), ("worker", 0))
+
+
+@contextlib.contextmanager
+def precision(policy: str) -> Iterator[None]:
+    """Keras' dtype policy inside, the caller's outside.
+
+    Raises:
+        UsageError: not one of `PRECISIONS`.
+    """
+    if policy not in PRECISIONS:
+        raise UsageError(f"precision={policy!r} is not one of {', '.join(PRECISIONS)}")
+    before = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_dtype_policy(before)
