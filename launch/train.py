@@ -5,11 +5,17 @@ from pathlib import Path
 from launch import common
 
 
-def main(arguments: list[str]) -> int | None:
+def argument_parser() -> common.Parser:
+    """The flags of training."""
     parser = common.Parser("train", __doc__)
     common.add_gin_flags(parser)
     parser.add_argument("--run_dir", help="run directory; runs/<recipe> by default, so the same command continues")
     parser.add_argument("--train_only", action="store_true", help="leave out evaluation and export at the end")
+    return parser
+
+
+def main(arguments: list[str]) -> int | None:
+    parser = argument_parser()
     flags = parser.parse_args(arguments)
     if not flags.gin_file:
         parser.error("--gin_file is missing; give a recipe such as --gin_file=gin/vgh_pp.gin")

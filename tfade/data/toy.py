@@ -85,7 +85,7 @@ class Moons(Density):
 
     x = c(t) + σε or x = (1, ½) − c(t) + σε with equal chances, c(t) = (cos t, sin t), t ~ U[0, π], ε ~ N(0, I); so that
     p(x) = ½ m(x) + ½ m((1, ½) − x), m(x) = 1/π ∫₀^π N(x; c(t), σ² I) dt. The integral is taken by composite
-    Gauss-Legendre quadrature, whose panels are shorter than σ.
+    Gauss-Legendre quadrature, whose panels are shorter than σ and graded towards the ends.
 
     Args:
         sigma: σ.
@@ -96,11 +96,14 @@ class Moons(Density):
     def __init__(self, sigma: float = 0.1):
         self.sigma = self.scale = sigma
         self.box = np.array([[-1 - 8 * sigma, -0.5 - 8 * sigma], [2 + 8 * sigma, 1 + 8 * sigma]])
-        panels = int(np.ceil(2 * np.pi / sigma))
+        edges = np.linspace(0, np.pi, int(np.ceil(2 * np.pi / sigma)) + 1)
+        # Far beyond the ends of the moon the integrand is a steep exponential from there: halve the end panels often.
+        graded = edges[1] / 2.0 ** np.arange(1, 11)
+        edges = np.sort(np.concatenate([edges, graded, np.pi - graded]))
         nodes, weights = np.polynomial.legendre.leggauss(8)
-        edges = np.linspace(0, np.pi, panels + 1)
-        self._angles = ((edges[1:] + edges[:-1])[:, None] / 2 + np.pi / panels / 2 * nodes).reshape(-1)
-        self._log_weights = np.log(np.tile(weights, panels) / (2 * panels))
+        halves = np.diff(edges)[:, None] / 2
+        self._angles = (edges[:-1, None] + halves * (1 + nodes)).reshape(-1)
+        self._log_weights = np.log(halves * weights / np.pi).reshape(-1)
 
     def _log_moon(self, x):
         """log m(x)."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import inspect
 import json
 import time
 from collections.abc import Sequence
@@ -86,7 +87,7 @@ def select(names: str | None = None) -> list[Metric]:
     Raises:
         UsageError: an unknown name; the message has the nearest known ones.
     """
-    known = {metric.name: metric for metric in Metric.__subclasses__()}
+    known = {metric.name: metric for metric in Metric.__subclasses__() if not inspect.isabstract(metric)}
     wanted = list(known) if names is None else list(dict.fromkeys(name.strip() for name in names.split(",")))
     for name in wanted:
         if name not in known:

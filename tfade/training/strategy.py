@@ -1,6 +1,7 @@
 """Which devices carry a run."""
 
 import contextlib
+import functools
 from collections.abc import Iterator
 
 import keras
@@ -39,7 +40,14 @@ def make_strategy(kind: str = "auto", devices: int | None = None) -> tf.distribu
     count = devices or len(gpus) or 1
     if count == 1:
         return tf.distribute.get_strategy()
-    return tf.distribute.MirroredStrategy([device.name for device in found[:count]])
+    return _mirrored(tuple(device.name for device in found[:count]))
+
+
+@functools.cache
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    """One strategy for each set of devices: a second one would number its collectives from the start again, and
+    TensorFlow would take them for those of the first."""
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:

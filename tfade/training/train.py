@@ -135,6 +135,7 @@ def _fit(model, strategy, begin, settings, run, store, say, held_out=None, confi
                 initial_epoch=first,
                 epochs=first + (stop - start) // interval,
                 callbacks=[*callbacks, saver],
+                shuffle=False,  # the data come shuffled
                 verbose=0,
             )
     return model

@@ -1,0 +1,54 @@
+"""TFDS sets built once, and small image folders."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SHARED = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder with the original MNIST and Fashion-MNIST files."""
+    if not (SHARED / "prepare_tfds.py").exists():
+        pytest.skip(f"the original MNIST files are not in {SHARED}")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def tfds_dir(shared_data, request):
+    """A TFDS folder with mnist and fashion_mnist, built once and kept in pytest's cache folder."""
+    done = request.config.cache.mkdir("tfade_tfds") / "prepared"
+    if not done.exists():
+        building = pathlib.Path(tempfile.mkdtemp(dir=done.parent))
+        subprocess.run([sys.executable, shared_data / "prepare_tfds.py", building], check=True, capture_output=True)
+        shutil.rmtree(building / "downloads")
+        try:
+            os.replace(building, done)
+        except OSError:  # another test process was faster
+            shutil.rmtree(building)
+    return done
+
+
+@pytest.fixture
+def write_images(tmp_path):
+    """`write_images({"a/b.png": array or size})` writes image files below a folder and returns it."""
+
+    def write(files, folder="images"):
+        root = tmp_path / folder
+        for number, (relative, content) in enumerate(files.items()):
+            path = root / relative
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, tuple):
+                content = np.random.default_rng(number).integers(0, 256, content, np.uint8)
+            Image.fromarray(content).save(path)
+        return root
+
+    return write

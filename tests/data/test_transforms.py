@@ -1,0 +1,84 @@
+"""Preprocessing: the crops of the papers, antialiasing, margins, channels."""
+
+import numpy as np
+import pytest
+
+from tfade.data.transforms import Transform
+from tfade.errors import UsageError
+
+
+@pytest.fixture
+def face():
+    """Random pixels of CelebA's size."""
+    return np.random.default_rng(0).integers(0, 256, (218, 178, 3), np.uint8)
+
+
+@pytest.mark.parametrize(("crop", "top", "left"), [(160, 29, 9), (140, 39, 19), (128, 45, 25)])
+def test_celeb_a_crops(face, crop, top, left):
+    np.testing.assert_array_equal(Transform(crop=crop)(face), face[top : top + crop, left : left + crop])
+    assert Transform(crop=crop, image_size=64)(face).shape == (64, 64, 3)
+
+
+def test_an_image_without_options_is_untouched(face):
+    assert Transform().is_identity
+    np.testing.assert_array_equal(Transform()(face), face)
+    square = face[:64, :64]
+    np.testing.assert_array_equal(Transform(image_size=64)(square), square)
+
+
+def test_a_rectangle_loses_its_sides_not_its_proportions(face):
+    np.testing.assert_array_equal(Transform(image_size=178)(face), face[20:198])
+    assert Transform(pad=1)(face).shape == (220, 180, 3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_shrinking_is_antialiased(channels):
+    """Every second column white: a filter that widens gives grey, one that does not gives stripes or a flat extreme."""
+    stripes = np.zeros((64, 64, channels), np.uint8)
+    stripes[:, ::2] = 255
+    small = Transform(image_size=16)(stripes)
+    assert small.shape == (16, 16, channels)
+    assert small.dtype == np.uint8
+    assert (abs(small[:, 2:-2].astype(int) - 127.5) < 8).all()
+
+
+def test_resizing_keeps_flat_colours_and_does_not_wrap():
+    flat = np.full((50, 50, 3), (255, 0, 17), np.uint8)
+    assert (Transform(image_size=23)(flat) == (255, 0, 17)).all()
+    edge = np.zeros((40, 40, 1), np.uint8)
+    edge[:, 20:] = 255  # bicubic overshoots here, beyond 255 and below 0
+    small = Transform(image_size=20)(edge)[10, :, 0]
+    assert small[0] == small[8] == 0
+    assert small[-1] == small[11] == 255
+
+
+def test_padding():
+    digit = np.full((28, 28, 1), 9, np.uint8)
+    padded = Transform(pad=2)(digit)
+    assert padded.shape == (32, 32, 1)
+    assert padded.sum() == digit.sum()
+    np.testing.assert_array_equal(padded[2:30, 2:30], digit)
+
+
+def test_channels():
+    colour = np.zeros((2, 2, 3), np.uint8)
+    colour[0, 0], colour[1, 1] = (255, 0, 0), (10, 10, 10)
+    grey = Transform(channels=1)(colour)
+    assert grey[..., 0].tolist() == [[76, 0], [0, 10]]  # 0.299 · 255
+    np.testing.assert_array_equal(Transform(channels=3)(grey), np.repeat(grey, 3, -1))
+
+
+@pytest.mark.parametrize(
+    "options", [{"crop": 0}, {"crop": 2.5}, {"image_size": -1}, {"pad": -1}, {"channels": 2}, {"image_size": "64"}]
+)
+def test_impossible_options_are_named(options):
+    (name, value), *_ = options.items()
+    with pytest.raises(UsageError, match=f"{name}={value!r}"):
+        Transform(**options)
+
+
+def test_images_that_do_not_fit_are_refused(face):
+    with pytest.raises(UsageError, match=r"218×178 pixels are smaller than crop=200; give a crop of at most 178"):
+        Transform(crop=200)(face)
+    with pytest.raises(UsageError, match="neither grey"):
+        Transform()(face[..., :2])

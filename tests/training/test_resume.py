@@ -1,0 +1,147 @@
+"""A run that was killed, stopped, damaged or moved ends where the uninterrupted one ends."""
+
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from tests.helpers import assert_same_state, newest_state, start, train_arguments, train_here
+from tfade import load_run
+from tfade.training.checkpoints import snapshot
+
+LONG = ("steps = 150", "Recipe.interval = 40", "Saving.every_steps = 7")
+
+
+def wait_for_checkpoint(process, run_dir, after: int = 0):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        steps = [int(path.stem[5:]) for path in (run_dir / "checkpoints").glob("step-*.npz")]
+        if steps and max(steps) > after:
+            return
+        time.sleep(0.005)
+    pytest.fail(f"no checkpoint came: {process.communicate()[0]}")
+
+
+def test_killed_stopped_and_continued_ends_bit_for_bit_like_the_uninterrupted(tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    process = start("launch.train", train_arguments(broken, *LONG))
+    wait_for_checkpoint(process, broken)
+    process.kill()
+    process.communicate()
+    killed_at = int(newest_state(broken)["step"])
+    assert 0 < killed_at < 150
+
+    process = start("launch.train", train_arguments(broken, *LONG))
+    wait_for_checkpoint(process, broken, after=killed_at)
+    process.send_signal(signal.SIGTERM)
+    output = process.communicate()[0]
+    assert process.returncode == 128 + signal.SIGTERM, output
+    stopped_at = int(newest_state(broken)["step"])
+    assert killed_at < stopped_at < 150
+    assert f"continuing {broken} at step {killed_at} of 150" in output
+    assert f"stopped by SIGTERM after step {stopped_at}" in output
+    assert "Traceback" not in output
+
+    assert train_here(broken, *LONG) == 0
+    assert train_here(whole, *LONG) == 0
+    assert_same_state(newest_state(whole), newest_state(broken))
+    assert (whole / "history.csv").read_text() == (broken / "history.csv").read_text()
+    assert len((whole / "history.csv").read_text().splitlines()) == 1 + 4
+    for picture in ("samples-000000150.png", "reconstructions-000000120.png", "interpolation-000000150.png"):
+        assert (whole / "samples" / picture).read_bytes() == (broken / "samples" / picture).read_bytes()
+
+
+def test_a_longer_run_continues_a_finished_one(tmp_path):
+    assert train_here(tmp_path / "grown", "steps = 3") == 0
+    assert train_here(tmp_path / "grown", "steps = 6") == 0
+    assert train_here(tmp_path / "whole", "steps = 6") == 0
+    assert_same_state(newest_state(tmp_path / "grown"), newest_state(tmp_path / "whole"))
+
+
+def test_averages_critic_batches_and_decay_resume_too(tmp_path):
+    settings = (
+        "compile_model.average_decay = {'generator': 0.9, 'encoder': 0.5}",
+        "compile_model.schedule = (('discriminator',) * 1, ('encoder', 'generator', 'code_discriminator'))".replace(" * 1", ""),
+        "compile_model.fresh_batches = True",
+        "adam.learning_rate = @LinearDecay()",
+        "LinearDecay.initial = 1e-3",
+        "LinearDecay.steps = 6",
+        "Recipe.horizontal_flip = True",
+    )
+    assert train_here(tmp_path / "two", *settings, "steps = 4") == 0
+    assert train_here(tmp_path / "two", *settings, "steps = 6") == 0
+    assert train_here(tmp_path / "one", *settings, "steps = 6") == 0
+    one = newest_state(tmp_path / "one")
+    assert_same_state(one, newest_state(tmp_path / "two"))
+    assert not np.array_equal(one["average.generator/000"], one["generator/000"])
+
+
+def test_a_damaged_newest_checkpoint_is_reported_and_passed_over(tmp_path, capsys):
+    assert train_here(tmp_path / "run") == 0
+    whole = newest_state(tmp_path / "run")
+    newest = tmp_path / "run" / "checkpoints" / "step-000000006.npz"
+    newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
+    capsys.readouterr()
+    assert train_here(tmp_path / "run") == 0
+    output = capsys.readouterr().out
+    assert "step-000000006.npz is damaged and passed over" in output
+    assert "at step 3 of 6" in output
+    assert_same_state(whole, newest_state(tmp_path / "run"))
+
+    flipped = bytearray(newest.read_bytes())
+    flipped[len(flipped) // 2] ^= 1
+    newest.write_bytes(bytes(flipped))
+    assert train_here(tmp_path / "run") == 0
+    assert_same_state(whole, newest_state(tmp_path / "run"))
+
+
+def test_every_variable_comes_back(tmp_path):
+    """Against the model's own list of variables, so that nothing can be left out of both sides."""
+    assert train_here(tmp_path / "run", "compile_model.average_decay = {'generator': 0.9}") == 0
+    model = load_run(tmp_path / "run")
+    state = newest_state(tmp_path / "run")
+    assert_same_state(snapshot(model.state()), state)
+    listed = {id(variable) for variable in model.state().values()}
+    owners = [*model.networks.values(), *model.averages.networks.values(), *model.optimizers.values()]
+    assert {id(variable) for owner in owners for variable in owner.variables} <= listed
+    assert {id(variable) for variable in model.variables} <= listed
+    assert int(model.step.numpy()) == 6
+    assert int(state["optimizer.generator/000"]) == 6
+
+
+def test_the_best_is_kept_besides_the_newest(tmp_path):
+    settings = ("Saving.monitor = 'validation/reconstruction'", "Saving.keep = 1", "steps = 12")
+    assert train_here(tmp_path / "run", *settings) == 0
+    folder = tmp_path / "run" / "checkpoints"
+    assert sorted(path.name for path in folder.iterdir()) == ["best.json", "best.npz", "step-000000012.npz"]
+    lines = [line.split(",") for line in (tmp_path / "run" / "history.csv").read_text().splitlines()]
+    column = lines[0].index("validation/reconstruction")
+    value, step = min((float(line[column]), int(line[0])) for line in lines[1:])
+    assert int(load_run(tmp_path / "run", "best").step.numpy()) == step
+    import json
+
+    assert json.loads((folder / "best.json").read_text()) == {
+        "step": step,
+        "metric": "validation/reconstruction",
+        "value": value,
+    }
+
+
+def test_loading_leaves_the_callers_configuration_alone(tmp_path, images):
+    import gin
+    import keras
+
+    assert train_here(tmp_path / "a") == 0
+    assert train_here(tmp_path / "b", "seed = 1", "VGHPlusPlus.latent_size = 9") == 0
+    gin.clear_config()
+    gin.parse_config("adam.learning_rate = 0.123")
+    before, policy = gin.config_str(), keras.mixed_precision.dtype_policy().name
+    a, b = load_run(tmp_path / "a"), load_run(tmp_path / "b")
+    again = load_run(tmp_path / "a")
+    assert gin.config_str() == before
+    assert keras.mixed_precision.dtype_policy().name == policy
+    gin.clear_config()
+    assert (a.latent_size, b.latent_size) == (6, 9)
+    np.testing.assert_array_equal(a.sample(3, seed=0), again.sample(3, seed=0))
+    np.testing.assert_array_equal(a.reconstruct(images), again.reconstruct(images))
