@@ -32,7 +32,9 @@ class Parser(argparse.ArgumentParser):
 def add_gin_flags(parser: argparse.ArgumentParser) -> None:
     """--gin_file and --gin_bindings, each as often as needed."""
     parser.add_argument("--gin_file", action="append", default=[], help="gin file; later ones override earlier ones")
-    parser.add_argument("--gin_bindings", action="append", default=[], help="gin line such as 'steps = 50', over all files")
+    parser.add_argument(
+        "--gin_bindings", action="append", default=[], help="gin line such as 'steps = 50', over all files"
+    )
 
 
 def configure(gin_files: list[str], bindings: list[str]) -> None:

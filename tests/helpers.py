@@ -18,7 +18,12 @@ RECIPE = str(ROOT / "gin" / "vgh_pp.gin")
 
 def train_arguments(run_dir, *bindings, files=(RECIPE, TINY)) -> list[str]:
     """Flags of a small training run without evaluation."""
-    return [*(f"--gin_file={f}" for f in files), *(f"--gin_bindings={b}" for b in bindings), f"--run_dir={run_dir}", "--train_only"]
+    return [
+        *(f"--gin_file={f}" for f in files),
+        *(f"--gin_bindings={b}" for b in bindings),
+        f"--run_dir={run_dir}",
+        "--train_only",
+    ]
 
 
 def run(main, arguments) -> int:

@@ -21,7 +21,8 @@ def test_any_sampler_draws_by_position():
 
 
 @pytest.mark.parametrize(
-    ("run_seed", "step", "scope", "name"), [(4, 5, "", "prior"), (3, 6, "", "prior"), (3, 5, "1", "prior"), (3, 5, "", "code")]
+    ("run_seed", "step", "scope", "name"),
+    [(4, 5, "", "prior"), (3, 6, "", "prior"), (3, 5, "1", "prior"), (3, 5, "", "code")],
 )
 def test_everything_that_names_a_draw_changes_it(run_seed, step, scope, name):
     reference = Seeds(3, 5).normal("prior", (8,))

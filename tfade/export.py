@@ -35,7 +35,9 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
         UsageError: `folder` holds something else.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / "saved_model.pb").is_file())):
+    if folder.exists() and not (
+        folder.is_dir() and (not any(folder.iterdir()) or (folder / "saved_model.pb").is_file())
+    ):
         raise UsageError(f"out={str(folder)!r} exists and is no earlier export; give another folder")
     module = tf.Module()
     module.variables_of_the_model = [variable.value for variable in _serving_variables(model)]
@@ -90,5 +92,3 @@ def _from_levels(function):
 
 def _serving_variables(model: GenerativeModel) -> list[keras.Variable]:
     return [variable for name in model.networks for variable in model.network(name).variables]
-
-

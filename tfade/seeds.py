@@ -59,5 +59,8 @@ def as_seed(seed) -> tf.Tensor:
     if seed is None:
         seed = secrets.randbits(31)
     seed = tf.cast(seed, tf.int64)
-    low, high = (tf.bitwise.bitwise_and(part, tf.constant(0x7FFFFFFF, tf.int64)) for part in (seed, tf.bitwise.right_shift(seed, tf.constant(31, tf.int64))))
+    low, high = (
+        tf.bitwise.bitwise_and(part, tf.constant(0x7FFFFFFF, tf.int64))
+        for part in (seed, tf.bitwise.right_shift(seed, tf.constant(31, tf.int64)))
+    )
     return tf.cast(tf.stack([low, high]), tf.int32)

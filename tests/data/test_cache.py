@@ -85,6 +85,14 @@ def test_a_damaged_file_is_decoded_again(tmp_path, capsys, which, size, memory_l
     check(*stored(store, reader=forbidden))
 
 
+@pytest.mark.parametrize("other", [IMAGES[:29], IMAGES[..., 0], IMAGES.astype(np.int16)])
+def test_a_file_of_another_shape_is_decoded_again(tmp_path, other):
+    store = Store(tmp_path, 10)
+    stored(store)
+    np.save(next(path for path in tmp_path.iterdir() if "labels" not in path.name), other)
+    check(*stored(store))
+
+
 def test_a_failed_decode_leaves_nothing(tmp_path):
     def breaks():
         yield from (block for block, _ in zip(read(), range(2)))

@@ -33,6 +33,13 @@ def test_splits_and_classes(write_images):
     np.testing.assert_array_equal(everything(sources["test"])[0], first)
 
 
+def test_a_class_has_the_same_number_in_every_split(write_images):
+    root = write_images({"train/cat/a.png": (2, 2), "train/dog/b.png": (2, 2), "test/dog/c.png": (2, 2)})
+    source = load(f"folder:{root}", "test")
+    assert source.spec.num_classes == 2
+    assert source.labels(np.arange(1)).tolist() == [1]
+
+
 def test_a_plain_folder_is_split_by_path_hash(write_images):
     root = write_images({f"{number}.png": np.full((2, 2), number, np.uint8) for number in range(200)})
     before = {

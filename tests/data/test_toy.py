@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from tfade.data import load
+from tfade.data import SPLITS, load
 from tfade.data.toy import Checkerboard, Gaussian, Mixture, Moons, Pinwheel, grid, ring
 from tfade.errors import UsageError
 
@@ -120,12 +120,17 @@ def test_source():
     assert isinstance(source.density, Gaussian)
 
 
-@pytest.mark.parametrize("name", ["ring", "checkerboard"])
-def test_splits_are_other_draws_and_float32_stays_inside(name):
-    splits = [load(f"toy:{name}", split) for split in ("train", "validation")]
-    first = [split.fetch(np.arange(100)) for split in splits]
-    assert (first[0] != first[1]).all()
-    assert np.isfinite(splits[0].density.log_density(splits[0].fetch(np.arange(60_000)))).all()
+@pytest.mark.parametrize("name", ["ring", "checkerboard", "gaussian"])
+def test_splits_are_other_draws(name):
+    draws = [load(f"toy:{name}", split, toy_examples=(100,) * 3).fetch(np.arange(100)) for split in SPLITS]
+    assert (draws[0] != draws[1]).all()
+    assert (draws[0] != draws[2]).all()
+    assert (draws[1] != draws[2]).all()
+
+
+def test_float32_draws_stay_on_the_dark_squares():
+    source = load("toy:checkerboard")
+    assert np.isfinite(source.density.log_density(source.fetch(np.arange(60_000)))).all()
 
 
 def test_pixel_options_and_wrong_dimensions_are_refused():

@@ -52,6 +52,10 @@ def test_resizing_keeps_flat_colours_and_does_not_wrap():
     assert small[-1] == small[11] == 255
 
 
+def test_an_odd_remainder_is_cut_at_the_end(face):
+    np.testing.assert_array_equal(Transform(crop=31)(face), face[93:124, 73:104])
+
+
 def test_padding():
     digit = np.full((28, 28, 1), 9, np.uint8)
     padded = Transform(pad=2)(digit)

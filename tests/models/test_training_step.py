@@ -12,7 +12,9 @@ PLAYERS = ("encoder", "generator", "discriminator", "code_discriminator")
 
 
 def weights(model):
-    return {name: [variable.numpy() for variable in network.trainable_variables] for name, network in model.networks.items()}
+    return {
+        name: [variable.numpy() for variable in network.trainable_variables] for name, network in model.networks.items()
+    }
 
 
 @pytest.mark.parametrize("moving", PLAYERS)
@@ -60,7 +62,9 @@ def test_a_step_is_gradient_descent_on_the_reported_sum(make_model, images):
     logs = model.train_step(tf.constant(images))
     after = model.discriminator.trainable_variables[0].numpy()
     np.testing.assert_allclose(before - after, 0.1 * gradients[0], rtol=1e-4, atol=1e-7)
-    reported = sum(float(value) for name, value in logs.items() if name.startswith("discriminator/") and "norm" not in name)
+    reported = sum(
+        float(value) for name, value in logs.items() if name.startswith("discriminator/") and "norm" not in name
+    )
     np.testing.assert_allclose(reported, total, rtol=1e-5)
     np.testing.assert_allclose(logs["discriminator/gradient_norm"], tf.linalg.global_norm(gradients), rtol=1e-4)
 
@@ -125,7 +129,10 @@ def test_weight_averages_follow_their_formula(make_model, images):
     for step in range(3):
         model.train_step(tf.constant(images))
         decay = min(0.9, (1 + step) / (10 + step))
-        expected = [decay * old + (1 - decay) * v.numpy() for old, v in zip(expected, model.generator.trainable_variables, strict=True)]
+        expected = [
+            decay * old + (1 - decay) * v.numpy()
+            for old, v in zip(expected, model.generator.trainable_variables, strict=True)
+        ]
     averaged = model.network("generator")
     assert averaged is not model.generator
     assert model.network("encoder") is model.encoder

@@ -79,7 +79,9 @@ def test_gaussian_codes_are_drawn_and_deterministic_ones_are_not(make_model, ima
     assert posterior.event_shape == (6,)
     draws = tf.reshape(model._codes(tf.tile(parameters, (4000, 1)), Seeds(0, 0)), (4000, 8, 6))
     q = diagonal_normal(parameters)
-    np.testing.assert_allclose(tf.reduce_mean(draws, 0), q.mean(), atol=6 * float(tf.reduce_max(q.stddev())) / 4000**0.5)
+    np.testing.assert_allclose(
+        tf.reduce_mean(draws, 0), q.mean(), atol=6 * float(tf.reduce_max(q.stddev())) / 4000**0.5
+    )
     np.testing.assert_allclose(tf.math.reduce_std(draws, 0), q.stddev(), rtol=0.1)
     deterministic = make_model()
     np.testing.assert_array_equal(deterministic.encode(images).mean(), deterministic.encode(images).sample(seed=(1, 2)))
@@ -104,7 +106,13 @@ def test_the_public_interface(make_model, kind, images):
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"encoder_weight": -1.0}, {"generator_weight": float("nan")}, {"latent_size": 0}, {"reconstruction_reduction": "l1"}]
+    "arguments",
+    [
+        {"encoder_weight": -1.0},
+        {"generator_weight": float("nan")},
+        {"latent_size": 0},
+        {"reconstruction_reduction": "l1"},
+    ],
 )
 def test_wrong_arguments_are_refused_by_name(make_model, arguments):
     with pytest.raises(UsageError, match=next(iter(arguments))):

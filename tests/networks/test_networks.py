@@ -5,7 +5,9 @@ from tfade.errors import UsageError
 from tfade.networks import color_mnist, dcgan, mlp
 
 
-@pytest.mark.parametrize(("side", "widths"), [(16, [8, 4]), (28, [8, 4]), (32, [16, 8, 4]), (48, [16, 8, 4]), (64, [32, 16, 8, 4])])
+@pytest.mark.parametrize(
+    ("side", "widths"), [(16, [8, 4]), (28, [8, 4]), (32, [16, 8, 4]), (48, [16, 8, 4]), (64, [32, 16, 8, 4])]
+)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_dcgan_shapes(side, widths, channels):
     shape = (side, side, channels)

@@ -73,7 +73,9 @@ def test_a_checkpoint_moves_between_one_and_two_replicas(make_model, source):
     for name, value in snapshot(two.state()).items():
         np.testing.assert_array_equal(value, saved[name], err_msg=name)
     make = lambda context=None: batches(source, 16, 0, start_step=STEPS, context=context)
-    continued = two.fit(strategy.distribute_datasets_from_function(make), steps_per_epoch=1, epochs=3, verbose=0, shuffle=False)
+    continued = two.fit(
+        strategy.distribute_datasets_from_function(make), steps_per_epoch=1, epochs=3, verbose=0, shuffle=False
+    )
     alone = one.fit(make(), steps_per_epoch=1, epochs=3, verbose=0, shuffle=False)
     for name, values in alone.history.items():
         np.testing.assert_allclose(continued.history[name], values, rtol=1e-4, atol=1e-4, err_msg=name)

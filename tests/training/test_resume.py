@@ -62,7 +62,9 @@ def test_a_longer_run_continues_a_finished_one(tmp_path):
 def test_averages_critic_batches_and_decay_resume_too(tmp_path):
     settings = (
         "compile_model.average_decay = {'generator': 0.9, 'encoder': 0.5}",
-        "compile_model.schedule = (('discriminator',) * 1, ('encoder', 'generator', 'code_discriminator'))".replace(" * 1", ""),
+        "compile_model.schedule = (('discriminator',) * 1, ('encoder', 'generator', 'code_discriminator'))".replace(
+            " * 1", ""
+        ),
         "compile_model.fresh_batches = True",
         "adam.learning_rate = @LinearDecay()",
         "LinearDecay.initial = 1e-3",

@@ -25,7 +25,9 @@ def rows(run_dir):
 
 def test_two_workers_equal_two_replicas(tmp_path):
     cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
-    flags = train_arguments(tmp_path / "workers", "Recipe.strategy = 'multi_worker'", "steps = 9", "Saving.every_steps = 3")
+    flags = train_arguments(
+        tmp_path / "workers", "Recipe.strategy = 'multi_worker'", "steps = 9", "Saving.every_steps = 3"
+    )
     workers = [
         start(
             "tests.training.worker",

@@ -1,6 +1,6 @@
 """One worker of a cluster: trains as `launch.train` does and writes its own copy of every variable.
 
-    python -m tests.training.worker OUT.npz FLAGS…          (TF_CONFIG in the environment)
+python -m tests.training.worker OUT.npz FLAGS…          (TF_CONFIG in the environment)
 """
 
 import sys

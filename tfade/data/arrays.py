@@ -22,9 +22,9 @@ def arrays(
     """Images from a NumPy file.
 
     The arrays may be `x_train`, `y_train`, `x_test`, `y_test`, `x_validation` (or `x_val`), `y_validation`; or `images`
-    and `labels`; or one array of any name. Missing splits are carved by position (`tfade.data.splits`), so the order of
-    the images does not matter. Images are uint8, or floating point in [0, 1] (rounded to 256 levels), of shape
-    [N, H, W] or [N, H, W, C]; labels are integers [N] or [N, 1] from 0.
+    and `labels`; or one array of any name. Missing splits are carved by position, every tenth image by default
+    (`tfade.data.splits`), so a file sorted by class is carved evenly. Images are uint8, or floating
+    point in [0, 1] (rounded to 256 levels), [N, H, W] or [N, H, W, C]; labels are integers [N] or [N, 1] from 0.
 
     Args:
         name, split: as in `Spec`.

@@ -4,9 +4,9 @@ import difflib
 import os
 import pathlib
 
+import gin
 import numpy as np
 
-import gin
 from tfade.data.arrays import arrays
 from tfade.data.cache import Store
 from tfade.data.folder import folder

@@ -15,6 +15,7 @@ from tfade.data.transforms import Transform
 from tfade.data.work import ordered_map
 from tfade.errors import UsageError
 
+USUAL = ["mnist", "fashion_mnist", "cifar10", "celeb_a", "stl10"]  # suggested where no name is near
 BLOCK = 64  # images of one size that a thread takes at once
 
 
@@ -120,11 +121,7 @@ def _builder(name: str, dataset: str, data_dir: pathlib.Path):
         return tfds.builder(dataset, data_dir=str(data_dir))
     except tfds.core.registered.DatasetNotFoundError as error:
         known = tfds.list_builders()
-        near = difflib.get_close_matches(dataset.split("/")[0].split(":")[0], known, n=5) or [
-            "mnist",
-            "cifar10",
-            "celeb_a",
-        ]
+        near = difflib.get_close_matches(dataset.split("/")[0].split(":")[0], known, n=5) or USUAL
         raise UsageError(f"data={name!r}: TFDS knows no {dataset!r}; near it: {', '.join(near)}") from error
     except Exception as error:  # a wrong configuration or version, or a missing package: TFDS raises many types
         near = _near_configs(tfds, dataset)

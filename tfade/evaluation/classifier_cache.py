@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from tfade.data.source import Source
-from tfade.evaluation.files import read_arrays, write_atomically
+from tfade.files import read_arrays, write_atomically
 
 _SAMPLE = 256  # examples that stand for a data set in the key of the cache
 

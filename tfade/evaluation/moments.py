@@ -7,7 +7,7 @@ import numpy as np
 
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_features
-from tfade.evaluation.files import read_arrays, write_atomically
+from tfade.files import read_arrays, write_atomically
 
 
 class Moments:

@@ -11,10 +11,10 @@ from pathlib import Path
 import gin
 
 from tfade.errors import UsageError
-from tfade.evaluation.files import write_atomically
 from tfade.evaluation.metrics import REAL, Metric
 from tfade.evaluation.result import Result
 from tfade.evaluation.subject import NotApplicable, Subject
+from tfade.files import write_atomically
 
 
 @dataclasses.dataclass(frozen=True)

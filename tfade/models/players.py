@@ -56,7 +56,9 @@ def passes(schedule: Sequence[Sequence[str]] | None, names: Sequence[str]) -> tu
         counts = Counter(phase)
         unknown = [name for name in counts if name not in names]
         if unknown or not counts:
-            raise UsageError(f"schedule phase {tuple(phase)!r} names {unknown or 'nobody'}; the players are {tuple(names)}")
+            raise UsageError(
+                f"schedule phase {tuple(phase)!r} names {unknown or 'nobody'}; the players are {tuple(names)}"
+            )
         if len(set(counts.values())) > 1:
             raise UsageError(
                 f"schedule phase {tuple(phase)!r} repeats its players unequally; players of one phase move together, "

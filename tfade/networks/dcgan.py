@@ -64,7 +64,11 @@ class DCGANGenerator(keras.Sequential):
         ]
         for channels in widths[1:]:
             layers += [self._up(channels, kernel_size), BatchNorm(), keras.layers.ReLU()]
-        layers += [self._up(image_shape[-1], kernel_size, use_bias=True), float32(), keras.layers.Activation("tanh", dtype="float32")]
+        layers += [
+            self._up(image_shape[-1], kernel_size, use_bias=True),
+            float32(),
+            keras.layers.Activation("tanh", dtype="float32"),
+        ]
         super().__init__(layers)
 
     @staticmethod

@@ -43,7 +43,9 @@ class Progress(keras.callbacks.ProgbarLogger):
         self._total, self._interval, self._bar = steps, interval, sys.stdout.isatty()
 
     def set_params(self, params):
-        super().set_params({**params, "verbose": 1 if self._bar else 2, "epochs": math.ceil(self._total / self._interval)})
+        super().set_params(
+            {**params, "verbose": 1 if self._bar else 2, "epochs": math.ceil(self._total / self._interval)}
+        )
 
     def on_train_batch_end(self, batch, logs=None):
         if self._bar:
@@ -85,7 +87,11 @@ class FiniteGuard(StepCallback):
             terms = [name for name in bad if not name.endswith(SHOWN_LAST)] or bad
             files.write_json(
                 self._report,
-                {"step": self.step, "offending": {n: str(values[n]) for n in bad}, "means": {n: str(v) for n, v in values.items()}},
+                {
+                    "step": self.step,
+                    "offending": {n: str(values[n]) for n in bad},
+                    "means": {n: str(v) for n, v in values.items()},
+                },
             )
             raise NonFiniteError(
                 f"step {self.step}: {', '.join(f'{name} is {values[name]}' for name in terms)}; "

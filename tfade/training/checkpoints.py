@@ -26,8 +26,6 @@ class Checkpoints:
     """
 
     def __init__(self, folder: str | Path, keep: int = 3, say: Callable[[str], None] = print):
-        if keep < 1:
-            raise UsageError(f"keep={keep!r} checkpoints is below 1; a run needs its newest one to continue")
         self._folder, self._keep, self._say = Path(folder), keep, say
 
     def path(self, step: int) -> Path:
@@ -72,7 +70,9 @@ class Checkpoints:
             except ValueError as error:
                 self._say(f"checkpoint {self.path(step)} is damaged and passed over ({error})")
         if steps:
-            raise UsageError(f"checkpoints={str(self._folder)!r}: all {len(steps)} are damaged; remove them to start anew")
+            raise UsageError(
+                f"checkpoints={str(self._folder)!r}: all {len(steps)} are damaged; remove them to start anew"
+            )
         return None
 
     def load(self, which: str | int = "latest") -> dict[str, np.ndarray]:

@@ -15,7 +15,9 @@ class Interrupted(Exception):
     """Training was asked to stop, and has saved a checkpoint."""
 
     def __init__(self, step: int, signal_name: str):
-        super().__init__(f"stopped by {signal_name} after step {step}; a checkpoint is saved, the same command continues")
+        super().__init__(
+            f"stopped by {signal_name} after step {step}; a checkpoint is saved, the same command continues"
+        )
         self.signal = signal.Signals[signal_name]
 
 
@@ -39,6 +41,8 @@ class Saving:
     higher_is_better: bool = False
 
     def __post_init__(self):
+        if self.keep < 1:
+            raise UsageError(f"Saving.keep={self.keep!r} is below 1; a run needs its newest checkpoint to continue")
         if self.every_steps is not None and self.every_steps < 1:
             raise UsageError(f"Saving.every_steps={self.every_steps!r} is below 1; use None for once an interval")
         if self.every_minutes is not None and not self.every_minutes > 0:

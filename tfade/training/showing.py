@@ -50,7 +50,14 @@ class TensorBoard(StepCallback):
     """
 
     def __init__(
-        self, step: int, run: RunDirectory, config: str, held_out: Source, batch_size: int, showing: Showing, stacked: bool
+        self,
+        step: int,
+        run: RunDirectory,
+        config: str,
+        held_out: Source,
+        batch_size: int,
+        showing: Showing,
+        stacked: bool,
     ):
         super().__init__(step)
         self._run, self._config, self._batch_size = run, config, batch_size
@@ -138,5 +145,3 @@ def write_overview(model: GenerativeModel, held_out: np.ndarray, run: RunDirecto
     path = run.samples / "overview.png"
     pictures.save(path, np.concatenate(padded))
     return path
-
-

@@ -53,7 +53,11 @@ def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process writes the run directory: the only one, or the first worker of a cluster."""
     resolver = strategy.cluster_resolver
-    return resolver is None or not resolver.task_type or (resolver.task_type, resolver.task_id) in (("chief", 0), ("worker", 0))
+    return (
+        resolver is None
+        or not resolver.task_type
+        or (resolver.task_type, resolver.task_id) in (("chief", 0), ("worker", 0))
+    )
 
 
 @contextlib.contextmanager

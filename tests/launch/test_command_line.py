@@ -1,0 +1,227 @@
+"""What a user can get wrong: one clear line, exit status 2, nothing written, nothing lost."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from launch import evaluate, export, sample, train
+from tests.helpers import RECIPE, ROOT, TINY, newest_state, run, start, train_arguments, train_here
+
+LAUNCHERS = ("train", "evaluate", "sample", "export", "benchmark")
+
+
+@pytest.mark.parametrize("name", LAUNCHERS)
+def test_help_answers_without_tensorflow(name):
+    code = (
+        "import sys, runpy; sys.argv = ['x', '--help']\n"
+        "try: runpy.run_module('launch.%s', run_name='__main__')\n"
+        "except SystemExit as e: status = e.code\n"
+        "sys.exit(status or ('tensorflow' in sys.modules) or ('keras' in sys.modules))" % name
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert f"python -m launch.{name}" in result.stdout
+
+
+def fails(capsys, main, arguments, *words) -> str:
+    """Runs a launcher that must fail with status 2 and one line holding all `words`."""
+    capsys.readouterr()
+    try:
+        status = run(main, arguments)
+    except SystemExit as exit:
+        status = exit.code
+    error = capsys.readouterr().err.strip()
+    assert status == 2, error
+    assert error.startswith("error: "), error
+    assert len(error.splitlines()) == 1, error
+    for word in words:
+        assert word in error, error
+    return error
+
+
+@pytest.mark.parametrize(
+    ("bindings", "words"),
+    [
+        (["VGHPlusPlus.encoder_wight = 3"], ["encoder_wight"]),
+        (["VGHPlusPls.encoder_weight = 3"], ["VGHPlusPls"]),
+        (["stpes = 3"], ["stpes", "'steps'"]),
+        (["steps = "], ["gin configuration"]),
+        (["steps = 0"], ["steps=0"]),
+        (["steps = 'many'"], ["steps='many'"]),
+        (["batch_size = 4096"], ["batch_size=4096", "200"]),
+        (["data = 'colour_digits'"], ["colour_digits", "color_digits"]),
+        (["data = 'tfds:mnist'", "load.download = False", "load.data_dir = 'DIR/none'"], ["tfds", "mnist", "data_dir"]),
+        (["load.image_size = 17"], ["image_shape=(17, 17, 3)", "load.image_size"]),
+        (["Recipe.devices = 16"], ["devices=16", "found"]),
+        (["Recipe.precision = 'float8'"], ["precision='float8'"]),
+        (["VGHPlusPlus.encoder_weight = -1.0"], ["encoder_weight=-1.0"]),
+        (["adam.learning_rate = -1.0"], ["learning_rate=-1.0"]),
+        (["compile_model.schedule = (('encodr',),)"], ["encodr", "discriminator"]),
+        (["compile_model.average_decay = {'generatr': 0.9}"], ["generatr"]),
+        (["Saving.keep = 0"], ["keep=0"]),
+    ],
+)
+def test_wrong_configurations(tmp_path, capsys, bindings, words):
+    bindings = [binding.replace("DIR", str(tmp_path)) for binding in bindings]
+    fails(capsys, train.main, train_arguments(tmp_path / "run", *bindings), *words)
+    assert not (tmp_path / "run").exists()
+
+
+def test_wrong_flags(tmp_path, capsys):
+    fails(capsys, train.main, ["--gin_fle=x"], "--gin_fle")
+    fails(capsys, train.main, [], "--gin_file is missing")
+    fails(
+        capsys,
+        train.main,
+        train_arguments(tmp_path / "run", files=["gin/vgh_pq.gin"]),
+        "gin/vgh_pq.gin",
+        "does not exist",
+    )
+    fails(capsys, evaluate.main, [f"--run_dir={tmp_path}"], "holds no run")
+    fails(capsys, sample.main, [f"--run_dir={tmp_path}", "--out=x.jpg"], "x.jpg")
+    fails(capsys, sample.main, [f"--run_dir={tmp_path}", "--out=x.png", "--num_samples=0"], "num_samples", "'0'")
+    fails(capsys, export.main, [f"--run_dir={tmp_path / 'no'}", "--out=x"], "holds no run")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of 30 small colour images in two classes."""
+    generator = np.random.default_rng(0)
+    for index in range(30):
+        path = tmp_path / "images" / "ab"[index % 2] / f"{index:02d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 255, (16, 16, 3), np.uint8)).save(path)
+    return tmp_path / "images"
+
+
+def test_a_folder_with_damaged_images(tmp_path, folder, capsys):
+    arguments = train_arguments(tmp_path / "run", f"data = 'folder:{folder}'", "load.carve = None")
+    for name in ("a/00.jpg", "b/07.jpg"):
+        (folder / name).write_bytes((folder / name).read_bytes()[:50])
+    fails(capsys, train.main, arguments, "00.jpg", "07.jpg")
+    Image.new("RGB", (400, 400)).save(folder / "a" / "00.jpg")
+    (folder / "b" / "07.jpg").unlink()
+    fails(capsys, train.main, [*arguments, "--gin_bindings=load.max_pixels = 100000"], "00.jpg", "max_pixels")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.full((20, 16, 16, 3), np.nan, np.float32), ["NaN"]),
+        (np.zeros((20, 16), np.uint8), ["shape"]),
+        (np.zeros((20, 3, 16, 16), np.uint8), ["[N, C, H, W]"]),
+        (np.full((20, 16, 16, 3), 200.0, np.float32), ["[0, 1]"]),
+        (np.array([{"a": 1}] * 20, object), ["pickle"]),
+    ],
+    ids=["nan", "rank", "nchw", "range", "pickled"],
+)
+def test_arrays_that_are_no_images(tmp_path, capsys, array, words):
+    np.savez(tmp_path / "data.npz", images=array)
+    error = fails(
+        capsys, train.main, train_arguments(tmp_path / "run", f"data = 'npz:{tmp_path / 'data.npz'}'"), "data.npz"
+    )
+    assert any(word.lower() in error.lower() for word in words), error
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_another_configuration(tmp_path, capsys):
+    assert train_here(tmp_path / "run") == 0
+    before = newest_state(tmp_path / "run")
+    config = (tmp_path / "run" / "config.gin").read_text()
+    arguments = train_arguments(tmp_path / "run", "batch_size = 10", "VGHPlusPlus.encoder_weight = 3.0")
+    fails(
+        capsys,
+        train.main,
+        arguments,
+        "batch_size: 8 before, 10 now",
+        "VGHPlusPlus.encoder_weight: 10.0 before, 3.0 now",
+    )
+    fails(capsys, train.main, train_arguments(tmp_path / "run", "steps = 5"), "steps: 6 before, 5 now")
+    assert (tmp_path / "run" / "config.gin").read_text() == config
+    for name, value in newest_state(tmp_path / "run").items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_a_run_directory_in_use(tmp_path, capsys):
+    process = start("launch.train", train_arguments(tmp_path / "run", "steps = 100000"))
+    try:
+        while process.poll() is None and not (tmp_path / "run" / "config.gin").exists():
+            pass
+        fails(capsys, train.main, train_arguments(tmp_path / "run", "steps = 100000"), "in use by another process")
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_directories_that_are_no_runs(tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    fails(capsys, train.main, train_arguments(tmp_path / "file"), "is a file")
+    fails(capsys, train.main, train_arguments(tmp_path), "holds other files")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_whole_way_from_training_to_export(tmp_path, capsys, monkeypatch):
+    """Train, evaluate, sample and export a small run, with the files and lines that the README promises."""
+    from launch import common
+
+    monkeypatch.setattr(common, "CACHE", tmp_path / "cache")
+    folder = tmp_path / "run"
+    arguments = [a for a in train_arguments(folder, "train_classifier.steps = 30") if a != "--train_only"]
+    assert run(train.main, arguments) == 0
+    printed = capsys.readouterr().out
+    for line in (
+        "mode coverage",
+        "mode divergence",
+        f"picture:     {folder}/samples/overview.png",
+        f"export:      {folder}/export",
+    ):
+        assert line in printed
+    for name in ("config.gin", "environment.json", "history.csv", "export/saved_model.pb", "samples/overview.png"):
+        assert (folder / name).is_file(), name
+    assert {path.stem for path in (folder / "evaluation").glob("*.json")} >= {"mode_coverage", "reconstruction_error"}
+    assert list((folder / "logs").glob("events*"))
+
+    assert run(evaluate.main, [f"--run_dir={folder}", "--metrics=mode_coverage", "--num_samples=50"]) == 0
+    assert "mode coverage" in capsys.readouterr().out
+    fails(capsys, evaluate.main, [f"--run_dir={folder}", "--metrics=mode_covrage"], "mode_covrage", "mode_coverage")
+
+    for out in ("a.npz", "b.npz"):
+        assert run(sample.main, [f"--run_dir={folder}", f"--out={tmp_path / out}", "--num_samples=7", "--seed=5"]) == 0
+    first, second = (np.load(tmp_path / out)["images"] for out in ("a.npz", "b.npz"))
+    assert first.shape == (7, 16, 16, 3)
+    assert first.dtype == np.uint8
+    np.testing.assert_array_equal(first, second)
+    assert run(sample.main, [f"--run_dir={folder}", f"--out={tmp_path / 'folder'}", "--num_samples=3", "--seed=5"]) == 0
+    pictures = [np.asarray(Image.open(path)) for path in sorted((tmp_path / "folder").iterdir())]
+    np.testing.assert_array_equal(pictures, first[:3])
+    assert run(sample.main, [f"--run_dir={folder}", f"--out={tmp_path / 'grid.png'}", "--channels"]) == 0
+    assert Image.open(tmp_path / "grid.png").size[0] >= 512
+    fails(capsys, sample.main, [f"--run_dir={folder}", f"--out={tmp_path / 'folder'}"], "not empty")
+    assert run(export.main, [f"--run_dir={folder}", f"--out={tmp_path / 'served'}"]) == 0
+    fails(capsys, export.main, [f"--run_dir={folder}", f"--out={tmp_path / 'folder'}"], "no earlier export")
+    fails(
+        capsys,
+        sample.main,
+        [f"--run_dir={folder}", f"--out={tmp_path / 'x.png'}", "--checkpoint=7"],
+        "checkpoint='7'",
+        "[3, 6]",
+    )
+
+
+def test_recipes_run_from_any_folder(tmp_path):
+    process = subprocess.run(
+        [sys.executable, "-m", "launch.train", "--gin_file", RECIPE, "--gin_file", TINY, "--train_only"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+    )
+    assert process.returncode == 0, process.stderr
+    assert (tmp_path / "runs" / "vgh_pp" / "config.gin").is_file()

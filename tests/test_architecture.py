@@ -1,0 +1,72 @@
+"""Who may import whom (design: imports run downward only), and what the library never does."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LAYERS = [
+    {"errors", "numerics", "seeds", "files", "pictures"},
+    {"data", "networks"},
+    {"flows"},
+    {"distributions"},
+    {"objectives"},
+    {"models"},
+    {"training", "evaluation", "export"},
+    {"configurables"},
+]
+RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+MODULES = sorted((ROOT / "tfade").rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} if node.module else set()
+    return names
+
+
+def part(module: str) -> str:
+    """tfade.data.load → data"""
+    return module.split(".")[1]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_downward(path):
+    own = path.relative_to(ROOT / "tfade").parts[0].removesuffix(".py")
+    if own == "__init__":
+        return
+    assert own in RANK, f"{own} has no place in the layers"
+    for name in imported(path):
+        assert not name.startswith("launch"), name
+        if name.startswith("tfade."):
+            assert part(name) == own or RANK[part(name)] < RANK[own] or (own, part(name)) == ("training", "data"), name
+    if own == "models":
+        assert not any(name.startswith("tfade.data") for name in imported(path))
+    if own == "evaluation":
+        assert not any(name.startswith(("tfade.models", "tfade.training")) for name in imported(path))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_library_has_no_asserts_flags_or_environment(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        assert not isinstance(node, ast.Assert), f"line {node.lineno}: users need a UsageError"
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
+            assert node.attr not in ("environ", "getenv", "getcwd"), f"line {node.lineno}"
+    assert not any(name.startswith(("argparse", "absl.flags")) for name in imported(path))
+    assert "skip_unknown=True" not in path.read_text()
+
+
+def test_a_violation_would_be_found(tmp_path):
+    (tmp_path / "x.py").write_text("from tfade.models import base\nimport tfade.data.load\n")
+    assert imported(tmp_path / "x.py") == {"tfade.models.base", "tfade.data.load"}
+    assert RANK["models"] > RANK["data"]
+
+
+def test_modules_stay_readable():
+    for path in [*MODULES, *(ROOT / "launch").glob("*.py")]:
+        assert len(path.read_text().splitlines()) <= 350, path

@@ -1,0 +1,60 @@
+"""Every gin file that is shipped builds its model and takes steps, small enough for a test."""
+
+import gin
+import pytest
+
+from launch import common
+from tests.helpers import ROOT, TINY, newest_state, train_here
+from tfade.training import configuration
+
+RECIPES = sorted((ROOT / "gin").glob("*.gin"))
+SIZES = {"color_mnist": 28, "cifar10": 32, "celeba": 64}
+DATA = sorted((ROOT / "gin" / "data").glob("*.gin"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipes_train(path, tmp_path):
+    assert train_here(tmp_path / "run", "steps = 2", files=(path, TINY)) == 0
+    assert int(newest_state(tmp_path / "run")["step"]) == 2
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "gin" / "paper").glob("*.gin")), ids=lambda path: path.stem)
+def test_published_settings_train_on_embedded_data(path, tmp_path):
+    """The published networks' structure at the published image size; only widths and data are small."""
+    size = next(size for name, size in SIZES.items() if name in path.stem)
+    bindings = (
+        "data = 'color_digits'",
+        f"load.image_size = {size}",
+        "load.crop = None",
+        "steps = 2",
+        "Showing.samples = 0",
+    )
+    assert train_here(tmp_path / "run", *bindings, files=(path, TINY)) == 0
+    state = newest_state(tmp_path / "run")
+    assert int(state["step"]) == 2
+
+
+@pytest.mark.parametrize("path", DATA, ids=lambda path: path.stem)
+def test_data_files_go_with_a_recipe(path):
+    with configuration.isolated():
+        common.configure([str(ROOT / "gin" / "vgh_pp.gin"), str(path)], [])
+        name = gin.query_parameter("data/macro.value")
+        assert name.split(":")[0] in (
+            "color_digits",
+            "color_mnist",
+            "digits",
+            "tfds",
+            "folder",
+            "npz",
+            "toy",
+            "stacked",
+        )
+        assert path.read_text().startswith("#")
+
+
+@pytest.mark.parametrize("path", RECIPES + sorted((ROOT / "gin" / "paper").glob("*.gin")), ids=lambda path: path.stem)
+def test_every_recipe_exposes_the_same_names(path):
+    with configuration.isolated():
+        common.configure([str(path)], ["data = 'digits'", "steps = 1", "batch_size = 2", "seed = 3"])
+        assert gin.query_parameter("seed/macro.value") == 3
+        assert path.read_text().startswith("#")
