@@ -3,6 +3,7 @@
 Every figure is a ratio of two things timed in turn in this one run, so that a noisy machine slows both alike.
 """
 
+import itertools
 import statistics
 import time
 
@@ -165,7 +166,7 @@ def fit_ratio(model, dataset, iterator, steps: int, rounds: int = 5) -> float:
         ends.clear()
         callbacks = [FiniteGuard(0, Path("never-written.json")), Progress(count, count), stamp]
         model.fit(dataset, steps_per_epoch=count, epochs=1, callbacks=callbacks, verbose=0, shuffle=False)
-        inside.append(statistics.median(b - a for a, b in zip(ends, ends[1:])))
+        inside.append(statistics.median(b - a for a, b in itertools.pairwise(ends)))
         outside.append(statistics.median(seconds(lambda: model.train_function(iterator)) for _ in range(count)))
     return statistics.median(a / b for a, b in zip(inside, outside))
 

@@ -1,7 +1,7 @@
 """Stateless noise: a pure function of (run seed, step, name, position in the global batch).
 
-Nothing is carried from step to step, so a resumed run draws what the uninterrupted one drew, and every replica takes its
-own rows of one global draw, so a run does not depend on how many devices carry it.
+Nothing is carried from step to step, so a resumed run draws what the uninterrupted one drew, and every replica takes
+its own rows of one global draw, so a run does not depend on how many devices carry it.
 """
 
 import hashlib

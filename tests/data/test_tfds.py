@@ -106,6 +106,22 @@ def test_a_failed_download_is_one_clear_error(tmp_path, monkeypatch):
         load("tfds:cifar10", data_dir=str(tmp_path))
 
 
+def test_sets_do_not_share_an_extraction_folder(tmp_path, monkeypatch):
+    """mnist and fashion_mnist use the same four file names: in one folder the second becomes a copy of the first."""
+    folders = []
+
+    def remember(self, *args, download_config, **kwargs):
+        folders.append(download_config.extract_dir)
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", remember)
+    for name in ("mnist", "fashion_mnist"):
+        with pytest.raises(UsageError):
+            load(f"tfds:{name}", data_dir=str(tmp_path))
+    assert None not in folders
+    assert len(set(folders)) == 2
+
+
 @pytest.fixture
 def invented(tmp_path, monkeypatch):
     """`invented(name, splits, shape)` makes TFDS believe in a small prepared set of that name."""

@@ -37,8 +37,8 @@ class VGH(GenerativeModel):
             say, and the scale of λ depends on it. Images are in [-1, 1] here.
         stochastic_codes: Gaussian codes N(μ(x), σ²(x)) by reparameterisation. The paper leaves it open for these models
             and reports that the variance collapses in the AAE, so the default is a deterministic code.
-        encoder_fools_discriminator: the other reading of the paper. Its appendix F gives the encoder no loss of the data
-            discriminator (the default); its section 5.1 lets encoder and decoder both minimise it on reconstructions.
+        encoder_fools_discriminator: the other reading of the paper. Its appendix F gives the encoder no loss of the
+            data discriminator (the default); in section 5.1 both encoder and decoder minimise it on reconstructions.
         encoder, generator, discriminator, code_discriminator: network classes, called as `encoder(image_shape,
             outputs)`, `generator(image_shape, latent_size)`, `discriminator(image_shape)` and
             `code_discriminator(latent_size)`.

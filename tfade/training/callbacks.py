@@ -62,8 +62,8 @@ class Progress(keras.callbacks.ProgbarLogger):
 class FiniteGuard(StepCallback):
     """Stops training at the first step whose loss or gradient is not finite.
 
-    The model's sums hold whatever was once not finite, so looking at the reported means is enough; no operation is added
-    to the step.
+    The model's sums hold whatever was once not finite, so looking at the reported means is enough; no operation is
+    added to the step.
 
     Args:
         step: steps already taken.

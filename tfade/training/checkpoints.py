@@ -16,8 +16,8 @@ BEST = "best"
 class Checkpoints:
     """The checkpoints of one run.
 
-    A checkpoint is an uncompressed NumPy archive: its members carry CRC-32 sums, so a truncated or altered file is found
-    out when it is read. Files appear whole or not at all.
+    A checkpoint is an uncompressed NumPy archive: its members carry CRC-32 sums, so a truncated or altered file is
+    found out when it is read. Files appear whole or not at all.
 
     Args:
         folder: where they lie.

@@ -1,5 +1,6 @@
 """What a person looks at while a model trains: TensorBoard and the pictures in samples/."""
 
+import contextlib
 import dataclasses
 import time
 
@@ -136,10 +137,8 @@ def interpolation_picture(model: GenerativeModel, images: np.ndarray, showing: S
 def write_overview(model: GenerativeModel, held_out: np.ndarray, run: RunDirectory, showing: Showing, stacked: bool):
     """samples/overview.png: samples, and below them originals with their reconstructions. Returns its path."""
     parts = [sample_picture(model, showing.samples or 36, stacked=stacked)]
-    try:
+    with contextlib.suppress(NotImplementedError):
         parts.append(reconstruction_picture(model, held_out[: showing.reconstructions or 12], stacked=stacked))
-    except NotImplementedError:
-        pass
     width = max(part.shape[1] for part in parts)
     padded = [np.pad(p, ((0, 16), (0, width - p.shape[1]), (0, 0)), constant_values=255) for p in parts]
     path = run.samples / "overview.png"
