@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -46,22 +47,40 @@ def configure(gin_files: list[str], bindings: list[str]) -> None:
 
 
 def import_configurables() -> None:
-    """Imports every module that registers something with gin."""
-    import tfade.configurables  # noqa: F401
+    """Imports every module that registers something with gin, without the notices that TensorFlow's libraries print."""
+    with without_native_notices():
+        import tfade.configurables  # noqa: F401
+
+
+@contextlib.contextmanager
+def without_native_notices():
+    """Drops what native code writes to standard error; no environment variable silences TensorFlow's first lines.
+
+    Python's exceptions come through: they travel as exceptions, and are printed after this has ended.
+    """
+    sys.stderr.flush()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
 
 
 def revision() -> str | None:
     """The source revision, where the source is a git checkout."""
-    result = subprocess.run(
-        ["git", "-C", str(ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    )
-    return result.stdout.strip() or None
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None
+    except OSError:  # no git here
+        return None
 
 
 def launch(main: Callable[[list[str]], int | None], arguments: list[str] | None = None) -> None:
     """Runs a launcher's `main` and ends the process: 0 on success, 2 for a usage or configuration error, else 1."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     sys.exit(guarded(main, sys.argv[1:] if arguments is None else arguments))
 
 
@@ -101,6 +120,17 @@ def opened(run_dir: str, bindings: list[str] | None = None, checkpoint: str = "l
 def add_checkpoint_flag(parser: argparse.ArgumentParser) -> None:
     """--checkpoint, for launchers that open a run."""
     parser.add_argument("--checkpoint", default="latest", help="'latest', 'best', or the step of one that was kept")
+
+
+def temperature(text: str) -> float:
+    """A flag's type: a finite number from 0 up."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 up")
+    return value
 
 
 def whole(least: int) -> Callable[[str], int]:

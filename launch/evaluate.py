@@ -10,7 +10,9 @@ def main(arguments: list[str]) -> int | None:
     parser.add_argument("--run_dir", required=True, help="directory of a trained run")
     parser.add_argument("--metrics", help="names with commas between; all that apply by default")
     parser.add_argument("--num_samples", type=common.whole(2), default=10_000, help="samples to draw")
-    parser.add_argument("--temperature", type=float, default=1.0, help="factor on the prior's standard deviation")
+    parser.add_argument(
+        "--temperature", type=common.temperature, default=1.0, help="factor on the prior's standard deviation"
+    )
     parser.add_argument("--seed", type=common.whole(0), default=0, help="of the samples")
     parser.add_argument("--gin_bindings", action="append", default=[], help="gin line over the run's configuration")
     common.add_checkpoint_flag(parser)

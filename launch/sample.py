@@ -12,18 +12,18 @@ def main(arguments: list[str]) -> int | None:
     parser.add_argument("--run_dir", required=True, help="directory of a trained run")
     parser.add_argument("--out", required=True, help="FILE.png for a grid, FILE.npz for an array `images`, or a folder")
     parser.add_argument("--num_samples", type=common.whole(1), default=64, help="how many")
-    parser.add_argument("--temperature", type=float, default=1.0, help="factor on the prior's standard deviation")
+    parser.add_argument(
+        "--temperature", type=common.temperature, default=1.0, help="factor on the prior's standard deviation"
+    )
     parser.add_argument("--seed", type=common.whole(0), default=0, help="equal seeds give equal samples")
     parser.add_argument("--channels", action="store_true", help="show the channels of stacked digits in the grid")
     common.add_checkpoint_flag(parser)
     flags = parser.parse_args(arguments)
-    if not flags.temperature >= 0:
-        parser.error(f"argument --temperature: {flags.temperature} is negative")
     out = Path(flags.out)
     if out.suffix not in ("", ".png", ".npz"):
         parser.error(f"argument --out: {flags.out!r} is neither a .png, a .npz nor a folder")
-    if out.suffix == "" and out.is_dir() and any(out.iterdir()):
-        parser.error(f"argument --out: the folder {flags.out!r} is not empty; nothing is overwritten there")
+    if out.suffix == "" and (out.is_file() or (out.is_dir() and any(out.iterdir()))):
+        parser.error(f"argument --out: {flags.out!r} is a file or not empty; nothing is overwritten there")
 
     with common.opened(flags.run_dir, checkpoint=flags.checkpoint) as (_, model):
         images = draw(model, flags.num_samples, flags.temperature, flags.seed)
@@ -32,15 +32,16 @@ def main(arguments: list[str]) -> int | None:
 
 
 def draw(model, count: int, temperature: float, seed: int):
-    """uint8 samples [count, H, W, C]. One seed gives one sequence: a larger count only continues it."""
+    """uint8 samples [count, H, W, C], those that `launch.evaluate` judges; a larger count only continues them."""
     import numpy as np
 
     from tfade import pictures
+    from tfade.evaluation.subject import batch_seed
 
     parts = []
     for start in range(0, count, CHUNK):
-        key = int(np.random.SeedSequence([seed, start // CHUNK]).generate_state(1)[0])
-        parts.append(pictures.to_uint8(model.sample(CHUNK, temperature=temperature, seed=key))[: count - start])
+        images = model.sample(CHUNK, temperature=temperature, seed=batch_seed(seed, start // CHUNK))
+        parts.append(pictures.to_uint8(images)[: count - start])
         if count > 10 * CHUNK:
             print(f"  {min(start + CHUNK, count):,} of {count:,}", flush=True)
     return np.concatenate(parts)

@@ -14,7 +14,7 @@ def argument_parser() -> common.Parser:
     return parser
 
 
-def main(arguments: list[str]) -> int | None:
+def main(arguments: list[str]) -> None:
     parser = argument_parser()
     flags = parser.parse_args(arguments)
     if not flags.gin_file:
@@ -24,29 +24,32 @@ def main(arguments: list[str]) -> int | None:
     common.configure(flags.gin_file, flags.gin_bindings)
     from tfade.training.train import train
 
-    train(run_dir, revision=common.revision())
-    if flags.train_only:
-        print(f"trained: {run_dir}")
-        return None
-    return finish(run_dir)
+    finish = trained if flags.train_only else finished
+    train(run_dir, revision=common.revision(), finish=finish)
 
 
-def finish(run_dir: Path) -> None:
+def trained(run) -> None:
+    """Says where the run is."""
+    print(f"trained: {run.path}")
+
+
+def finished(run) -> None:
     """Shows, evaluates and exports what lies on disk, as anybody else would who opens the run."""
     from launch.evaluate import evaluate_run
 
-    with common.opened(run_dir) as (recipe, model):
-        import gin
+    with common.opened(run.path) as (recipe, model):
+        import numpy as np
 
         from tfade import data
         from tfade.export import export
-        from tfade.training.run_directory import RunDirectory
+        from tfade.training import configuration
         from tfade.training.showing import Showing, write_overview
 
-        run = RunDirectory(run_dir)
-        held_out = data.load(recipe.data, "test").fetch(range(12))
-        picture = write_overview(model, held_out, run, gin.get_configurable(Showing)(), recipe.stacked)
-        report = evaluate_run(run_dir, model, recipe)
+        showing = configuration.make(Showing)
+        test = data.load(recipe.data, "test")
+        held_out = test.fetch(np.arange(min(test.spec.num_examples, showing.reconstructions)))
+        picture = write_overview(model, held_out, run, showing, recipe.stacked)
+        report = evaluate_run(run.path, model, recipe)
         export(model, run.export)
     print(
         f"\n{report.table()}\n\npicture:     {picture}\ntensorboard: tensorboard --logdir {run.logs}\n"

@@ -1,5 +1,6 @@
 """A SavedModel of a model that runs where only TensorFlow is installed."""
 
+import tempfile
 from pathlib import Path
 
 import keras
@@ -51,7 +52,14 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
     names = [name for name in _endpoints(model) if hasattr(module, name)]
     signatures = {name: getattr(module, name).get_concrete_function() for name in names}
     signatures["serving_default"] = signatures["sample"]
-    tf.saved_model.save(module, str(folder), signatures=signatures)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as workshop:
+        # Whoever serves this folder sees an old export or a new one, never a half.
+        new, old = Path(workshop) / "new", Path(workshop) / "old"
+        tf.saved_model.save(module, str(new), signatures=signatures)
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
     return [*names, "serving_default"]
 
 

@@ -19,8 +19,3 @@ def to_signed(images) -> tf.Tensor:
 def from_signed(images) -> tf.Tensor:
     """Images in [0, 1] from images in [-1, 1]; rounding just outside is clipped."""
     return tf.clip_by_value(0.5 * (tf.cast(images, tf.float32) + 1.0), 0.0, 1.0)
-
-
-def to_levels(images) -> tf.Tensor:
-    """uint8 levels, rounded to nearest, from images in [0, 1]."""
-    return tf.cast(tf.round(tf.clip_by_value(images, 0.0, 1.0) * (LEVELS - 1)), tf.uint8)

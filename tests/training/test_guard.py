@@ -56,7 +56,8 @@ def poisoned(model, term, value):
 )
 def test_the_offending_term_is_named(make_model, images, tmp_path, value, text):
     model = poisoned(make_model(), ("discriminator", "real"), value)
-    guard = FiniteGuard(41, tmp_path / "nonfinite.json", lambda: "Last good: here. ")
+    guard = FiniteGuard(tmp_path / "nonfinite.json", lambda: "Last good: here. ")
+    guard.begin(41)
     guard.set_model(model)
     with pytest.raises(NonFiniteError, match=f"step 42: discriminator/real is {text}.*Last good: here"):
         guard.on_train_batch_end(0, model.train_step(tf.constant(images)))
@@ -68,7 +69,7 @@ def test_the_offending_term_is_named(make_model, images, tmp_path, value, text):
 def test_a_gradient_that_is_not_finite_is_named_where_the_loss_is_finite(make_model, images, tmp_path):
     root = lambda v: tf.sqrt(v - tf.stop_gradient(v))  # zero, with an infinite derivative
     model = poisoned(make_model(), ("discriminator", "real"), root)
-    guard = FiniteGuard(0, tmp_path / "nonfinite.json")
+    guard = FiniteGuard(tmp_path / "nonfinite.json")
     guard.set_model(model)
     with pytest.raises(NonFiniteError, match="step 1: discriminator/gradient_norm is (nan|inf)"):
         guard.on_train_batch_end(0, model.train_step(tf.constant(images)))
@@ -76,7 +77,7 @@ def test_a_gradient_that_is_not_finite_is_named_where_the_loss_is_finite(make_mo
 
 def test_finite_training_passes(make_model, images, tmp_path):
     model = make_model()
-    guard = FiniteGuard(0, tmp_path / "nonfinite.json")
+    guard = FiniteGuard(tmp_path / "nonfinite.json")
     guard.set_model(model)
     guard.on_train_batch_end(0, model.train_step(tf.constant(images)))
     assert not (tmp_path / "nonfinite.json").exists()

@@ -29,6 +29,8 @@ class WeightAverages:
         makers: dict[str, Callable[[], keras.Layer]],
         decays: dict[str, float],
     ):
+        if not isinstance(decays, dict):
+            raise UsageError(f"average_decay={decays!r} is not a dictionary such as {{'generator': 0.999}}")
         for name, decay in decays.items():
             if name not in networks:
                 raise UsageError(f"average_decay names the network {name!r}; the networks are {sorted(networks)}")

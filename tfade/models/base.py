@@ -11,6 +11,8 @@ from tfade.models.players import Player, Weighted, passes
 from tfade.models.term_means import TermMeans
 from tfade.seeds import Seeds
 
+GRADIENT_NORM = "gradient_norm"  # reported for every player beside its terms
+
 
 class GenerativeModel(keras.Model):
     """A generative model: networks, players, and the questions of likelihood, inference and sample quality.
@@ -198,7 +200,7 @@ class GenerativeModel(keras.Model):
         for name in players:
             gradients[name] = tape.gradient(totals[name], self._players[name].variables)
         for name in players:
-            reported[f"{name}/gradient_norm"] = self._update(name, gradients[name])
+            reported[f"{name}/{GRADIENT_NORM}"] = self._update(name, gradients[name])
         return reported
 
     def _scaled(self, name: str, loss: tf.Tensor) -> tf.Tensor:
@@ -209,11 +211,16 @@ class GenerativeModel(keras.Model):
         """Applies the gradient of the global batch, clipped; returns its norm before clipping."""
         optimizer, variables = self.optimizers[name], self._players[name].variables
         replicas = self.distribute_strategy.num_replicas_in_sync
-        variables, gradients = zip(*[(v, g) for v, g in zip(variables, gradients, strict=True) if g is not None])
+        reached = [(v, g) for v, g in zip(variables, gradients, strict=True) if g is not None]
+        if not reached:
+            raise UsageError(f"player {name!r}: its loss depends on none of its networks' variables")
+        variables, gradients = zip(*reached)
         if replicas > 1:
             gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
-        scale = optimizer.dynamic_scale if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else 1.0
-        norm = tf.linalg.global_norm([tf.cast(gradient, tf.float32) for gradient in gradients]) / scale
+        norm = tf.linalg.global_norm([tf.cast(gradient, tf.float32) for gradient in gradients])
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            # An overflow is met by skipping the update; the norm of nothing is 0.
+            norm = tf.where(tf.math.is_finite(norm), norm / optimizer.dynamic_scale.value, 0.0)
         # Keras' optimizer sums over the replicas once more, so each of them brings its share of the sum.
         factor = 1.0 / replicas
         if self._clip_norm is not None:
@@ -235,7 +242,7 @@ class GenerativeModel(keras.Model):
         x = tf.TensorSpec((2, *self.image_shape), tf.uint8 if len(self.image_shape) == 3 else tf.float32)
         tf.function(lambda x: self.distribute_strategy.run(trace, args=(x,))).get_concrete_function(x)
         unique = list(dict.fromkeys(names))  # every replica traces
-        return unique + [f"{player}/gradient_norm" for player in self._players]
+        return unique + [f"{player}/{GRADIENT_NORM}" for player in self._players]
 
     def make_train_function(self, force: bool = False):
         """Builds the compiled step. Keras' own fails under several workers, this one serves every strategy."""

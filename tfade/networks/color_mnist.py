@@ -17,7 +17,7 @@ STEM = 64  # channels of the map that the generator's linear layer makes: 7·7·
 
 
 def _check(image_shape) -> None:
-    if image_shape[0] != image_shape[1] or image_shape[0] % 4:
+    if len(image_shape) != 3 or image_shape[0] != image_shape[1] or image_shape[0] % 4:
         raise UsageError(
             f"image_shape={tuple(image_shape)} does not suit the ColorMNIST networks: they take square images whose "
             "side 4 divides (28, 32); set load.image_size to such a side"

@@ -20,7 +20,7 @@ def halvings(image_shape: tuple[int, int, int]) -> int:
     Raises:
         UsageError: the image is not square, or its side is not b·2^k with b in 3…7 and k ≥ 1.
     """
-    height, width, _ = image_shape
+    height, width = image_shape[:2] if len(image_shape) == 3 else (0, 0)  # vectors get the error below, too
     side, count = height, 0
     while side > LARGEST and side % 2 == 0:
         side, count = side // 2, count + 1

@@ -6,33 +6,31 @@ from collections.abc import Callable
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfade import files
 from tfade.data.source import Source
 from tfade.errors import NonFiniteError
+from tfade.models.base import GRADIENT_NORM, GenerativeModel
 from tfade.training.run_directory import RunDirectory
-
-SHOWN_LAST = "gradient_norm"
 
 
 class StepCallback(keras.callbacks.Callback):
-    """A callback that knows the training step without asking the device.
+    """A callback that knows the training step without asking the device."""
 
-    Args:
-        step: steps already taken when training starts.
-    """
+    step = 0
 
-    def __init__(self, step: int):
-        super().__init__()
+    def begin(self, step: int) -> None:
+        """Tells how many steps were taken before training starts."""
         self.step = step
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
-        self.on_step(logs)
+        self.on_step()
 
-    def on_step(self, logs: dict) -> None:
-        """Called after every step, with the running means of this interval."""
+    def on_step(self) -> None:
+        """Called after every step."""
 
 
 class Progress(keras.callbacks.ProgbarLogger):
@@ -56,17 +54,17 @@ class Progress(keras.callbacks.ProgbarLogger):
 
     @staticmethod
     def _readable(logs):
-        return {name: value for name, value in (logs or {}).items() if not name.endswith(SHOWN_LAST)}
+        return {name: value for name, value in (logs or {}).items() if not name.endswith(GRADIENT_NORM)}
 
 
 class FiniteGuard(StepCallback):
     """Stops training at the first step whose loss or gradient is not finite.
 
-    The model's sums hold whatever was once not finite, so looking at the reported means is enough; no operation is
-    added to the step.
+    The model's sums hold whatever was once not finite, so one small read is enough; no operation is added to the step.
+    Dynamic loss scaling (mixed_float16) meets overflow by design, skips that update and halves the scale: there a
+    gradient counts as not finite once the scale has fallen below 1.
 
     Args:
-        step: steps already taken.
         report: file for the offending terms.
         hint: appended to the error: where the last good state is.
 
@@ -74,28 +72,26 @@ class FiniteGuard(StepCallback):
         NonFiniteError: names every player/term concerned, and the step.
     """
 
-    def __init__(self, step: int, report: Path, hint: Callable[[], str] = lambda: ""):
-        super().__init__(step)
+    def __init__(self, report: Path, hint: Callable[[], str] = lambda: ""):
+        super().__init__()
         self._report, self._hint = report, hint
 
-    def on_step(self, logs):
-        # Dynamic loss scaling meets overflow by design: it skips that update and halves the scale.
-        scaled = any(isinstance(o, keras.optimizers.LossScaleOptimizer) for o in self.model.optimizers.values())
-        values = {name: float(value) for name, value in logs.items()}
-        bad = [n for n, v in values.items() if not math.isfinite(v) and not (scaled and n.endswith(SHOWN_LAST))]
+    def on_step(self):
+        means = self.model.term_means
+        total = means.total.numpy()
+        bad = {name: str(value) for name, value in zip(means.names, total, strict=True) if not np.isfinite(value)}
+        bad |= {
+            f"{player}/loss_scale": str(float(optimizer.dynamic_scale))
+            for player, optimizer in self.model.optimizers.items()
+            if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) and float(optimizer.dynamic_scale) < 1
+        }
         if bad:
-            terms = [name for name in bad if not name.endswith(SHOWN_LAST)] or bad
-            files.write_json(
-                self._report,
-                {
-                    "step": self.step,
-                    "offending": {n: str(values[n]) for n in bad},
-                    "means": {n: str(v) for n, v in values.items()},
-                },
-            )
+            sums = {name: str(value) for name, value in zip(means.names, total, strict=True)}
+            files.write_json(self._report, {"step": self.step, "offending": bad, "sums_of_the_interval": sums})
+            terms = [name for name in bad if not name.endswith(GRADIENT_NORM)] or bad
             raise NonFiniteError(
-                f"step {self.step}: {', '.join(f'{name} is {values[name]}' for name in terms)}; "
-                f"see {self._report}. {self._hint()}Try a lower learning rate or compile_model.clip_norm."
+                f"step {self.step}: {', '.join(f'{name} is {bad[name]}' for name in terms)}; see {self._report}. "
+                f"{self._hint()}Try a lower learning rate or compile_model.clip_norm, in a new run_dir."
             )
 
 
@@ -111,6 +107,10 @@ class Validation(keras.callbacks.Callback):
         super().__init__()
         self._source, self._batch_size = source, batch_size
 
+    def names(self, model: GenerativeModel) -> list[str]:
+        """What is added to the report."""
+        return [f"validation/{name}" for name in model.validate(self._source.fetch(np.arange(1)))]
+
     def on_epoch_end(self, epoch, logs=None):
         sums: dict[str, float] = {}
         for batch in self._source.sequential(self._batch_size):
@@ -123,15 +123,34 @@ class History(StepCallback):
     """history.csv: one row for each interval, the same in every repetition of a run.
 
     Args:
-        step: steps already taken; rows after it are of a lost future and are dropped.
         run: the run directory.
     """
 
-    def __init__(self, step: int, run: RunDirectory):
-        super().__init__(step)
+    def __init__(self, run: RunDirectory):
+        super().__init__()
         self._run = run
-        self._rows = [row for row in run.read_history() if int(row["step"]) <= step]
+
+    def begin(self, step):
+        super().begin(step)
+        # Rows after this step are of a future that was lost with its checkpoint.
+        self._rows = [row for row in self._run.read_history() if int(row["step"]) <= step]
 
     def on_epoch_end(self, epoch, logs=None):
         self._rows.append({"step": self.step, **{name: repr(float(value)) for name, value in logs.items()}})
         self._run.write_history(self._rows)
+
+
+class Record(keras.callbacks.Callback):
+    """environment.json: what the last part of the training ran on.
+
+    Args:
+        path: the file.
+        content: what it says.
+    """
+
+    def __init__(self, path: Path, content: dict):
+        super().__init__()
+        self._path, self._content = path, content
+
+    def on_train_begin(self, logs=None):
+        files.write_json(self._path, self._content)

@@ -1,6 +1,7 @@
 """Checkpoints: every variable by name in one file with checksums, the last few and the best."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,7 +35,8 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """The steps of all checkpoints on disk, ascending."""
-        return sorted(int(path.stem.removeprefix("step-")) for path in self._folder.glob("step-*.npz"))
+        names = (re.fullmatch(r"step-(\d{9,})\.npz", path.name) for path in self._folder.glob("step-*.npz"))
+        return sorted(int(name[1]) for name in names if name)
 
     def save(self, step: int, state: dict[str, np.ndarray]) -> Path:
         """Writes the checkpoint of `step` and removes the oldest beyond `keep`."""
@@ -48,6 +50,15 @@ class Checkpoints:
         """Writes best.npz, and best.json with what made it the best."""
         files.write_atomically(self._folder / f"{BEST}.npz", lambda file: np.savez(file, **state))
         files.write_json(self._folder / f"{BEST}.json", {"step": step, "metric": metric, "value": value})
+
+    def set_aside(self, after: int) -> None:
+        """Renames checkpoints of later steps, which a run that continues at `after` found damaged, to *.damaged, and
+        sweeps up what a killed process left half-written."""
+        for step in self.steps():
+            if step > after:
+                self.path(step).rename(self.path(step).with_suffix(".damaged"))
+        for leftover in self._folder.glob(".*.npz.*"):
+            leftover.unlink(missing_ok=True)
 
     def best(self, up_to: int | None = None) -> dict | None:
         """Step, metric and value of the best checkpoint; None if there is none (up to a step)."""
@@ -86,8 +97,9 @@ class Checkpoints:
             if state is None:
                 raise UsageError(f"checkpoints={str(self._folder)!r} is empty; train the run first")
             return state
-        path = self._folder / f"{BEST}.npz" if which == BEST else self.path(int(which))
-        if not path.is_file():
+        step = str(which)
+        path = self._folder / f"{BEST}.npz" if step == BEST else self.path(int(step) if step.isdigit() else 0)
+        if not path.is_file() or not (step == BEST or step.isdigit()):
             raise UsageError(f"checkpoint={which!r} does not exist; there are 'latest', 'best' and {self.steps()}")
         try:
             return files.read_arrays(path)
@@ -100,19 +112,18 @@ def snapshot(variables: dict[str, keras.Variable]) -> dict[str, np.ndarray]:
     return {name: np.array(variable.numpy()) for name, variable in variables.items()}
 
 
-def restore(variables: dict[str, keras.Variable], state: dict[str, np.ndarray], *, partial: bool = False) -> None:
+def restore(variables: dict[str, keras.Variable], state: dict[str, np.ndarray]) -> None:
     """Assigns every variable its saved value, after all names and shapes were compared.
 
     Args:
         variables: name → variable.
         state: name → value.
-        partial: allow values that no variable wants (a model restored without its optimizers).
 
     Raises:
         UsageError: a variable without a value, a value without a variable, or another shape; nothing is assigned.
     """
     missing = sorted(variables.keys() - state.keys())
-    extra = [] if partial else sorted(state.keys() - variables.keys())
+    extra = sorted(state.keys() - variables.keys())
     shapes = [
         f"{name}: {state[name].shape} saved, {tuple(variable.shape)} wanted"
         for name, variable in variables.items()

@@ -11,7 +11,7 @@ from gin import config as gin_config
 from tfade.errors import UsageError
 
 # What may differ between two starts of one run: where things lie, how many devices carry it, and a later end.
-MAY_CHANGE = ("load.cache_dir", "load.data_dir", "load.download", "Recipe.devices")
+MAY_CHANGE = ("load.cache_dir", "load.data_dir", "load.download", "Recipe.devices", "Recipe.strategy")
 
 
 @contextlib.contextmanager
@@ -99,6 +99,36 @@ def _refuse_unused_macros() -> None:
         raise UsageError(f"gin configuration: nothing uses the name {name!r}{hint}")
 
 
+def make(configurable: type):
+    """An instance of a registered class with what gin binds; what is missing or of a wrong type is a UsageError."""
+    try:
+        return gin.get_configurable(configurable)()
+    except UsageError:
+        raise
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise UsageError(f"gin configuration of {configurable.__name__}: {one_line(error)}") from error
+
+
+def unused() -> list[str]:
+    """Bindings that nothing has used so far, the evaluation's aside, which come later; such as "VGH.latent_size".
+
+    Raises:
+        UsageError: one of them is in a scope that nothing has entered: a misspelt player, for example.
+    """
+    result = []
+    for (scope, selector), parameters in gin_config._CONFIG.items():
+        if selector == "gin.macro" or selector.startswith("tfade.evaluation") or not parameters:
+            continue
+        name = selector.rpartition(".")[2]
+        entered = [key for key in gin_config._OPERATIVE_CONFIG if key[1] == selector]
+        if scope and (scope, selector) not in entered:
+            scopes = ", ".join(sorted({key[0] for key in entered if key[0]})) or "none"
+            raise UsageError(f"gin configuration: nothing enters the scope of {scope}/{name}; its scopes are {scopes}")
+        if not entered:
+            result += [f"{name}.{parameter}" for parameter in parameters]
+    return result
+
+
 def text() -> str:
     """Everything that is bound, and everything that was used, defaults included: enough to rebuild the run."""
     merged = {key: dict(parameters) for key, parameters in gin_config._CONFIG.items()}
@@ -121,12 +151,13 @@ def values(text: str) -> dict[str, str]:
 def differences(old: str, new: str) -> list[str]:
     """What changed between two configurations that one run may not survive, one line for each binding."""
     before, after = values(old), values(new)
+    # A run may be made longer, but not where its length has shaped its past, as a decay over %steps has.
+    users = [key for key, value in after.items() if "%steps" in value]
+    ends = {"Recipe.steps"} | ({"steps/macro.value"} if users == ["Recipe.steps"] else set())
     lines = []
     for key in sorted(before.keys() | after.keys()):
         was, now = before.get(key), after.get(key)
-        if was == now or key in MAY_CHANGE or (key == "steps/macro.value" and _grew(was, now)):
-            continue
-        if key == "Recipe.steps" and _grew(was, now):
+        if was == now or key in MAY_CHANGE or (key in ends and _grew(was, now)):
             continue
         name = key.removesuffix("/macro.value")
         lines.append(f"{name}: {was or 'unset'} before, {now or 'unset'} now")

@@ -65,6 +65,8 @@ def make_optimizer(optimizer: Callable[[], keras.Optimizer] = adam) -> keras.Opt
 
 
 def _positive(learning_rate: LearningRate) -> LearningRate:
-    if isinstance(learning_rate, (int, float)) and not learning_rate > 0:
-        raise UsageError(f"learning_rate={learning_rate!r} is not a positive number")
+    if isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+        return learning_rate
+    if not isinstance(learning_rate, (int, float)) or not learning_rate > 0:
+        raise UsageError(f"learning_rate={learning_rate!r} is neither a positive number nor a schedule")
     return learning_rate

@@ -45,6 +45,10 @@ class Recipe:
     stacked: bool = False
 
     def __post_init__(self):
+        if not callable(self.model):
+            raise UsageError(f"Recipe.model={self.model!r} is not a model's class; write @ before its name in gin")
+        if isinstance(self.seed, int) and self.seed >= 2**32:
+            raise UsageError(f"seed={self.seed!r} is beyond 2³² - 1, the largest that NumPy takes")
         for name, least in (("steps", 1), ("batch_size", 1), ("seed", 0), ("interval", 1)):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -100,7 +104,7 @@ def run_configuration(run_dir: str | Path, bindings: Sequence[str] = ()) -> Iter
     run.require()
     with configuration.isolated():
         configuration.parse([run.config], bindings)
-        yield gin.get_configurable(Recipe)()
+        yield configuration.make(Recipe)
 
 
 def load_run(run_dir: str | Path, checkpoint: str | int = "latest") -> GenerativeModel:

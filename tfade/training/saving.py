@@ -1,10 +1,13 @@
 """When checkpoints are written, and how a run is asked to stop."""
 
 import dataclasses
+import math
 import signal
+import threading
 import time
 
 import gin
+import tensorflow as tf
 
 from tfade.errors import UsageError
 from tfade.training.callbacks import StepCallback
@@ -27,8 +30,8 @@ class Saving:
     """How often and how many.
 
     Attributes:
-        every_steps: steps between checkpoints; None for the recipe's interval.
-        every_minutes: also after so many minutes; None: never (several workers cannot agree on a time).
+        every_steps: steps between checkpoints within an interval, whose end has one in any case; None: only there.
+        every_minutes: also after so many minutes; None: never.
         keep: how many of the newest are kept.
         monitor: reported name whose best value is kept besides, such as "validation/reconstruction"; None: none.
         higher_is_better: direction of `monitor`.
@@ -52,29 +55,32 @@ class Saving:
 class Saver(StepCallback):
     """Writes checkpoints, and answers SIGTERM and SIGINT with one.
 
-    It comes last: what is reported at the end of an interval is on disk before the checkpoint that follows it.
+    It comes last: what is reported at the end of an interval is on disk before the checkpoint that follows it. Several
+    workers leave together, at the end of the interval in which any of them was asked to; elsewhere it is the next step.
 
     Args:
-        step: steps already taken.
         saving: how often.
-        checkpoints: where to; None on workers that do not write, which still take part.
+        checkpoints: where to; None in processes that do not write, which still take part.
         interval: steps of a reporting interval; at its end the checkpoint waits for the report.
         last_step: the step that training ends with; it always leaves a checkpoint.
     """
 
-    def __init__(self, step: int, saving: Saving, checkpoints: Checkpoints | None, interval: int, last_step: int):
-        super().__init__(step)
+    def __init__(self, saving: Saving, checkpoints: Checkpoints | None, interval: int, last_step: int):
+        super().__init__()
         self._saving, self._checkpoints = saving, checkpoints
         self._interval, self._last_step = interval, last_step
         self._asked: str | None = None
         self._saved_at = time.monotonic()
-        best = checkpoints and checkpoints.best(up_to=step)
-        self._best = best["value"] if best and best["metric"] == saving.monitor else None
         self._handlers: dict = {}
 
+    def begin(self, step):
+        super().begin(step)
+        best = self._checkpoints and self._checkpoints.best(up_to=step)
+        self._best = best["value"] if best and best["metric"] == self._saving.monitor else None
+
     def __enter__(self):
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._handlers[number] = signal.signal(number, self._ask)
+        if threading.current_thread() is threading.main_thread():  # only there may signals be handled
+            self._handlers = {number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)}
         return self
 
     def __exit__(self, *_):
@@ -83,37 +89,52 @@ class Saver(StepCallback):
 
     def _ask(self, number, _frame):
         self._asked = signal.Signals(number).name
+        signal.signal(number, self._handlers[number])  # whoever asks twice does not want to wait
 
-    def on_step(self, logs):
+    def on_step(self):
         if self.step % self._interval == 0 or self.step == self._last_step:
             return  # on_epoch_end comes right after
         minutes = self._saving.every_minutes
         overdue = minutes is not None and time.monotonic() - self._saved_at >= 60 * minutes
-        if self._asked or overdue or self.step % (self._saving.every_steps or self._interval) == 0:
+        asked = self._asked and not self._several_workers
+        if asked or overdue or self.step % (self._saving.every_steps or self._interval) == 0:
             self._save()
-        self._leave_if_asked()
+        if asked:
+            self.leave_if_asked()
 
     def on_epoch_end(self, epoch, logs=None):
-        state = self._save()
-        monitor = self._saving.monitor
-        if monitor is not None:
-            if monitor not in logs:
-                raise UsageError(f"Saving.monitor={monitor!r} is not reported; reported are {', '.join(sorted(logs))}")
-            value = float(logs[monitor])
-            if self._best is None or (value > self._best if self._saving.higher_is_better else value < self._best):
-                self._best = value
-                if self._checkpoints:
-                    self._checkpoints.save_best(self.step, monitor, value, state)
+        # The best goes first: a run that is killed in between takes this step again, and judges it again.
+        if self._checkpoints and self._saving.monitor is not None:
+            self._save_if_best(float(logs[self._saving.monitor]))
+        self._save()
+        self._agree()
         if self.step < self._last_step:
-            self._leave_if_asked()
+            self.leave_if_asked()
 
-    def _save(self) -> dict:
-        state = snapshot(self.model.state())
-        if self._checkpoints:
-            self._checkpoints.save(self.step, state)
-        self._saved_at = time.monotonic()
-        return state
-
-    def _leave_if_asked(self):
+    def leave_if_asked(self) -> None:
+        """Raises `Interrupted` if a signal came; a checkpoint of this step is there."""
         if self._asked:
             raise Interrupted(self.step, self._asked)
+
+    def _save_if_best(self, value: float):
+        better = self._best is None or (value > self._best if self._saving.higher_is_better else value < self._best)
+        if better and math.isfinite(value):
+            self._best = value
+            self._checkpoints.save_best(self.step, self._saving.monitor, value, snapshot(self.model.state()))
+
+    def _save(self):
+        if self._checkpoints:
+            self._checkpoints.save(self.step, snapshot(self.model.state()))
+        self._saved_at = time.monotonic()
+
+    @property
+    def _several_workers(self) -> bool:
+        return isinstance(self.model.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+    def _agree(self):
+        """Learns whether any worker was asked to stop: if one left alone, the others would wait for it for ever."""
+        if self._several_workers:
+            strategy = self.model.distribute_strategy
+            flags = strategy.run(lambda: tf.constant(float(self._asked is not None)))
+            if strategy.reduce(tf.distribute.ReduceOp.SUM, flags, axis=None) > 0:
+                self._asked = self._asked or signal.SIGTERM.name

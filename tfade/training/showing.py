@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import time
+from pathlib import Path
 
 import gin
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from tfade import pictures
 from tfade.data.source import Source
+from tfade.errors import UsageError
 from tfade.models.base import GenerativeModel
 from tfade.training.callbacks import StepCallback
 from tfade.training.run_directory import RunDirectory
@@ -36,12 +38,17 @@ class Showing:
     interpolation_steps: int = 8
     codes: int = 1000
 
+    def __post_init__(self):
+        least = {"samples": 0, "reconstructions": 1, "interpolations": 0, "interpolation_steps": 2, "codes": 1}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise UsageError(f"Showing.{name}={getattr(self, name)!r} is below {bound}")
+
 
 class TensorBoard(StepCallback):
     """Scalars of every player and term, images per second, pictures, histograms and the configuration.
 
     Args:
-        step: steps already taken.
         run: the run directory.
         config: the gin configuration, shown as text.
         held_out: images for reconstructions and codes.
@@ -52,7 +59,6 @@ class TensorBoard(StepCallback):
 
     def __init__(
         self,
-        step: int,
         run: RunDirectory,
         config: str,
         held_out: Source,
@@ -60,32 +66,35 @@ class TensorBoard(StepCallback):
         showing: Showing,
         stacked: bool,
     ):
-        super().__init__(step)
+        super().__init__()
         self._run, self._config, self._batch_size = run, config, batch_size
         self._showing, self._stacked = showing, stacked
         available = held_out.spec.num_examples
-        self._images = held_out.fetch(np.arange(min(available, max(showing.codes, showing.reconstructions))))
-        self._writer = tf.summary.create_file_writer(str(run.logs))
+        self._images = held_out.fetch(
+            np.arange(min(available, max(showing.codes, showing.reconstructions, 2 * showing.interpolations)))
+        )
         self._began: float | None = None
         self._steps = 0
 
-    def on_train_begin(self, logs=None):
+    def begin(self, step):
+        super().begin(step)
+        self._writer = tf.summary.create_file_writer(str(self._run.logs))
         with self._writer.as_default(step=self.step):
             tf.summary.text("configuration", "\n".join(f"    {line}" for line in self._config.splitlines()))
 
-    def on_step(self, logs):
+    def on_step(self):
+        self._ended = time.monotonic()
         if self._began is None:  # the first step compiles
-            self._began = time.monotonic()
+            self._began = self._ended
         else:
             self._steps += 1
 
     def on_epoch_end(self, epoch, logs=None):
-        seconds = time.monotonic() - self._began
         with self._writer.as_default(step=self.step):
             for name, value in logs.items():
                 tf.summary.scalar(name, value)
             if self._steps:
-                tf.summary.scalar("images_per_second", self._steps * self._batch_size / seconds)
+                tf.summary.scalar("images_per_second", self._steps * self._batch_size / (self._ended - self._began))
             self._show()
         self._writer.flush()
         self._began, self._steps = None, 0
@@ -101,7 +110,8 @@ class TensorBoard(StepCallback):
         except NotImplementedError:
             pass  # a model without an encoder
         try:
-            self._picture("interpolation", interpolation_picture(model, self._images, showing))
+            if len(self._images) >= 2 and showing.interpolations:
+                self._picture("interpolation", interpolation_picture(model, self._images, showing))
             codes = model.encode(self._images[: showing.codes])
         except NotImplementedError:
             return
@@ -126,7 +136,8 @@ def reconstruction_picture(model: GenerativeModel, images: np.ndarray, *, stacke
 
 def interpolation_picture(model: GenerativeModel, images: np.ndarray, showing: Showing) -> np.ndarray:
     """Rows of decoded points between the codes of two images: straight lines in code space."""
-    ends = model.encode(images[: 2 * showing.interpolations]).mean()
+    pairs = min(len(images) // 2, showing.interpolations)
+    ends = model.encode(images[: 2 * pairs]).mean()
     first, last = ends[0::2], ends[1::2]
     weights = tf.reshape(tf.linspace(0.0, 1.0, showing.interpolation_steps), (1, -1, 1))
     codes = first[:, None] * (1 - weights) + last[:, None] * weights
@@ -134,11 +145,13 @@ def interpolation_picture(model: GenerativeModel, images: np.ndarray, showing: S
     return pictures.grid(images, showing.interpolation_steps)
 
 
-def write_overview(model: GenerativeModel, held_out: np.ndarray, run: RunDirectory, showing: Showing, stacked: bool):
+def write_overview(
+    model: GenerativeModel, held_out: np.ndarray, run: RunDirectory, showing: Showing, stacked: bool
+) -> Path:
     """samples/overview.png: samples, and below them originals with their reconstructions. Returns its path."""
     parts = [sample_picture(model, showing.samples or 36, stacked=stacked)]
     with contextlib.suppress(NotImplementedError):
-        parts.append(reconstruction_picture(model, held_out[: showing.reconstructions or 12], stacked=stacked))
+        parts.append(reconstruction_picture(model, held_out, stacked=stacked))
     width = max(part.shape[1] for part in parts)
     padded = [np.pad(p, ((0, 16), (0, width - p.shape[1]), (0, 0)), constant_values=255) for p in parts]
     path = run.samples / "overview.png"

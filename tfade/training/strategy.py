@@ -27,6 +27,10 @@ def make_strategy(kind: str = "auto", devices: int | None = None) -> tf.distribu
         UsageError: an unknown kind, or fewer devices than asked for.
     """
     if kind == "multi_worker":
+        if devices is not None:
+            raise UsageError(
+                f"devices={devices!r} means nothing to strategy='multi_worker'; TF_CONFIG names the workers"
+            )
         return tf.distribute.MultiWorkerMirroredStrategy()
     if kind != "auto":
         raise UsageError(f"strategy={kind!r} is neither 'auto' nor 'multi_worker'")
@@ -53,11 +57,10 @@ def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process writes the run directory: the only one, or the first worker of a cluster."""
     resolver = strategy.cluster_resolver
-    return (
-        resolver is None
-        or not resolver.task_type
-        or (resolver.task_type, resolver.task_id) in (("chief", 0), ("worker", 0))
-    )
+    if resolver is None or not resolver.task_type:
+        return True
+    first = "chief" if "chief" in resolver.cluster_spec().jobs else "worker"
+    return (resolver.task_type, resolver.task_id) == (first, 0)
 
 
 @contextlib.contextmanager

@@ -11,12 +11,13 @@ import gin
 import keras
 import tensorflow as tf
 
-from tfade import data, files
+from tfade import data
 from tfade.data.pipeline import batches
 from tfade.data.source import Source
+from tfade.errors import UsageError
 from tfade.models.base import GenerativeModel
 from tfade.training import checkpoints, configuration
-from tfade.training.callbacks import FiniteGuard, History, Progress, Validation
+from tfade.training.callbacks import FiniteGuard, History, Progress, Record, StepCallback, Validation
 from tfade.training.recipe import Recipe, build_model
 from tfade.training.run_directory import RunDirectory
 from tfade.training.saving import Saver, Saving
@@ -35,12 +36,19 @@ class Settings:
     showing: Showing
 
 
-def train(run_dir: str | Path, *, revision: str | None = None, say: Callable[[str], None] = print) -> GenerativeModel:
+def train(
+    run_dir: str | Path,
+    *,
+    revision: str | None = None,
+    finish: Callable[[RunDirectory], None] = lambda run: None,
+    say: Callable[[str], None] = print,
+) -> GenerativeModel:
     """Trains, or continues to train, the run that the current gin configuration describes.
 
     Args:
         run_dir: the run directory; nothing is written into it before the configuration is known to be good.
         revision: source revision, for the record.
+        finish: called once training is done, in the one process that writes, while the directory is still held.
         say: receives messages for the user.
 
     Returns:
@@ -51,25 +59,46 @@ def train(run_dir: str | Path, *, revision: str | None = None, say: Callable[[st
         NonFiniteError: a loss or gradient was not finite.
         Interrupted: SIGTERM or SIGINT; a checkpoint is saved.
     """
-    recipe = gin.get_configurable(Recipe)()
+    recipe = configuration.make(Recipe)
     strategy = make_strategy(recipe.strategy, recipe.devices)
-    source, held_out = data.load(recipe.data, "train"), data.load(recipe.data, "validation")
+    source = data.load(recipe.data, "train")
+    held_out, validates = _held_out(recipe.data)
     settings = _recorded(source)
     recipe = settings.recipe
     keras.utils.set_random_seed(recipe.seed)
     with strategy.scope():
         model = build_model(recipe)
-    train_data = _distributed(strategy, source, recipe, model.batches_per_step)  # checks the batch size early
-    config = configuration.text()
-
+    begin = _distributed(strategy, source, recipe, model.batches_per_step)  # checks the batch size early
+    for binding in configuration.unused():
+        say(f"note: {binding} is bound and not used by this run")
+    validation = Validation(held_out) if validates else None
+    _check_monitor(settings.saving.monitor, model, validation)
     run = RunDirectory(run_dir)
     if not is_chief(strategy):
-        return _fit(model, strategy, train_data, settings, run, None, say)
+        return _fit(model, begin, settings, run, None, [], say)
     with run.claim():
+        config = configuration.text()
         run.configure(config)
-        files.write_json(run.environment, environment(recipe, revision))
+        run.failure.unlink(missing_ok=True)
         store = checkpoints.Checkpoints(run.checkpoints, settings.saving.keep, say)
-        return _fit(model, strategy, train_data, settings, run, store, say, held_out=held_out, config=config)
+        observers = [
+            *([validation] if validation else []),
+            Progress(recipe.steps, recipe.interval),
+            History(run),
+            TensorBoard(run, config, held_out, recipe.batch_size, settings.showing, recipe.stacked),
+            Record(run.environment, environment(recipe, revision)),
+        ]
+        _fit(model, begin, settings, run, store, observers, say)
+        finish(run)
+    return model
+
+
+def _held_out(name: str) -> tuple[Source, bool]:
+    """Held-out images, and whether they are for validation: what selects a checkpoint must not be what tests it."""
+    try:
+        return data.load(name, "validation"), True
+    except UsageError:  # "train" was there, so it is this split that is missing
+        return data.load(name, "test"), False
 
 
 def _recorded(source: Source) -> Settings:
@@ -77,7 +106,14 @@ def _recorded(source: Source) -> Settings:
     with gin.unlock_config():
         gin.bind_parameter("Recipe.image_shape", source.spec.shape)
         gin.bind_parameter("Recipe.stacked", source.stacked is not None)
-    return Settings(*(gin.get_configurable(part)() for part in (Recipe, Saving, Showing)))
+    return Settings(*(configuration.make(part) for part in (Recipe, Saving, Showing)))
+
+
+def _check_monitor(monitor: str | None, model: GenerativeModel, validation: Validation | None) -> None:
+    """Refuses a monitor that is never reported before a step is taken."""
+    names = [*model.term_means.names, *(validation.names(model) if validation else [])]
+    if monitor is not None and monitor not in names:
+        raise UsageError(f"Saving.monitor={monitor!r} is not reported; reported are {', '.join(sorted(names))}")
 
 
 def _distributed(strategy, source: Source, recipe: Recipe, batches_per_step: int) -> Callable[[int], object]:
@@ -102,29 +138,28 @@ def _distributed(strategy, source: Source, recipe: Recipe, batches_per_step: int
     return begin
 
 
-def _fit(model, strategy, begin, settings, run, store, say, held_out=None, config="") -> GenerativeModel:
-    recipe, saving = settings.recipe, settings.saving
-    reader = store or checkpoints.Checkpoints(run.checkpoints, saving.keep, say)
+def _fit(model, begin, settings, run, store, observers, say) -> GenerativeModel:
+    """Restores the newest checkpoint and trains to the last step. `store` is None in processes that do not write."""
+    recipe = settings.recipe
+    reader = store or checkpoints.Checkpoints(run.checkpoints, settings.saving.keep, say)
     state = reader.load_newest()
     if state is not None:
-        with strategy.scope():
+        with model.distribute_strategy.scope():
             checkpoints.restore(model.state(), state)
     step = int(model.step.numpy())
+    if store:
+        store.set_aside(after=step)
     if step >= recipe.steps:
         say(f"{run.path} is trained already, {step} steps of {recipe.steps}")
         return model
     if step:
         say(f"continuing {run.path} at step {step} of {recipe.steps}")
 
-    saver = Saver(step, saving, store, recipe.interval, recipe.steps)
-    callbacks: list = [FiniteGuard(step, run.failure, lambda: _last_good(reader))]
-    if store:
-        callbacks += [
-            Validation(held_out),
-            Progress(recipe.steps, recipe.interval),
-            History(step, run),
-            TensorBoard(step, run, config, held_out, recipe.batch_size, settings.showing, recipe.stacked),
-        ]
+    saver = Saver(settings.saving, store, recipe.interval, recipe.steps)
+    callbacks = [FiniteGuard(run.failure, lambda: _last_good(reader)), *observers, saver]
+    for callback in callbacks:
+        if isinstance(callback, StepCallback):
+            callback.begin(step)
     with saver:
         for start, stop, interval in _segments(step, recipe.steps, recipe.interval):
             model.keep_metrics_once = start % recipe.interval != 0
@@ -134,10 +169,11 @@ def _fit(model, strategy, begin, settings, run, store, say, held_out=None, confi
                 steps_per_epoch=interval,
                 initial_epoch=first,
                 epochs=first + (stop - start) // interval,
-                callbacks=[*callbacks, saver],
+                callbacks=callbacks,
                 shuffle=False,  # the data come shuffled
                 verbose=0,
             )
+    saver.leave_if_asked()
     return model
 
 

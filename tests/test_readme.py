@@ -1,0 +1,82 @@
+"""What the README shows is what works."""
+
+import re
+
+import gin
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from launch import common, train
+from tests.helpers import ROOT, TINY, newest_state, run
+from tfade import numerics
+from tfade.distributions.gaussian import standard_normal
+from tfade.models.base import GenerativeModel
+from tfade.models.players import Player
+from tfade.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from tfade.objectives import adversarial
+from tfade.seeds import as_seed
+
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.fixture
+def example():
+    """The class MyGAN of the section on extending."""
+    code = next(block for block in re.findall(r"```python\n(.*?)```", README, re.S) if "class MyGAN" in block)
+    names = {
+        **{"GenerativeModel": GenerativeModel, "Player": Player, "numerics": numerics, "adversarial": adversarial},
+        **{"DCGANGenerator": DCGANGenerator, "DCGANDiscriminator": DCGANDiscriminator, "tf": tf, "gin": gin},
+        **{"standard_normal": standard_normal, "as_seed": as_seed},
+    }
+    exec(code.replace("@gin.register", ""), names)
+    return names["MyGAN"]
+
+
+def test_a_new_model_trains_with_critic_steps(example, source):
+    keras.utils.set_random_seed(0)
+    model = example((16, 16, 3), latent_size=4)
+    schedule = (("critic",) * 5, ("generator",))
+    model.compile(lambda name: keras.optimizers.Adam(1e-4), schedule=schedule, fresh_batches=True)
+    batch = source.fetch(np.arange(48)).reshape(8, 6, 16, 16, 3)
+    logs = model.train_step(tf.constant(batch))
+    assert set(logs) == {
+        "generator/adversarial",
+        "critic/real",
+        "critic/fake",
+        "generator/gradient_norm",
+        "critic/gradient_norm",
+    }
+    assert int(model.optimizers["critic"].iterations.numpy()) == 5
+    with pytest.raises(NotImplementedError, match="MyGAN cannot encode: it has no encoder"):
+        model.encode(batch[:, 0])
+
+
+def test_a_new_model_trains_by_the_launcher(example, tmp_path, monkeypatch, capsys):
+    """As README says: a class and a gin file; evaluation and export leave out what the model cannot answer."""
+    monkeypatch.setattr(common, "CACHE", tmp_path / "cache")
+    gin.register(example, module="readme")
+    (tmp_path / "my_gan.gin").write_text(
+        "include 'gin/fragments/run.gin'\ninclude 'gin/data/color_digits.gin'\nRecipe.model = @readme.MyGAN\n"
+        "train_classifier.steps = 10\nseed = 0\n"
+    )
+    flags = [f"--gin_file={tmp_path / 'my_gan.gin'}", f"--gin_file={TINY}", f"--run_dir={tmp_path / 'run'}"]
+    assert run(train.main, flags) == 0
+    output = capsys.readouterr().out
+    assert "MyGAN cannot reconstruct: it has no encoder" in output
+    assert int(newest_state(tmp_path / "run")["step"]) == 6
+    served = tf.saved_model.load(str(tmp_path / "run" / "export")).signatures
+    assert set(served) == {"sample", "serving_default"} or "encode" not in served
+
+
+def test_pictures_and_files_that_are_named_exist():
+    for path in re.findall(r"\]\(([\w/.]+\.png)\)", README) + re.findall(
+        r"(?<=`)((?:gin|tfade)/[\w/]+\.(?:gin|py))(?=`)", README
+    ):
+        assert (ROOT / path).is_file(), path
+
+
+def test_the_test_command_is_where_ci_looks_for_it():
+    assert re.search(r"<!-- test command -->\n```bash\n.*-m pytest\n```", README)
+    assert '[ -n "$command" ]' in (ROOT / ".ci" / "run").read_text()

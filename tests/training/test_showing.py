@@ -1,0 +1,81 @@
+"""What TensorBoard and samples/ hold after a run."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.helpers import train_here
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    run = tmp_path_factory.mktemp("showing") / "run"
+    assert train_here(run) == 0
+    return run
+
+
+@pytest.fixture(scope="module")
+def events(run):
+    accumulator = EventAccumulator(str(run / "logs"), size_guidance={"images": 0, "tensors": 0})
+    accumulator.Reload()
+    return accumulator
+
+
+def test_every_player_and_term_has_a_curve(run, events):
+    with (run / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    curves = {tag for tag in events.Tags()["tensors"]}
+    terms = set(rows[0]) - {"step"}
+    assert {
+        "encoder/reconstruction",
+        "generator/sample_adversarial",
+        "discriminator/sample",
+        "code_discriminator/prior",
+    } <= terms
+    assert terms | {"images_per_second"} <= curves
+    for term in terms:
+        points = events.Tensors(term)
+        assert [point.step for point in points] == [3, 6]
+        values = [
+            float(np.frombuffer(point.tensor_proto.tensor_content, np.float32)[0])
+            if point.tensor_proto.tensor_content
+            else point.tensor_proto.float_val[0]
+            for point in points
+        ]
+        np.testing.assert_allclose(values, [float(row[term]) for row in rows], rtol=1e-6)
+
+
+def test_pictures_histograms_and_configuration_are_there(events):
+    tags = set(events.Tags()["tensors"])
+    assert {"samples", "reconstructions", "interpolation", "codes/encoded", "codes/prior", "configuration"} <= tags
+    text = events.Tensors("configuration")[0].tensor_proto.string_val[0].decode()
+    assert "Recipe.model = @VGHPlusPlus" in text
+    assert "Recipe.image_shape = (16, 16, 3)" in text
+
+
+def test_the_pictures_of_every_interval_are_files(run):
+    names = {path.name for path in (run / "samples").iterdir()}
+    assert names == {
+        f"{kind}-{step:09d}.png" for kind in ("samples", "reconstructions", "interpolation") for step in (3, 6)
+    }
+    for name in names:
+        assert np.asarray(Image.open(run / "samples" / name)).std() > 1
+
+
+def test_an_interpolation_begins_and_ends_at_reconstructions(make_model, images):
+    from tfade import pictures
+    from tfade.training.showing import Showing, interpolation_picture
+
+    model = make_model()
+    picture = interpolation_picture(model, images, Showing(interpolations=2, interpolation_steps=5))
+    rows = np.asarray(model.reconstruct(images[:4]))
+    gap, factor = pictures.GAP, picture.shape[1] // (5 * 16 + 6 * pictures.GAP)
+    small = picture[::factor, ::factor]
+    for row in range(2):
+        top = gap + row * (16 + gap)
+        first, last = small[top : top + 16, gap : gap + 16], small[top : top + 16, gap + 4 * (16 + gap) :][:, :16]
+        np.testing.assert_allclose(first, pictures.to_uint8(rows[2 * row]), atol=1)
+        np.testing.assert_allclose(last, pictures.to_uint8(rows[2 * row + 1]), atol=1)
