@@ -54,7 +54,8 @@ def write(out: Path, images, channels: bool) -> None:
     from tfade import files, pictures
 
     if out.suffix == ".png":
-        pictures.save(out, pictures.grid(images, stacked=channels and images.shape[-1] == 3))
+        picture = pictures.grid(images, stacked=channels and images.shape[-1] == 3)
+        pictures.save(out, pictures.magnified(picture))
     elif out.suffix == ".npz":
         files.write_atomically(out, lambda file: np.savez_compressed(file, images=images))
     else:

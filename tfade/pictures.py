@@ -35,7 +35,7 @@ def grid(images, columns: int | None = None, *, stacked: bool = False) -> np.nda
         stacked: show the channels of each image beside it.
 
     Returns:
-        uint8 [height, width, 3], magnified by a whole factor if small.
+        uint8 [height, width, 3]; `magnified` makes a small one fit to look at.
     """
     images = with_channels(images) if stacked else to_uint8(images)
     if images.shape[-1] == 1:
@@ -47,12 +47,17 @@ def grid(images, columns: int | None = None, *, stacked: bool = False) -> np.nda
     for place, image in enumerate(images):
         top, left = (GAP + index * (size + GAP) for index, size in zip(divmod(place, columns), (height, width)))
         canvas[top : top + height, left : left + width] = image
-    factor = max(1, round(SHORTEST_SIDE / min(canvas.shape[:2])))
-    return canvas.repeat(factor, axis=0).repeat(factor, axis=1)
+    return canvas
 
 
-def before_and_after(images, reconstructions, columns: int = 8, *, stacked: bool = False) -> np.ndarray:
-    """Rows of originals, each with the row of their reconstructions below it."""
+def magnified(picture: np.ndarray) -> np.ndarray:
+    """The picture, if it is small, by a whole factor larger."""
+    factor = max(1, round(SHORTEST_SIDE / min(picture.shape[:2])))
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def before_and_after(images, reconstructions, columns: int, *, stacked: bool = False) -> np.ndarray:
+    """A grid with rows of originals, each with the row of their reconstructions below it."""
     images, reconstructions = to_uint8(images), to_uint8(reconstructions)
     rows = []
     for start in range(0, len(images), columns):

@@ -61,13 +61,33 @@ def fails(capsys, main, arguments, *words) -> str:
         (["adam.learning_rate = -1.0"], ["learning_rate=-1.0"]),
         (["compile_model.schedule = (('encodr',),)"], ["encodr", "discriminator"]),
         (["compile_model.average_decay = {'generatr': 0.9}"], ["generatr"]),
+        (["compile_model.average_decay = 0.9"], ["average_decay=0.9", "dictionary"]),
         (["Saving.keep = 0"], ["keep=0"]),
+        (["Saving.monitor = 'validation/reconstrction'"], ["reconstrction", "validation/reconstruction"]),
+        (["discriminatr/adam.learning_rate = 1e-5"], ["discriminatr/adam", "discriminator"]),
+        (["adam.learning_rate = '2e-4'"], ["learning_rate='2e-4'"]),
+        (["Recipe.model = 'VGH'"], ["Recipe.model='VGH'", "@"]),
+        (["seed = 5000000000"], ["seed=5000000000"]),
+        (["data = 'toy:ring'"], ["image_shape=(2,)"]),
+        (["Showing.samples = -1"], ["Showing.samples=-1"]),
     ],
 )
 def test_wrong_configurations(tmp_path, capsys, bindings, words):
     bindings = [binding.replace("DIR", str(tmp_path)) for binding in bindings]
     fails(capsys, train.main, train_arguments(tmp_path / "run", *bindings), *words)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_without_its_names(tmp_path, capsys):
+    (tmp_path / "bare.gin").write_text("include 'gin/fragments/run.gin'\nRecipe.model = @VGH\ndata = 'digits'\n")
+    arguments = [f"--gin_file={tmp_path / 'bare.gin'}", f"--run_dir={tmp_path / 'run'}", "--train_only"]
+    fails(capsys, train.main, arguments, "steps")
+    assert not (tmp_path / "run").exists()
+
+
+def test_bindings_that_do_nothing_are_pointed_out(tmp_path, capsys):
+    assert train_here(tmp_path / "run", "VGH.encoder_weight = 50.0") == 0
+    assert "note: VGH.encoder_weight is bound and not used by this run" in capsys.readouterr().out
 
 
 def test_wrong_flags(tmp_path, capsys):
@@ -142,6 +162,10 @@ def test_a_run_of_another_configuration(tmp_path, capsys):
         "VGHPlusPlus.encoder_weight: 10.0 before, 3.0 now",
     )
     fails(capsys, train.main, train_arguments(tmp_path / "run", "steps = 5"), "steps: 6 before, 5 now")
+    decay = ("adam.learning_rate = @LinearDecay()", "LinearDecay.initial = 1e-3", "LinearDecay.steps = %steps")
+    assert train_here(tmp_path / "decaying", *decay) == 0
+    longer = train_arguments(tmp_path / "decaying", *decay, "steps = 9")
+    fails(capsys, train.main, longer, "steps: 6 before, 9 now")
     assert (tmp_path / "run" / "config.gin").read_text() == config
     for name, value in newest_state(tmp_path / "run").items():
         np.testing.assert_array_equal(value, before[name])

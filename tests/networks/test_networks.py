@@ -47,3 +47,10 @@ def test_color_mnist_networks():
 def test_the_papers_code_discriminator():
     shapes = [v.shape for v in mlp.CodeDiscriminator(64).trainable_variables]
     assert shapes == [(64, 1000), (1000,), (1000, 1000), (1000,), (1000, 1000), (1000,), (1000, 1), (1,)]
+
+
+def test_initial_scales():
+    wide = dcgan.DCGANDiscriminator((32, 32, 3), width=32)
+    np.testing.assert_allclose(wide.trainable_variables[2].numpy().std(), 0.02, rtol=0.1)
+    glorot = dcgan.DCGANDiscriminator((32, 32, 3), width=32, initial_scale=None).trainable_variables[2].numpy()
+    np.testing.assert_allclose(glorot.std(), (2 / (4 * 4 * (32 + 64))) ** 0.5, rtol=0.1)

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import signal
 import socket
+import time
 
 import numpy as np
 
@@ -23,19 +25,18 @@ def rows(run_dir):
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
-def test_two_workers_equal_two_replicas(tmp_path):
+def start_workers(module, flags, *own):
+    """Two processes of one cluster; `own(index)` gives further arguments of each."""
     cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
+    task = lambda index: json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
+    return [start(module, [*(f(index) for f in own), *flags], TF_CONFIG=task(index)) for index in range(2)]
+
+
+def test_two_workers_equal_two_replicas(tmp_path):
     flags = train_arguments(
         tmp_path / "workers", "Recipe.strategy = 'multi_worker'", "steps = 9", "Saving.every_steps = 3"
     )
-    workers = [
-        start(
-            "tests.training.worker",
-            [tmp_path / f"{index}.npz", *flags],
-            TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}),
-        )
-        for index in range(2)
-    ]
+    workers = start_workers("tests.training.worker", flags, lambda index: tmp_path / f"{index}.npz")
     outputs = [worker.communicate(timeout=300)[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], "\n".join(outputs)
 
@@ -50,3 +51,23 @@ def test_two_workers_equal_two_replicas(tmp_path):
         assert a.keys() == b.keys()
         for name, value in a.items():
             np.testing.assert_allclose(value, b[name], rtol=1e-4, atol=1e-4, err_msg=name)
+
+
+def test_workers_leave_together_when_one_is_asked(tmp_path):
+    run = tmp_path / "run"
+    flags = train_arguments(
+        run, "Recipe.strategy = 'multi_worker'", "steps = 100000", "Saving.monitor = 'validation/reconstruction'"
+    )
+    workers = start_workers("launch.train", flags)
+    deadline = time.monotonic() + 200
+    while not list((run / "checkpoints").glob("step-*.npz")):
+        assert time.monotonic() < deadline
+        assert [worker.poll() for worker in workers] == [None, None], [w.communicate()[0] for w in workers]
+        time.sleep(0.02)
+    workers[1].send_signal(signal.SIGTERM)
+    outputs = [worker.communicate(timeout=120)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [128 + signal.SIGTERM] * 2, outputs
+    step = int(newest_state(run)["step"])
+    assert step % 3 == 0
+    for output in outputs:
+        assert f"stopped by SIGTERM after step {step}" in output

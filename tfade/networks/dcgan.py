@@ -32,8 +32,8 @@ def halvings(image_shape: tuple[int, int, int]) -> int:
     return count
 
 
-def _normal() -> keras.initializers.Initializer:
-    return keras.initializers.RandomNormal(stddev=0.02)
+def _initializer(scale: float | None) -> keras.initializers.Initializer:
+    return keras.initializers.GlorotUniform() if scale is None else keras.initializers.RandomNormal(stddev=scale)
 
 
 def _sides(image_shape, width: int) -> tuple[int, list[int]]:
@@ -51,44 +51,65 @@ class DCGANGenerator(keras.Sequential):
         latent_size: dimension of the code.
         width: channels of the last hidden layer; they double at every halving of the side.
         kernel_size: side of the transposed convolutions.
+        initial_scale: standard deviation of the initial weights; None for Glorot's, which suits narrow networks.
     """
 
-    def __init__(self, image_shape, latent_size: int, width: int = 64, kernel_size: int = 4):
+    def __init__(
+        self,
+        image_shape,
+        latent_size: int,
+        width: int = 64,
+        kernel_size: int = 4,
+        initial_scale: float | None = 0.02,
+    ):
         side, widths = _sides(image_shape, width)
+
+        def up(channels: int, use_bias: bool = False) -> keras.layers.Layer:
+            return keras.layers.Conv2DTranspose(
+                channels,
+                kernel_size,
+                strides=2,
+                padding="same",
+                use_bias=use_bias,
+                kernel_initializer=_initializer(initial_scale),
+            )
+
         layers = [
             keras.Input((latent_size,)),
-            keras.layers.Dense(side * side * widths[0], use_bias=False, kernel_initializer=_normal()),
+            keras.layers.Dense(side * side * widths[0], use_bias=False, kernel_initializer=_initializer(initial_scale)),
             keras.layers.Reshape((side, side, widths[0])),
             BatchNorm(),
             keras.layers.ReLU(),
         ]
         for channels in widths[1:]:
-            layers += [self._up(channels, kernel_size), BatchNorm(), keras.layers.ReLU()]
+            layers += [up(channels), BatchNorm(), keras.layers.ReLU()]
         layers += [
-            self._up(image_shape[-1], kernel_size, use_bias=True),
+            up(image_shape[-1], use_bias=True),
             float32(),
             keras.layers.Activation("tanh", dtype="float32"),
         ]
         super().__init__(layers)
 
-    @staticmethod
-    def _up(channels: int, kernel_size: int, use_bias: bool = False) -> keras.layers.Layer:
-        return keras.layers.Conv2DTranspose(
-            channels, kernel_size, strides=2, padding="same", use_bias=use_bias, kernel_initializer=_normal()
-        )
 
-
-def _downward(image_shape, width: int, kernel_size: int, outputs: int, activation) -> list[keras.layers.Layer]:
+def _downward(
+    image_shape, outputs: int, activation, width: int, kernel_size: int, initial_scale: float | None
+) -> list[keras.layers.Layer]:
     """Strided convolutions, batch-normalised from the second on, and a linear layer: image → [batch, outputs]."""
     layers = [keras.Input(tuple(image_shape))]
     for level, channels in enumerate(reversed(_sides(image_shape, width)[1])):
         layers.append(
             keras.layers.Conv2D(
-                channels, kernel_size, strides=2, padding="same", use_bias=level == 0, kernel_initializer=_normal()
+                channels,
+                kernel_size,
+                strides=2,
+                padding="same",
+                use_bias=level == 0,
+                kernel_initializer=_initializer(initial_scale),
             )
         )
         layers += ([BatchNorm()] if level else []) + [activation()]
-    return [*layers, keras.layers.Flatten(), keras.layers.Dense(outputs, kernel_initializer=_normal()), float32()]
+    head = keras.layers.Dense(outputs, kernel_initializer=_initializer(initial_scale))
+    return [*layers, keras.layers.Flatten(), head, float32()]
 
 
 @gin.register
@@ -100,10 +121,13 @@ class DCGANEncoder(keras.Sequential):
         outputs: size of the code, or twice that for a mean and a scale.
         width: channels of the first layer; they double at every halving of the side.
         kernel_size: side of the convolutions.
+        initial_scale: standard deviation of the initial weights; None for Glorot's, which suits narrow networks.
     """
 
-    def __init__(self, image_shape, outputs: int, width: int = 64, kernel_size: int = 4):
-        super().__init__(_downward(image_shape, width, kernel_size, outputs, keras.layers.ReLU))
+    def __init__(
+        self, image_shape, outputs: int, width: int = 64, kernel_size: int = 4, initial_scale: float | None = 0.02
+    ):
+        super().__init__(_downward(image_shape, outputs, keras.layers.ReLU, width, kernel_size, initial_scale))
 
 
 @gin.register
@@ -114,7 +138,8 @@ class DCGANDiscriminator(keras.Sequential):
         image_shape: (H, W, C).
         width: channels of the first layer; they double at every halving of the side.
         kernel_size: side of the convolutions.
+        initial_scale: standard deviation of the initial weights; None for Glorot's, which suits narrow networks.
     """
 
-    def __init__(self, image_shape, width: int = 64, kernel_size: int = 4):
-        super().__init__(_downward(image_shape, width, kernel_size, 1, leaky_relu))
+    def __init__(self, image_shape, width: int = 64, kernel_size: int = 4, initial_scale: float | None = 0.02):
+        super().__init__(_downward(image_shape, 1, leaky_relu, width, kernel_size, initial_scale))

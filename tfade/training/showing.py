@@ -16,6 +16,7 @@ from tfade.models.base import GenerativeModel
 from tfade.training.callbacks import StepCallback
 from tfade.training.run_directory import RunDirectory
 
+OVERVIEW_GAP = 6  # white rows between the samples and the reconstructions, before magnification
 PICTURE_SEED = 12345  # the same codes at every look, so that one sees them change
 
 
@@ -120,18 +121,24 @@ class TensorBoard(StepCallback):
             tf.summary.histogram("codes/prior", model.prior().sample(showing.codes, seed=(PICTURE_SEED, 1)))
 
     def _picture(self, name: str, picture: np.ndarray):
+        picture = pictures.magnified(picture)
         tf.summary.image(name, picture[None])
         pictures.save(self._run.samples / f"{name}-{self.step:09d}.png", picture)
 
 
 def sample_picture(model: GenerativeModel, count: int, *, stacked: bool, seed: int = PICTURE_SEED) -> np.ndarray:
     """A grid of samples."""
-    return pictures.grid(model.sample(count, seed=seed), stacked=stacked)
+    return pictures.grid(model.sample(count, seed=seed), _columns(stacked), stacked=stacked)
 
 
 def reconstruction_picture(model: GenerativeModel, images: np.ndarray, *, stacked: bool) -> np.ndarray:
     """Originals, and their reconstructions below them."""
-    return pictures.before_and_after(images, model.reconstruct(images), 4 if stacked else 8, stacked=stacked)
+    return pictures.before_and_after(images, model.reconstruct(images), _columns(stacked), stacked=stacked)
+
+
+def _columns(stacked: bool) -> int:
+    """Images in a row; a stacked one is four tiles wide."""
+    return 4 if stacked else 12
 
 
 def interpolation_picture(model: GenerativeModel, images: np.ndarray, showing: Showing) -> np.ndarray:
@@ -152,8 +159,9 @@ def write_overview(
     parts = [sample_picture(model, showing.samples or 36, stacked=stacked)]
     with contextlib.suppress(NotImplementedError):
         parts.append(reconstruction_picture(model, held_out, stacked=stacked))
-    width = max(part.shape[1] for part in parts)
-    padded = [np.pad(p, ((0, 16), (0, width - p.shape[1]), (0, 0)), constant_values=255) for p in parts]
+    between = np.full((OVERVIEW_GAP, parts[0].shape[1], 3), 255, np.uint8)
     path = run.samples / "overview.png"
-    pictures.save(path, np.concatenate(padded))
+    pictures.save(
+        path, pictures.magnified(np.concatenate([parts[0], *(x for part in parts[1:] for x in (between, part))]))
+    )
     return path
