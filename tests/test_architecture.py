@@ -7,7 +7,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
-    {"errors", "numerics", "seeds", "files", "pictures"},
+    {"errors", "files"},
+    {"numerics", "seeds", "pictures"},
     {"data", "networks"},
     {"flows"},
     {"distributions"},

@@ -59,6 +59,9 @@ def magnified(picture: np.ndarray) -> np.ndarray:
 def before_and_after(images, reconstructions, columns: int, *, stacked: bool = False) -> np.ndarray:
     """A grid with rows of originals, each with the row of their reconstructions below it."""
     images, reconstructions = to_uint8(images), to_uint8(reconstructions)
+    missing = -len(images) % columns
+    white = np.full((missing, *images.shape[1:]), 255, np.uint8)
+    images, reconstructions = np.concatenate([images, white]), np.concatenate([reconstructions, white])
     rows = []
     for start in range(0, len(images), columns):
         rows += [images[start : start + columns], reconstructions[start : start + columns]]

@@ -159,7 +159,7 @@ def test_a_run_of_another_configuration(tmp_path, capsys):
         train.main,
         arguments,
         "batch_size: 8 before, 10 now",
-        "VGHPlusPlus.encoder_weight: 10.0 before, 3.0 now",
+        "VGHPlusPlus.encoder_weight: 50.0 before, 3.0 now",
     )
     fails(capsys, train.main, train_arguments(tmp_path / "run", "steps = 5"), "steps: 6 before, 5 now")
     decay = ("adam.learning_rate = @LinearDecay()", "LinearDecay.initial = 1e-3", "LinearDecay.steps = %steps")

@@ -116,16 +116,18 @@ def unused() -> list[str]:
         UsageError: one of them is in a scope that nothing has entered: a misspelt player, for example.
     """
     result = []
+    scopes = {scope for scope, _ in gin_config._OPERATIVE_CONFIG} | {""}
     for (scope, selector), parameters in gin_config._CONFIG.items():
         if selector == "gin.macro" or selector.startswith("tfade.evaluation") or not parameters:
             continue
         name = selector.rpartition(".")[2]
-        entered = [key for key in gin_config._OPERATIVE_CONFIG if key[1] == selector]
-        if scope and (scope, selector) not in entered:
-            scopes = ", ".join(sorted({key[0] for key in entered if key[0]})) or "none"
-            raise UsageError(f"gin configuration: nothing enters the scope of {scope}/{name}; its scopes are {scopes}")
-        if not entered:
-            result += [f"{name}.{parameter}" for parameter in parameters]
+        if scope not in scopes:
+            known = ", ".join(sorted(scopes - {""}))
+            raise UsageError(
+                f"gin configuration: nothing enters the scope of {scope}/{name}; there are {known or 'none'}"
+            )
+        if not any(used == selector and within.endswith(scope) for within, used in gin_config._OPERATIVE_CONFIG):
+            result += ["/".join(filter(None, (scope, f"{name}.{parameter}"))) for parameter in parameters]
     return result
 
 

@@ -69,7 +69,8 @@ class Saver(StepCallback):
         super().__init__()
         self._saving, self._checkpoints = saving, checkpoints
         self._interval, self._last_step = interval, last_step
-        self._asked: str | None = None
+        self._asked: str | None = None  # the signal that this process got
+        self._leaving: str | None = None  # the one that all processes know of
         self._saved_at = time.monotonic()
         self._handlers: dict = {}
 
@@ -96,25 +97,25 @@ class Saver(StepCallback):
             return  # on_epoch_end comes right after
         minutes = self._saving.every_minutes
         overdue = minutes is not None and time.monotonic() - self._saved_at >= 60 * minutes
-        asked = self._asked and not self._several_workers
-        if asked or overdue or self.step % (self._saving.every_steps or self._interval) == 0:
+        if not self._several_workers:
+            self._leaving = self._asked
+        if self._leaving or overdue or self.step % (self._saving.every_steps or self._interval) == 0:
             self._save()
-        if asked:
-            self.leave_if_asked()
+        self.leave_if_asked()
 
     def on_epoch_end(self, epoch, logs=None):
         # The best goes first: a run that is killed in between takes this step again, and judges it again.
         if self._checkpoints and self._saving.monitor is not None:
             self._save_if_best(float(logs[self._saving.monitor]))
         self._save()
-        self._agree()
+        self._leaving = self._agreed() if self._several_workers else self._asked
         if self.step < self._last_step:
             self.leave_if_asked()
 
     def leave_if_asked(self) -> None:
         """Raises `Interrupted` if a signal came; a checkpoint of this step is there."""
-        if self._asked:
-            raise Interrupted(self.step, self._asked)
+        if self._leaving:
+            raise Interrupted(self.step, self._leaving)
 
     def _save_if_best(self, value: float):
         better = self._best is None or (value > self._best if self._saving.higher_is_better else value < self._best)
@@ -131,10 +132,9 @@ class Saver(StepCallback):
     def _several_workers(self) -> bool:
         return isinstance(self.model.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
-    def _agree(self):
-        """Learns whether any worker was asked to stop: if one left alone, the others would wait for it for ever."""
-        if self._several_workers:
-            strategy = self.model.distribute_strategy
-            flags = strategy.run(lambda: tf.constant(float(self._asked is not None)))
-            if strategy.reduce(tf.distribute.ReduceOp.SUM, flags, axis=None) > 0:
-                self._asked = self._asked or signal.SIGTERM.name
+    def _agreed(self) -> str | None:
+        """Whether any worker was asked to stop: if one left alone, the others would wait for it for ever."""
+        strategy, asked = self.model.distribute_strategy, self._asked
+        flags = strategy.run(lambda: tf.constant(float(asked is not None)))
+        anybody = strategy.reduce(tf.distribute.ReduceOp.SUM, flags, axis=None) > 0
+        return (asked or signal.SIGTERM.name) if anybody else None
