@@ -38,17 +38,13 @@ def finished(run) -> None:
     from launch.evaluate import evaluate_run
 
     with common.opened(run.path) as (recipe, model):
-        import numpy as np
-
         from tfade import data
         from tfade.export import export
         from tfade.training import configuration
         from tfade.training.showing import Showing, write_overview
 
         showing = configuration.make(Showing)
-        test = data.load(recipe.data, "test")
-        held_out = test.fetch(np.arange(min(test.spec.num_examples, showing.reconstructions)))
-        picture = write_overview(model, held_out, run, showing, recipe.stacked)
+        picture = write_overview(model, data.load(recipe.data, "test"), run, showing, recipe.stacked)
         report = evaluate_run(run.path, model, recipe)
         export(model, run.export)
     print(

@@ -9,7 +9,7 @@ from PIL import Image
 from tfade import files
 
 GAP = 2  # white pixels between the tiles
-SHORTEST_SIDE = 512  # small grids are magnified, by a whole factor, to about this size
+SHORTEST_SIDE = 768  # small grids are magnified, by a whole factor, to about this size
 
 
 def to_uint8(images) -> np.ndarray:

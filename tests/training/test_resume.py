@@ -1,5 +1,6 @@
 """A run that was killed, stopped, damaged or moved ends where the uninterrupted one ends."""
 
+import os
 import signal
 import time
 
@@ -148,3 +149,48 @@ def test_loading_leaves_the_callers_configuration_alone(tmp_path, images):
     assert (a.latent_size, b.latent_size) == (6, 9)
     np.testing.assert_array_equal(a.sample(3, seed=0), again.sample(3, seed=0))
     np.testing.assert_array_equal(a.reconstruct(images), again.reconstruct(images))
+
+
+def test_checkpoints_by_minutes(tmp_path):
+    assert train_here(tmp_path / "run", "Saving.every_minutes = 1e-9", "Saving.keep = 100") == 0
+    names = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
+    assert names == [f"step-{step:09d}.npz" for step in range(1, 7)]
+
+
+def test_a_signal_in_the_last_interval_is_heard(tmp_path, monkeypatch, capsys):
+    """The evaluation that follows training takes minutes; whoever stops the process does not wait for it."""
+    from tfade.training.callbacks import History
+
+    report = History.on_epoch_end
+
+    def then_stop(self, epoch, logs=None):
+        report(self, epoch, logs)
+        if self.step == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        patch.setattr(History, "on_epoch_end", then_stop)
+        assert train_here(tmp_path / "run") == 128 + signal.SIGTERM
+    assert "stopped by SIGTERM after step 6" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert train_here(tmp_path / "run") == 0
+    assert "is trained already, 6 steps of 6" in capsys.readouterr().out
+
+
+def test_all_checkpoints_damaged_is_an_error_and_nothing_is_removed(tmp_path, capsys):
+    assert train_here(tmp_path / "run") == 0
+    checkpoints = sorted((tmp_path / "run" / "checkpoints").iterdir())
+    for path in checkpoints:
+        path.write_bytes(b"x")
+    assert train_here(tmp_path / "run") == 2
+    assert "all 2 are damaged" in capsys.readouterr().err
+    assert sorted((tmp_path / "run" / "checkpoints").iterdir()) == checkpoints
+
+
+def test_what_a_killed_process_left_half_written_is_swept_up(tmp_path):
+    assert train_here(tmp_path / "run", "steps = 3") == 0
+    leftover = tmp_path / "run" / "checkpoints" / ".step-000000006.npz.123.abcd"
+    leftover.write_bytes(b"half")
+    assert train_here(tmp_path / "run", "steps = 6") == 0
+    assert not leftover.exists()

@@ -67,14 +67,22 @@ def test_the_pictures_of_every_interval_are_files(run):
 
 def test_an_interpolation_begins_and_ends_at_reconstructions(make_model, images):
     from tfade import pictures
-    from tfade.training.showing import Showing, interpolation_picture
+    from tfade.training.showing import Showing, interpolation_picture, spread
 
     model = make_model()
     picture = interpolation_picture(model, images, Showing(interpolations=2, interpolation_steps=5))
-    rows = np.asarray(model.reconstruct(images[:4]))
+    rows = np.asarray(model.reconstruct(images[spread(8, 4)]))
     gap = pictures.GAP
     for row in range(2):
         top = gap + row * (16 + gap)
         first, last = picture[top : top + 16, gap : gap + 16], picture[top : top + 16, gap + 4 * (16 + gap) :][:, :16]
         np.testing.assert_allclose(first, pictures.to_uint8(rows[2 * row]), atol=1)
         np.testing.assert_allclose(last, pictures.to_uint8(rows[2 * row + 1]), atol=1)
+
+
+def test_few_of_many_are_spread_evenly():
+    from tfade.training.showing import spread
+
+    assert spread(10, 4).tolist() == [0, 3, 6, 9]
+    assert spread(3, 12).tolist() == [0, 1, 2]
+    assert spread(60_000, 10)[-1] == 59_999

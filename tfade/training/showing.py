@@ -70,10 +70,8 @@ class TensorBoard(StepCallback):
         super().__init__()
         self._run, self._config, self._batch_size = run, config, batch_size
         self._showing, self._stacked = showing, stacked
-        available = held_out.spec.num_examples
-        self._images = held_out.fetch(
-            np.arange(min(available, max(showing.codes, showing.reconstructions, 2 * showing.interpolations)))
-        )
+        wanted = max(showing.codes, showing.reconstructions, 2 * showing.interpolations)
+        self._images = held_out.fetch(spread(held_out.spec.num_examples, wanted))
         self._began: float | None = None
         self._steps = 0
 
@@ -106,14 +104,14 @@ class TensorBoard(StepCallback):
             return
         self._picture("samples", sample_picture(model, showing.samples, stacked=self._stacked))
         try:
-            chosen = self._images[: showing.reconstructions]
+            chosen = self._images[spread(len(self._images), showing.reconstructions)]
             self._picture("reconstructions", reconstruction_picture(model, chosen, stacked=self._stacked))
         except NotImplementedError:
             pass  # a model without an encoder
         try:
             if len(self._images) >= 2 and showing.interpolations:
                 self._picture("interpolation", interpolation_picture(model, self._images, showing))
-            codes = model.encode(self._images[: showing.codes])
+            codes = model.encode(self._images[spread(len(self._images), showing.codes)])
         except NotImplementedError:
             return
         tf.summary.histogram("codes/encoded", codes.sample(seed=(PICTURE_SEED, 0)))
@@ -124,6 +122,11 @@ class TensorBoard(StepCallback):
         picture = pictures.magnified(picture)
         tf.summary.image(name, picture[None])
         pictures.save(self._run.samples / f"{name}-{self.step:09d}.png", picture)
+
+
+def spread(total: int, count: int) -> np.ndarray:
+    """At most `count` of the indices below `total`, evenly spaced: folders are often sorted by class."""
+    return np.linspace(0, total - 1, min(total, count)).astype(np.int64)
 
 
 def sample_picture(model: GenerativeModel, count: int, *, stacked: bool, seed: int = PICTURE_SEED) -> np.ndarray:
@@ -144,7 +147,7 @@ def _columns(stacked: bool) -> int:
 def interpolation_picture(model: GenerativeModel, images: np.ndarray, showing: Showing) -> np.ndarray:
     """Rows of decoded points between the codes of two images: straight lines in code space."""
     pairs = min(len(images) // 2, showing.interpolations)
-    ends = model.encode(images[: 2 * pairs]).mean()
+    ends = model.encode(images[spread(len(images), 2 * pairs)]).mean()
     first, last = ends[0::2], ends[1::2]
     weights = tf.reshape(tf.linspace(0.0, 1.0, showing.interpolation_steps), (1, -1, 1))
     codes = first[:, None] * (1 - weights) + last[:, None] * weights
@@ -153,12 +156,13 @@ def interpolation_picture(model: GenerativeModel, images: np.ndarray, showing: S
 
 
 def write_overview(
-    model: GenerativeModel, held_out: np.ndarray, run: RunDirectory, showing: Showing, stacked: bool
+    model: GenerativeModel, held_out: Source, run: RunDirectory, showing: Showing, stacked: bool
 ) -> Path:
     """samples/overview.png: samples, and below them originals with their reconstructions. Returns its path."""
+    images = held_out.fetch(spread(held_out.spec.num_examples, showing.reconstructions))
     parts = [sample_picture(model, showing.samples or 36, stacked=stacked)]
     with contextlib.suppress(NotImplementedError):
-        parts.append(reconstruction_picture(model, held_out, stacked=stacked))
+        parts.append(reconstruction_picture(model, images, stacked=stacked))
     between = np.full((OVERVIEW_GAP, parts[0].shape[1], 3), 255, np.uint8)
     path = run.samples / "overview.png"
     pictures.save(
