@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from launch import evaluate, export, sample, train
+from launch import benchmark, evaluate, export, sample, train
 from tests.helpers import RECIPE, ROOT, TINY, newest_state, run, start, train_arguments, train_here
 
 LAUNCHERS = ("train", "evaluate", "sample", "export", "benchmark")
@@ -249,3 +249,18 @@ def test_recipes_run_from_any_folder(tmp_path):
     )
     assert process.returncode == 0, process.stderr
     assert (tmp_path / "runs" / "vgh_pp" / "config.gin").is_file()
+
+
+def test_the_benchmark_prints_its_figures(capsys):
+    assert run(benchmark.main, [f"--gin_file={RECIPE}", f"--gin_file={TINY}", "--steps=10"]) == 0
+    printed = capsys.readouterr().out
+    for figure in (
+        "step / hand-written step",
+        "waiting for data",
+        "guard / step",
+        "fit / bare step",
+        "images per second",
+    ):
+        line = next(line for line in printed.splitlines() if figure in line)
+        assert float(line.removeprefix(figure).split()[-2 if "images" not in figure else -1]) > 0
+    fails(capsys, benchmark.main, [f"--gin_file={ROOT / 'gin' / 'vgh.gin'}", f"--gin_file={TINY}"], "Recipe.model=VGH")

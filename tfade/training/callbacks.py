@@ -27,10 +27,10 @@ class StepCallback(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
-        self.on_step()
+        self.on_step(logs)
 
-    def on_step(self) -> None:
-        """Called after every step."""
+    def on_step(self, logs) -> None:
+        """Called after every step, with the means of the interval so far."""
 
 
 class Progress(keras.callbacks.ProgbarLogger):
@@ -60,7 +60,8 @@ class Progress(keras.callbacks.ProgbarLogger):
 class FiniteGuard(StepCallback):
     """Stops training at the first step whose loss or gradient is not finite.
 
-    The model's sums hold whatever was once not finite, so one small read is enough; no operation is added to the step.
+    A mean holds whatever was once not finite, so looking at what the step reports is enough: no operation is added to
+    the step, and none is run for it.
     Dynamic loss scaling (mixed_float16) meets overflow by design, skips that update and halves the scale: there a
     gradient counts as not finite once the scale has fallen below 1.
 
@@ -76,23 +77,26 @@ class FiniteGuard(StepCallback):
         super().__init__()
         self._report, self._hint = report, hint
 
-    def on_step(self):
-        means = self.model.term_means
-        total = means.total.numpy()
-        bad = {name: str(value) for name, value in zip(means.names, total, strict=True) if not np.isfinite(value)}
-        bad |= {
-            f"{player}/loss_scale": str(float(optimizer.dynamic_scale))
-            for player, optimizer in self.model.optimizers.items()
-            if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) and float(optimizer.dynamic_scale) < 1
+    def on_step(self, logs):
+        means = {name: float(value) for name, value in logs.items()}
+        bad = {name: str(value) for name, value in means.items() if not math.isfinite(value)}
+        scales = {
+            f"{player}/loss_scale": float(optimizer.dynamic_scale) for player, optimizer in self._scaled().items()
         }
+        bad |= {name: str(scale) for name, scale in scales.items() if scale < 1}
         if bad:
-            sums = {name: str(value) for name, value in zip(means.names, total, strict=True)}
-            files.write_json(self._report, {"step": self.step, "offending": bad, "sums_of_the_interval": sums})
+            text = {name: str(value) for name, value in means.items()}  # JSON has no nan
+            files.write_json(self._report, {"step": self.step, "offending": bad, "means_of_the_interval": text})
             terms = [name for name in bad if not name.endswith(GRADIENT_NORM)] or bad
             raise NonFiniteError(
                 f"step {self.step}: {', '.join(f'{name} is {bad[name]}' for name in terms)}; see {self._report}. "
                 f"{self._hint()}Try a lower learning rate or compile_model.clip_norm, in a new run_dir."
             )
+
+    def _scaled(self) -> dict[str, keras.optimizers.LossScaleOptimizer]:
+        """The players whose optimizers scale their loss."""
+        optimizers = self.model.optimizers.items()
+        return {name: o for name, o in optimizers if isinstance(o, keras.optimizers.LossScaleOptimizer)}
 
 
 class Validation(keras.callbacks.Callback):

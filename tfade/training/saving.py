@@ -92,7 +92,7 @@ class Saver(StepCallback):
         self._asked = signal.Signals(number).name
         signal.signal(number, self._handlers[number])  # whoever asks twice does not want to wait
 
-    def on_step(self):
+    def on_step(self, logs):
         if self.step % self._interval == 0 or self.step == self._last_step:
             return  # on_epoch_end comes right after
         minutes = self._saving.every_minutes

@@ -81,7 +81,7 @@ class TensorBoard(StepCallback):
         with self._writer.as_default(step=self.step):
             tf.summary.text("configuration", "\n".join(f"    {line}" for line in self._config.splitlines()))
 
-    def on_step(self):
+    def on_step(self, logs):
         self._ended = time.monotonic()
         if self._began is None:  # the first step compiles
             self._began = self._ended
