@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import logging
 import math
 import os
 import signal
@@ -81,6 +82,7 @@ def revision() -> str | None:
 def launch(main: Callable[[list[str]], int | None], arguments: list[str] | None = None) -> None:
     """Runs a launcher's `main` and ends the process: 0 on success, 2 for a usage or configuration error, else 1."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # TFDS retries downloads for minutes, and this tells each one
     sys.exit(guarded(main, sys.argv[1:] if arguments is None else arguments))
 
 

@@ -1,6 +1,9 @@
 """Every gin file that is shipped builds its model and takes steps, small enough for a test."""
 
+import csv
+
 import gin
+import numpy as np
 import pytest
 
 from launch import common
@@ -58,3 +61,18 @@ def test_every_recipe_exposes_the_same_names(path):
         common.configure([str(path)], ["data = 'digits'", "steps = 1", "batch_size = 2", "seed = 3"])
         assert gin.query_parameter("seed/macro.value") == 3
         assert path.read_text().startswith("#")
+
+
+def test_a_step_compiled_by_xla_is_the_same_step(tmp_path):
+    """The first one, in the terms without noise: XLA draws other normals, and Adam makes much of rounding."""
+    rows = []
+    for jit_compile in (False, True):
+        run = tmp_path / str(jit_compile)
+        assert train_here(run, "steps = 1", f"compile_model.jit_compile = {jit_compile}") == 0
+        with (run / "history.csv").open() as file:
+            rows += [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    plain, compiled = rows
+    for name in ("encoder/reconstruction", "encoder/code_adversarial", "generator/reconstruction_adversarial"):
+        np.testing.assert_allclose(compiled[name], plain[name], rtol=1e-4, err_msg=name)
+    for name in ("discriminator/real", "discriminator/reconstruction", "code_discriminator/code"):
+        np.testing.assert_allclose(compiled[name], plain[name], rtol=1e-4, err_msg=name)

@@ -127,7 +127,8 @@ class GenerativeModel(keras.Model):
             clip_norm: largest global norm of a player's gradient, summed over replicas. None: no clipping.
             average_decay: network → decay in (0, 1) of its exponential moving average, which then serves
                 every method of the public interface.
-            jit_compile: compile the step with XLA (it pays on GPUs and for flows, not for convolutions on CPUs).
+            jit_compile: compile the step with XLA (it pays on GPUs and for flows, not for convolutions on CPUs). Its
+                random numbers are others than those of the same seed without it.
 
         Raises:
             UsageError: an unknown player or network, or a value out of range.
