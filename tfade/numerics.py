@@ -1,5 +1,7 @@
 """Pure functions between pixels and what networks see."""
 
+import math
+
 import tensorflow as tf
 
 LEVELS = 256
@@ -19,3 +21,36 @@ def to_signed(images) -> tf.Tensor:
 def from_signed(images) -> tf.Tensor:
     """Images in [0, 1] from images in [-1, 1]; rounding just outside is clipped."""
     return tf.clip_by_value(0.5 * (tf.cast(images, tf.float32) + 1.0), 0.0, 1.0)
+
+
+def soft_bounded(value: tf.Tensor, bound: float) -> tf.Tensor:
+    """bound · tanh(value / bound): the identity near 0, always within ±bound."""
+    return bound * tf.tanh(value / bound)
+
+
+def dequantised(images, noise) -> tf.Tensor:
+    """(255 x + u) / 256 in [0, 1): pixels as a continuous quantity, each level spread over its bin of width 1/256.
+
+    Args:
+        images: uint8 levels, or floats x in [0, 1].
+        noise: u in [0, 1), of the same shape or a scalar; 0.5 puts every level at the middle of its bin.
+
+    Reference: Theis et al. 2016, section 3.1; Flow-GAN's code.
+    """
+    return ((LEVELS - 1) * to_unit(images) + noise) / LEVELS
+
+
+def bits_per_dim(log_prob, dimensions: int) -> tf.Tensor:
+    """-log₂ p / D + 8, bits for each number of an image with 256 levels, from nats of its density on [0, 1]^D."""
+    return -tf.convert_to_tensor(log_prob) / (dimensions * math.log(2.0)) + math.log2(LEVELS)
+
+
+def straight_through(function, value: tf.Tensor) -> tf.Tensor:
+    """function(value), with the gradient of the identity."""
+    return value + tf.stop_gradient(function(value) - value)
+
+
+@tf.custom_gradient
+def sigmoid(value: tf.Tensor):
+    """1 / (1 + e^-value), whose slope is right on both sides: TensorFlow's, s (1 - s), is 0 where s rounds to 1."""
+    return tf.sigmoid(value), lambda upstream: upstream * tf.exp(-tf.nn.softplus(value) - tf.nn.softplus(-value))

@@ -54,6 +54,34 @@ class Seeds:
         return self.rows(name, shape[0], lambda n, seed: tf.random.stateless_uniform((n, *shape[1:]), seed))
 
 
+def noise_of(x: tf.Tensor, draw: int = 0) -> tf.Tensor:
+    """Noise uniform on [0, 1), of the shape of `x`, that is a function of each example alone.
+
+    An example gets the same noise whatever its place in a batch and whoever its batch mates are, so that what is
+    computed from it (a likelihood with dequantisation noise) is a property of the example. A change of any number by
+    1/65,280 changes all noise of its example: they are mixed by the finaliser of MurmurHash3.
+
+    Args:
+        x: images in [0, 1], float32 [batch, ...]. Rounding in the last bits, as between uint8 levels that were divided
+            by 255 here and there, plays no part.
+        draw: number of the draw; others give other noise.
+    """
+    fine = tf.cast(tf.round(255.0 * 256.0 * x), tf.int32)
+    bits = tf.bitcast(tf.reshape(fine, (tf.shape(x)[0], -1)), tf.uint32)
+    places = tf.cast(tf.range(tf.shape(bits)[1]), tf.uint32) * tf.constant(0x9E3779B1, tf.uint32)
+    places += tf.constant(_digest(f"draw {draw}"), tf.uint32)
+    example = tf.reduce_sum(_mixed(tf.bitwise.bitwise_xor(bits, places)), axis=1, keepdims=True)
+    noise = tf.bitwise.right_shift(_mixed(_mixed(places) + example), tf.constant(8, tf.uint32))
+    return tf.reshape(tf.cast(tf.cast(noise, tf.int32), tf.float32) * 2.0**-24, tf.shape(x))
+
+
+def _mixed(bits: tf.Tensor) -> tf.Tensor:
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
+        bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, tf.constant(shift, tf.uint32)))
+        bits *= tf.constant(factor, tf.uint32)
+    return bits
+
+
 def as_seed(seed) -> tf.Tensor:
     """The int32 seed [2] of a user's `seed`: an integer, a scalar integer tensor, or None for fresh entropy."""
     if seed is None:

@@ -86,3 +86,21 @@ def test_images_that_do_not_fit_are_refused(face):
         Transform(crop=200)(face)
     with pytest.raises(UsageError, match="neither grey"):
         Transform()(face[..., :2])
+
+
+def test_block_means_come_last():
+    """MNIST at 16×16: a margin of 2, then means over 2×2, rounded."""
+    digit = np.arange(28 * 28, dtype=np.int64).reshape(28, 28, 1) % 256
+    small = Transform(pad=2, average=2)(digit.astype(np.uint8))
+    assert small.shape == (16, 16, 1)
+    assert small.dtype == np.uint8
+    assert small[0].max() == 0
+    assert small[1, 1, 0] == np.rint((digit[0, 0] + digit[0, 1] + digit[1, 0] + digit[1, 1]) / 4)
+
+
+def test_blocks_have_to_fit(face):
+    with pytest.raises(UsageError, match="average=0"):
+        Transform(average=0)
+    with pytest.raises(UsageError, match="218×178 pixels with pad=0 make no whole blocks of average=4"):
+        Transform(average=4)(face)
+    assert Transform(image_size=64, average=4)(face).shape == (16, 16, 3)

@@ -30,6 +30,7 @@ def load(
     image_size: int | None = None,
     crop: int | None = None,
     pad: int = 0,
+    average: int = 1,
     channels: int | None = None,
     data_dir: str | None = None,
     download: bool = True,
@@ -56,7 +57,8 @@ def load(
         split: "train", "validation" or "test". What a set does not store itself is carved from "train".
         image_size: side of the square to which images are resized (antialiased bicubic).
         crop: side of the centred square that is cut out first. CelebA: 160, 140 or 128.
-        pad: black margin in pixels, added last.
+        pad: black margin in pixels.
+        average: side of the blocks whose means are taken last; 1 for none.
         channels: 1 for grey, 3 for colour, None for what the set has.
         data_dir: TFDS's folder; ~/tensorflow_datasets if None.
         download: whether TFDS may fetch what is not in `data_dir`.
@@ -76,14 +78,14 @@ def load(
         UsageError: there is no such data set, it cannot be read or fetched, or an argument is wrong.
     """
     check_split(split)
-    transform = Transform(crop=crop, image_size=image_size, pad=pad, channels=channels)
+    transform = Transform(crop=crop, image_size=image_size, pad=pad, average=average, channels=channels)
     full_name = ALIASES.get(name, name)
     plain_name = full_name.removeprefix("stacked:")
     plain = name if plain_name == full_name else plain_name  # the name that errors about the grey set should show
     kind, _, rest = plain_name.partition(":")
     if kind == "toy" and rest in TOYS:
         if not transform.is_identity:
-            raise UsageError(f"data={name!r} has no pixels; leave crop, image_size, pad and channels out")
+            raise UsageError(f"data={name!r} has no pixels; leave crop, image_size, pad, average and channels out")
         source = ToySource(plain, split, _density(rest, toy_dimensions), _of_split("toy_examples", toy_examples, split))
     elif plain_name == "digits":
         source = _digits(split, transform)

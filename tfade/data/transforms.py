@@ -1,4 +1,4 @@
-"""Deterministic preprocessing of one uint8 image: channels, centre crop, antialiased resize, margin."""
+"""Deterministic preprocessing of one uint8 image: channels, centre crop, antialiased resize, margin, block means."""
 
 import dataclasses
 
@@ -18,10 +18,12 @@ class Transform:
     3. `image_size`: the largest centred square, resized by Pillow's bicubic filter, which widens with the scale
        (antialiased) and rounds to uint8. An image that has the size already stays untouched.
     4. `pad`: a black margin of that many pixels on every side (MNIST with 2: 28 to 32).
+    5. `average`: means over blocks of that many pixels squared, rounded to uint8 (MNIST with pad 2 and average 2: 16).
 
     Attributes:
         crop, image_size: pixels, or None to leave out the step.
         pad: pixels, 0 for none.
+        average: side of a block in pixels, 1 for none.
         channels: 1, 3 or None to keep what is there.
 
     Raises:
@@ -31,6 +33,7 @@ class Transform:
     crop: int | None = None
     image_size: int | None = None
     pad: int = 0
+    average: int = 1
     channels: int | None = None
 
     def __post_init__(self):
@@ -40,6 +43,8 @@ class Transform:
                 raise UsageError(f"{name}={value!r} is not a size; give a number of pixels from 1, or None")
         if not isinstance(self.pad, int) or self.pad < 0:
             raise UsageError(f"pad={self.pad!r} is not a margin; give a number of pixels from 0")
+        if not isinstance(self.average, int) or self.average < 1:
+            raise UsageError(f"average={self.average!r} is not a block's side; give a number of pixels from 1")
         if self.channels not in (None, 1, 3):
             raise UsageError(f"channels={self.channels!r} is not possible; give 1 (grey), 3 (colour), or None")
 
@@ -51,6 +56,10 @@ class Transform:
         """Why an image of this size cannot be transformed, or None."""
         if self.crop is not None and min(height, width) < self.crop:
             return f"{height}×{width} pixels are smaller than crop={self.crop}"
+        side = self.image_size or self.crop
+        sides = {2 * self.pad + length for length in ((height, width) if side is None else (side,))}
+        if any(length % self.average for length in sides):
+            return f"{height}×{width} pixels with pad={self.pad} make no whole blocks of average={self.average}"
         return None
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
@@ -63,18 +72,19 @@ class Transform:
             uint8 image, square if `crop` or `image_size` is given.
 
         Raises:
-            UsageError: the image is smaller than the crop, or has another number of channels.
+            UsageError: the image does not fit the crop or the blocks, or has another number of channels.
         """
         if image.ndim != 3 or image.shape[-1] not in (1, 3):
             raise UsageError(f"an image of shape {image.shape} is neither grey [H, W, 1] nor colour [H, W, 3]")
         if problem := self.problem(*image.shape[:2]):
-            raise UsageError(f"{problem}; give a crop of at most {min(image.shape[:2])}")
+            raise UsageError(f"{problem}; give a crop of at most {min(image.shape[:2])}, and blocks that fit")
         image = _with_channels(image, self.channels)
         if self.crop is not None:
             image = _centre(image, self.crop)
         if self.image_size is not None:
             image = _resized(_centre(image, min(image.shape[:2])), self.image_size)
-        return _padded(image, self.pad) if self.pad else image
+        image = _padded(image, self.pad) if self.pad else image
+        return _averaged(image, self.average) if self.average > 1 else image
 
 
 def _with_channels(image: np.ndarray, channels: int | None) -> np.ndarray:
@@ -102,3 +112,9 @@ def _padded(image: np.ndarray, margin: int) -> np.ndarray:
     result = np.zeros((height + 2 * margin, width + 2 * margin, channels), np.uint8)
     result[margin : margin + height, margin : margin + width] = image
     return result
+
+
+def _averaged(image: np.ndarray, side: int) -> np.ndarray:
+    height, width, channels = image.shape
+    blocks = image.reshape(height // side, side, width // side, side, channels)
+    return np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8)
