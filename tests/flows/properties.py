@@ -1,0 +1,308 @@
+"""What every flow has to satisfy, whatever its class: check functions over cases.
+
+A test module lists its flows as cases and runs every check over every case:
+
+    @pytest.mark.parametrize("case", CASES, ids=str)
+    @pytest.mark.parametrize("check", CHECKS, ids=name_of)
+    def test_property(check, case):
+        check(case)
+"""
+
+import contextlib
+import dataclasses
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfade.flows.layer import FlowLayer, size_of
+
+BATCH = 5
+LOG_DET_TOLERANCE = 1e-8
+COMPILED_TOLERANCE = 1e-8  # float64; XLA orders sums as it likes
+EXTREMES = (1e6, -1e6, 1e3, -1e3, 1.0, 0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A flow to be tested.
+
+    Attributes:
+        name: shown in the test's name.
+        make: makes the layer, not yet built; called inside the precision that the check wants.
+        event_shape: shape of a data point.
+        context_size: dimension of the context in the conditional half of every check; 0 leaves that half out.
+        tolerance: of the float64 round trip: 1e-9 for affine maps, 1e-8 autoregressive, 1e-7 splines and planar.
+        identity: a fresh layer is the identity (up to the order of numbers).
+        uses_context: the context changes the map; a permutation only accepts one.
+        noise: factor on the perturbation of every variable; the weights get `noise`/√fan-in.
+        data_scale: standard deviation of the random events.
+    """
+
+    name: str
+    make: Callable[[], FlowLayer]
+    event_shape: tuple[int, ...]
+    context_size: int = 3
+    tolerance: float = 1e-9
+    identity: bool = True
+    uses_context: bool = True
+    noise: float = 1.0
+    data_scale: float = 1.5
+
+    def __str__(self):
+        return self.name
+
+    def build(self, context_size: int = 0, perturbed: bool = True, seed: int = 1) -> FlowLayer:
+        """The layer with random weights, so that nothing is the identity, or as it starts."""
+        keras.utils.set_random_seed(seed)
+        layer = self.make()
+        layer.build(self.event_shape, context_size)
+        if perturbed:
+            perturb(layer, self.noise, seed)
+        return layer
+
+    def built(self, perturbed: bool = True) -> Iterator[tuple[FlowLayer, np.ndarray | None]]:
+        """The layer without a context, and a second one with a context."""
+        yield self.build(0, perturbed), None
+        if self.context_size:
+            yield self.build(self.context_size, perturbed), self.context()
+
+    def context(self, seed: int = 3) -> np.ndarray:
+        return np.random.default_rng(seed).normal(size=(BATCH, self.context_size))
+
+    def data(self, seed: int = 2) -> np.ndarray:
+        return self.data_scale * np.random.default_rng(seed).normal(size=(BATCH, *self.event_shape))
+
+    def latents(self, layer: FlowLayer, seed: int = 4) -> np.ndarray:
+        return self.data_scale * np.random.default_rng(seed).normal(size=(BATCH, *layer.latent_shape))
+
+
+@contextlib.contextmanager
+def precision(dtype: str):
+    """Everything made inside, conditioners too, has variables of this type and computes in it."""
+    before, policy = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before)
+        keras.config.set_dtype_policy(policy)
+
+
+def perturb(layer: keras.Layer, noise: float = 1.0, seed: int = 0) -> None:
+    """Adds random numbers to every trainable variable: of unit gain to kernels, of deviation `noise`/2 to the rest."""
+    generator = np.random.default_rng(seed)
+    for variable in layer.trainable_variables:
+        fan_in = size_of(variable.shape[:-1])
+        scale = noise / np.sqrt(fan_in) if len(variable.shape) > 1 else 0.5 * noise
+        variable.assign(variable.numpy() + scale * generator.normal(size=variable.shape))
+
+
+def outputs(layer: FlowLayer, context, data, latents) -> list[np.ndarray]:
+    """Values and log-determinants of both directions."""
+    bijector = layer.bijector(context)
+    return [tensor.numpy() for tensor in (*bijector.inverse_and_log_det(data), *bijector.forward_and_log_det(latents))]
+
+
+def jacobian(function, value: np.ndarray, context) -> np.ndarray:
+    """d function / d value [batch, outputs, inputs] by one backward pass over a copy of the batch for each output."""
+    rows, inputs = len(value), value[0].size
+    copies = tf.constant(np.tile(value, (inputs,) + (1,) * (value.ndim - 1)))
+    contexts = None if context is None else np.tile(context, (inputs, 1))
+    with tf.GradientTape() as tape:
+        tape.watch(copies)
+        result = tf.reshape(function(copies, contexts), (inputs, rows, inputs))
+        chosen = tf.einsum("ibi->ib", result)
+    gradient = tape.gradient(chosen, copies).numpy().reshape(inputs, rows, inputs)
+    return gradient.transpose(1, 0, 2)
+
+
+def check_inverse(case: Case) -> None:
+    """Both round trips, through tf.identity so that nothing can be looked up."""
+    with precision("float64"):
+        for layer, context in case.built():
+            bijector, data, latents = layer.bijector(context), case.data(), case.latents(layer)
+            there = bijector.inverse(tf.constant(data))
+            back = layer.bijector(context).forward(tf.identity(there))
+            np.testing.assert_allclose(back, data, rtol=case.tolerance, atol=case.tolerance)
+            there = bijector.forward(tf.constant(latents))
+            back = layer.bijector(context).inverse(tf.identity(there))
+            np.testing.assert_allclose(back, latents, rtol=case.tolerance, atol=case.tolerance)
+
+
+def check_log_det(case: Case) -> None:
+    """Log-determinants against those of the Jacobian by autodiff, and against each other."""
+    with precision("float64"):
+        for layer, context in case.built():
+
+            def inverse(x, given, layer=layer):
+                return layer.bijector(given).inverse_and_log_det(x)
+
+            def forward(z, given, layer=layer):
+                return layer.bijector(given).forward_and_log_det(z)
+
+            for function, value in ((inverse, case.data()), (forward, case.latents(layer))):
+                result, log_det = function(value, context)
+                full = jacobian(lambda v, c, f=function: f(v, c)[0], value, context)
+                expected = np.linalg.slogdet(full)[1]
+                np.testing.assert_allclose(log_det, expected, rtol=LOG_DET_TOLERANCE, atol=LOG_DET_TOLERANCE)
+                other = forward if function is inverse else inverse
+                back = other(tf.identity(result), context)[1]
+                np.testing.assert_allclose(back, -log_det, rtol=case.tolerance, atol=case.tolerance)
+
+
+def check_finite_at_extremes(case: Case) -> None:
+    """float32: value, log-determinant and every gradient at |x| up to 1e6, fresh or with random weights."""
+    generator = np.random.default_rng(0)
+    for perturbed in (True, False):
+        for layer, context in case.built(perturbed):
+            for shape, name in ((layer.event_shape, "inverse"), (layer.latent_shape, "forward")):
+                size = size_of(shape)
+                rows = [np.full(size, extreme) for extreme in EXTREMES]
+                rows += [np.where(np.arange(size) % 2, extreme, -extreme) for extreme in EXTREMES[:3]]
+                rows += [np.where(np.arange(size) == size // 2, 1e6, generator.normal(size=size))]
+                rows += [generator.choice(EXTREMES, size)]
+                value = tf.constant(np.reshape(rows, (-1, *shape)), tf.float32)
+                given = None if context is None else np.resize(context, (len(rows), case.context_size))
+                with tf.GradientTape() as tape:
+                    tape.watch(value)
+                    result, log_det = getattr(layer.bijector(given), f"{name}_and_log_det")(value)
+                    total = tf.reduce_sum(result) + tf.reduce_sum(log_det)
+                assert np.isfinite(result).all(), f"{name} overflows"
+                assert np.isfinite(log_det).all(), f"the log-determinant of {name} overflows"
+                variables = [variable.value for variable in layer.trainable_variables]
+                for gradient in tape.gradient(total, [value, *variables]):
+                    assert gradient is None or np.isfinite(gradient).all(), f"{name} has a gradient that overflows"
+
+
+def check_gradients_reach_everything(case: Case) -> None:
+    """The density of random data moves every trainable variable."""
+    for layer, context in case.built():
+        with tf.GradientTape() as tape:
+            latents, log_det = layer.bijector(context).inverse_and_log_det(case.data())
+            loss = tf.reduce_mean(log_det) - 0.5 * tf.reduce_mean(tf.square(latents - 0.3))
+        variables = layer.trainable_variables
+        for variable, gradient in zip(variables, tape.gradient(loss, [variable.value for variable in variables])):
+            largest = 0.0 if gradient is None else np.abs(gradient).max()
+            assert largest > 0, f"{variable.path} gets no gradient"
+
+
+class Holder(keras.Model):
+    """A model that has nothing but the flow."""
+
+    def __init__(self, flow):
+        super().__init__()
+        self.flow = flow
+        self.built = True
+
+
+def saved_arrays(path) -> int:
+    """How many variables a .weights.h5 file holds."""
+    names = []
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+    return len(names)
+
+
+def check_reload(case: Case) -> None:
+    """Weights written and read into a second layer, made from another seed, give the same outputs to the bit."""
+    for context_size in {0, case.context_size}:
+        layer, other = case.build(context_size), case.build(context_size, seed=9)
+        context = case.context() if context_size else None
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder) / "flow.weights.h5")
+            Holder(layer).save_weights(path)
+            assert saved_arrays(path) == len(layer.variables)
+            Holder(other).load_weights(path)
+        values = context, case.data(), case.latents(layer)
+        for one, two in zip(outputs(layer, *values), outputs(other, *values)):
+            np.testing.assert_array_equal(one, two)
+
+
+def check_identity_at_start(case: Case) -> None:
+    """A fresh layer moves numbers at most, unless the case says otherwise; then it must not be the identity."""
+    for layer, context in case.built(perturbed=False):
+        data, latents = case.data().astype("float32"), case.latents(layer).astype("float32")
+        there, log_det, back, other_log_det = outputs(layer, context, data, latents)
+        same = all(
+            np.allclose(np.sort(before.reshape(BATCH, -1)), np.sort(after.reshape(BATCH, -1)), atol=1e-5)
+            for before, after in ((data, there), (latents, back))
+        ) and np.allclose([log_det, other_log_det], 0, atol=1e-5)
+        assert same == case.identity
+
+
+def check_context(case: Case) -> None:
+    """Every vector of the context changes its own row and no other, and has a gradient."""
+    if not case.context_size:
+        return
+    with precision("float64"):
+        layer, context = case.build(case.context_size), case.context()
+        values = case.data(), case.latents(layer)
+        changed = context.copy()
+        changed[0] += 1.0
+        before, after = outputs(layer, context, *values), outputs(layer, changed, *values)
+        for one, two in zip(before, after):
+            np.testing.assert_allclose(two[1:], one[1:], rtol=1e-12, atol=1e-12)
+        differs = [np.abs(one[0] - two[0]).max() > 1e-7 for one, two in zip(before, after)]
+        assert (differs[0] and differs[2]) == case.uses_context
+        assert case.uses_context or not any(differs)
+        given = tf.constant(context)
+        for name, value in zip(("inverse", "forward"), values):
+            with tf.GradientTape() as tape:
+                tape.watch(given)
+                result = getattr(layer.bijector(given), f"{name}_and_log_det")(value)[0]
+            gradient = tape.gradient(result, given)
+            assert (gradient is not None and (np.abs(gradient).max(-1) > 0).all()) == case.uses_context
+
+
+def check_rows_are_independent(case: Case) -> None:
+    """An event's latents and density do not depend on its batch mates."""
+    with precision("float64"):
+        for layer, context in case.built():
+            values = case.data(), case.latents(layer)
+            whole = outputs(layer, context, *values)
+            alone = outputs(layer, None if context is None else context[1:2], *(value[1:2] for value in values))
+            for one, two in zip(whole, alone):
+                np.testing.assert_allclose(two, one[1:2], rtol=1e-9, atol=1e-9)
+
+
+def check_compiled(case: Case) -> None:
+    """Inside tf.function, with XLA and without, values are those of eager execution; the batch size may vary."""
+    with precision("float64"):
+        *_, (layer, context) = case.built()
+        data, latents = case.data(), case.latents(layer)
+        values = [tf.constant(value) for value in (data, latents, *(() if context is None else (context,)))]
+        signature = [tf.TensorSpec((None, *value.shape[1:]), value.dtype) for value in values]
+        expected = outputs(layer, context, data, latents)
+
+        def both(data, latents, *given):
+            bijector = layer.bijector(*given)
+            return (*bijector.inverse_and_log_det(data), *bijector.forward_and_log_det(latents))
+
+        flexible, compiled = tf.function(both, input_signature=signature), tf.function(both, jit_compile=True)
+        for function, rows in ((flexible, BATCH), (flexible, 2), (compiled, BATCH)):
+            for one, two in zip(expected, function(*(value[:rows] for value in values))):
+                np.testing.assert_allclose(two, one[:rows], rtol=COMPILED_TOLERANCE, atol=COMPILED_TOLERANCE)
+
+
+CHECKS = (
+    check_inverse,
+    check_log_det,
+    check_finite_at_extremes,
+    check_gradients_reach_everything,
+    check_reload,
+    check_identity_at_start,
+    check_context,
+    check_rows_are_independent,
+    check_compiled,
+)
+
+
+def name_of(check) -> str:
+    """A check's name in a test's name."""
+    return check.__name__.removeprefix("check_")

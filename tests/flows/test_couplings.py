@@ -1,0 +1,26 @@
+"""Couplings of vectors, one by one and in stacks."""
+
+import functools
+
+import pytest
+
+from tests.flows.properties import CHECKS, Case, name_of
+from tfade.flows.coupling import AdditiveCoupling, AffineCoupling, SplineCoupling
+from tfade.flows.stack import Stack
+from tfade.networks.conditioner import MLPConditioner
+
+SMALL = functools.partial(MLPConditioner, width=16)
+CASES = (
+    Case("affine", lambda: AffineCoupling(conditioner=SMALL), (5,)),
+    Case("affine_alternate", lambda: AffineCoupling(mask="alternate", parity=1, gain=1.0, conditioner=SMALL), (6,)),
+    Case("additive", lambda: AdditiveCoupling(conditioner=SMALL), (4,)),
+    Case("spline", lambda: SplineCoupling(conditioner=SMALL), (5,), tolerance=1e-7),
+    Case("spline_narrow", lambda: SplineCoupling(3, 1.0, conditioner=SMALL), (10,), tolerance=1e-7, data_scale=0.7),
+    Case("stack", lambda: Stack([functools.partial(AffineCoupling, conditioner=SMALL)], repeat=3), (2,)),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("check", CHECKS, ids=name_of)
+def test_property(check, case):
+    check(case)

@@ -1,0 +1,95 @@
+"""Autoregressive flows: every number is transformed with parameters that the numbers before it give."""
+
+import gin
+import tensorflow as tf
+
+from tfade.errors import UsageError
+from tfade.flows.layer import FlowLayer
+from tfade.flows.transformers import Affine, Transformer
+from tfade.networks.made import MADE, ORDERS
+
+
+class Autoregressive(FlowLayer):
+    """What `MAF` and `IAF` share: one masked network, and a transformer of every number.
+
+    Args:
+        transformer: a `Transformer` or a class of them.
+        order: of the dependence: "natural", "reversed", "random", or "alternate", natural and reversed in turn along a
+            stack, so that no number stays the first.
+        seed: of random orders, together with the layer's place in its stack.
+        conditioner: class of the network, called as `conditioner(dimensions, outputs, context_size, order=…, seed=…)`.
+
+    Raises:
+        UsageError: an unknown order, no transformer, or at `build` an event that is not a vector.
+    """
+
+    counted_as = "autoregressive"
+
+    def __init__(self, transformer=Affine, order: str = "alternate", seed: int = 0, conditioner=MADE, **kwargs):
+        super().__init__(**kwargs)
+        if order not in ("alternate", *ORDERS):
+            raise UsageError(f"order={order!r} is unknown; use one of alternate, {', '.join(ORDERS)}")
+        self.transformer = transformer() if callable(transformer) else transformer
+        if not isinstance(self.transformer, Transformer):
+            raise UsageError(
+                f"transformer={transformer!r} is none; use Affine, RationalQuadratic or another Transformer"
+            )
+        self.order, self.seed, self._make_conditioner = order, seed, conditioner
+
+    def build(self, event_shape, context_size=0, ordinal=0):
+        super().build(event_shape, context_size, ordinal)
+        if len(self.event_shape) != 1 or self.event_shape[0] < 1:
+            raise UsageError(
+                f"{type(self).__name__} was given events of shape {self.event_shape}; it takes vectors, (D,)"
+            )
+        order = ("natural", "reversed")[self.ordinal % 2] if self.order == "alternate" else self.order
+        self.conditioner = self._make_conditioner(
+            self.event_shape[0], self.transformer.size, self.context_size, order=order, seed=(self.seed, self.ordinal)
+        )
+
+    def _parallel(self, value, context, transform):
+        """Every number at once: parameters come from the numbers of `value`."""
+        parameters = self.conditioner(value) if context is None else self.conditioner(value, context)
+        result, log_derivative = transform(value, tf.cast(parameters, value.dtype))
+        return result, tf.reduce_sum(log_derivative, -1)
+
+    def _sequential(self, value, context, transform):
+        """One number after the other: parameters come from the numbers of the result."""
+        result, log_derivative = self.conditioner.ancestral(transform, value[..., None], context)
+        return result, tf.reduce_sum(log_derivative, -1)
+
+
+@gin.register
+class MAF(Autoregressive):
+    """Masked autoregressive flow: x_i = T(z_i; θ_i(x_<i)). Density takes one pass, sampling D steps.
+
+    Args:
+        transformer, order, seed, conditioner: see `Autoregressive`.
+
+    Reference: Papamakarios et al. 2017, equations 2 to 5; with splines, Durkan et al. 2019.
+    """
+
+    def forward_and_log_det(self, z, context):
+        return self._sequential(z, context, self.transformer.forward)
+
+    def inverse_and_log_det(self, x, context):
+        return self._parallel(x, context, self.transformer.inverse)
+
+
+@gin.register
+class IAF(Autoregressive):
+    """Inverse autoregressive flow: x_i = T(z_i; θ_i(z_<i)). Sample and its density take one pass; density of given data
+    takes D steps.
+
+    Args:
+        transformer: `Affine`, or `GatedAffine` for the form of the paper; see `Autoregressive`.
+        order, seed, conditioner: see `Autoregressive`.
+
+    Reference: Kingma et al. 2016, equations 9 to 12 and algorithm 1.
+    """
+
+    def forward_and_log_det(self, z, context):
+        return self._parallel(z, context, self.transformer.forward)
+
+    def inverse_and_log_det(self, x, context):
+        return self._sequential(x, context, self.transformer.inverse)
