@@ -1,0 +1,314 @@
+"""What every distribution has to satisfy, whatever its class."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.flows.properties import EXTREMES, Holder, perturb, precision, saved_arrays
+from tfade.distributions.autoregressive_networks import AutoregressiveLSTM, AutoregressiveMADE
+from tfade.distributions.flow import FlowDistribution
+from tfade.distributions.gaussian import DiagonalNormal, FullNormal
+from tfade.distributions.layer import DistributionLayer, StandardisedLayer
+from tfade.distributions.mixture import GaussianMixture
+from tfade.distributions.standard import StandardLogistic, StandardNormal
+from tfade.errors import UsageError
+from tfade.flows.actnorm import ActNorm
+from tfade.flows.autoregressive import IAF, MAF
+from tfade.flows.coupling import AffineCoupling
+from tfade.flows.stack import Stack
+from tfade.networks.conditioner import MLPConditioner
+from tfade.networks.made import MADE
+
+SMALL = functools.partial(MLPConditioner, width=8, depth=1)
+MASKED = functools.partial(MADE, width=12)
+LSTM = functools.partial(AutoregressiveLSTM, width=6, head=SMALL)
+MASKED_DENSITY = functools.partial(AutoregressiveMADE, conditioner=MASKED)
+COUPLING = functools.partial(AffineCoupling, gain=0.5, conditioner=SMALL)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A distribution to be tested.
+
+    Attributes:
+        name: shown in the test's name.
+        make: makes the layer, not yet built.
+        uses_context: the context changes the density, and does not only give the batch shape.
+        uses_data: `initialise` moves the density to data.
+        tempered: temperature T is p^(1/T²) exactly.
+    """
+
+    name: str
+    make: Callable[[], DistributionLayer]
+    uses_context: bool = True
+    uses_data: bool = True
+    tempered: bool = False
+
+    def __str__(self):
+        return self.name
+
+    def build(self, size: int = 3, context_size: int = 0, seed: int = 1) -> DistributionLayer:
+        """The layer over vectors of `size` numbers, with random weights."""
+        keras.utils.set_random_seed(seed)
+        layer = self.make()
+        layer.build((size,), context_size)
+        perturb(layer, 0.7, seed)
+        for part in layer._flatten_layers():
+            if isinstance(part, StandardisedLayer):
+                part.shift.assign(np.linspace(-0.5, 0.5, size))
+                part.scale.assign(np.linspace(0.7, 1.4, size))
+        return layer
+
+
+CASES = (
+    Case("standard_normal", StandardNormal, uses_context=False, uses_data=False, tempered=True),
+    Case("standard_logistic", StandardLogistic, uses_context=False, uses_data=False),
+    Case("diagonal", functools.partial(DiagonalNormal, conditioner=SMALL), tempered=True),
+    Case("full", functools.partial(FullNormal, conditioner=SMALL), tempered=True),
+    Case("mixture_diagonal", functools.partial(GaussianMixture, 3, "diagonal", conditioner=SMALL)),
+    Case("mixture_full", functools.partial(GaussianMixture, 3, "full", conditioner=SMALL)),
+    Case("lstm", LSTM),
+    Case("lstm_mixture", functools.partial(LSTM, components=3)),
+    Case("made", MASKED_DENSITY),
+    Case("made_mixture", functools.partial(MASKED_DENSITY, components=3, order="random", seed=1)),
+    Case("real_nvp", lambda: FlowDistribution(Stack((ActNorm, COUPLING), repeat=2))),
+    Case(
+        "iaf",
+        lambda: FlowDistribution(
+            Stack((functools.partial(IAF, conditioner=MASKED), ActNorm)),
+            functools.partial(DiagonalNormal, conditioner=SMALL),
+        ),
+    ),
+    Case(
+        "maf_logistic",
+        lambda: FlowDistribution(Stack((ActNorm, functools.partial(MAF, conditioner=MASKED))), StandardLogistic),
+    ),
+)
+CONTEXT = np.random.default_rng(3).normal(size=(5, 2)).astype("float32")
+SEED = (11, 12)
+
+cases = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+@cases
+def test_shapes(case):
+    layer = case.build()
+    alone = layer.distribution()
+    assert (alone.batch_shape, alone.event_shape, alone.dtype) == ((), (3,), tf.float32)
+    assert alone.sample(seed=SEED).shape == (3,)
+    assert alone.sample(4, seed=SEED).shape == (4, 3)
+    assert alone.log_prob(np.zeros((2, 4, 3), "float32")).shape == (2, 4)
+    layer = case.build(context_size=2)
+    given = layer.distribution(CONTEXT)
+    assert (given.batch_shape, given.event_shape) == ((5,), (3,))
+    assert given.sample((6, 4), seed=SEED).shape == (6, 4, 5, 3)
+    values, log_probs = given.experimental_sample_and_log_prob(6, seed=SEED)
+    assert (values.shape, log_probs.shape) == ((6, 5, 3), (6, 5))
+    for points in (np.zeros(3), np.zeros((1, 3)), np.zeros((5, 3))):
+        np.testing.assert_allclose(given.log_prob(points.astype("float32")), given.log_prob(tf.zeros((5, 3))))
+    many = layer.distribution(np.stack([CONTEXT, CONTEXT + 1]))
+    assert many.batch_shape == (2, 5)
+    assert many.sample(6, seed=SEED).shape == (6, 2, 5, 3)
+    np.testing.assert_allclose(many.log_prob(tf.ones(3))[0], given.log_prob(tf.ones(3)), rtol=1e-5)
+
+
+@cases
+def test_samples_are_a_function_of_the_seed(case):
+    given = case.build(context_size=2).distribution(CONTEXT)
+    tf.random.set_seed(1)
+    first = given.sample(3, seed=SEED)
+    tf.random.set_seed(2)
+    np.testing.assert_array_equal(first, given.sample(3, seed=SEED))
+    other = given.sample(3, seed=(11, 13)).numpy()
+    assert np.all(first != other)
+    assert len(np.unique(other)) == other.size  # no number is drawn twice
+
+
+@cases
+def test_a_sample_and_its_density_agree_with_the_density_of_the_sample(case):
+    with precision("float64"):
+        for layer, context in ((case.build(), None), (case.build(context_size=2), CONTEXT)):
+            distribution = layer.distribution(context, temperature=0.8)
+            values, log_probs = distribution.experimental_sample_and_log_prob(7, seed=SEED)
+            np.testing.assert_allclose(distribution.log_prob(tf.identity(values)), log_probs, rtol=1e-7, atol=1e-7)
+
+
+@cases
+@pytest.mark.parametrize("temperature", [1.0, 0.6])
+def test_it_is_a_density_and_samples_follow_it(case, temperature):
+    """By quadrature on the plane: the mass is 1, and means and covariances are those of samples."""
+    with precision("float64"):
+        layer = case.build(2, context_size=2)
+        one = layer.distribution(CONTEXT[0], temperature)
+        samples = one.sample(4000, seed=SEED).numpy()
+    low, high = samples.min(0), samples.max(0)
+    axes = [np.linspace(a - 0.6 * (b - a), b + 0.6 * (b - a), 301) for a, b in zip(low, high)]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
+    mass = np.exp(one.log_prob(points)) * np.prod([axis[1] - axis[0] for axis in axes])
+    np.testing.assert_allclose(mass.sum(), 1, atol=2e-4)
+    mean = mass @ points
+    centred = points - mean
+    covariance = (mass[:, None] * centred).T @ centred
+    deviations = np.sqrt(np.diag(covariance))
+    np.testing.assert_allclose(samples.mean(0), mean, atol=5 * deviations.max() / 4000**0.5)
+    scale = np.outer(deviations, deviations)
+    np.testing.assert_allclose(np.cov(samples.T) / scale, covariance / scale, atol=0.15)
+
+
+@cases
+def test_temperature_scales_the_noise(case):
+    """Exactly p^(1/T²) where the class says so; everywhere, less spread."""
+    with precision("float64"):
+        layer = case.build()
+        points = np.random.default_rng(0).normal(size=(20, 3))
+        cold, warm = layer.distribution(temperature=0.5), layer.distribution()
+        difference = cold.log_prob(points) - warm.log_prob(points) / 0.25
+        assert (np.ptp(difference) < 1e-9) == case.tempered
+        spreads = [np.std(one.sample(500, seed=SEED), 0) for one in (layer.distribution(temperature=0.01), warm)]
+        assert np.all(spreads[0] < spreads[1])
+    with pytest.raises(UsageError, match="temperature=0 is not a positive"):
+        layer.distribution(temperature=0)
+    for wrong in (-1.0, float("nan"), float("inf"), tf.constant(-1.0)):
+        with pytest.raises(UsageError, match="temperature="):
+            layer.distribution(temperature=wrong)
+    traced = tf.function(lambda t: layer.distribution(temperature=t).log_prob(points))
+    np.testing.assert_allclose(traced(tf.constant(0.5)), cold.log_prob(points), rtol=1e-5)
+
+
+@cases
+def test_far_points_have_a_finite_density_and_gradient(case):
+    rows = [np.full(3, extreme) for extreme in EXTREMES] + [np.array([1e6, -1e6, 1.0]), np.array([0.0, 1e6, 0.0])]
+    points = tf.constant(np.stack(rows), tf.float32)
+    for layer, context in ((case.build(), None), (case.build(context_size=2), np.resize(CONTEXT, (len(rows), 2)))):
+        with tf.GradientTape() as tape:
+            log_probs = layer.distribution(context).log_prob(points)
+            total = tf.reduce_sum(log_probs)
+        assert np.isfinite(log_probs).all()
+        for variable, gradient in zip(
+            layer.trainable_variables, tape.gradient(total, [v.value for v in layer.trainable_variables])
+        ):
+            assert gradient is None or np.isfinite(gradient).all(), variable.path
+
+
+@cases
+def test_every_variable_gets_a_gradient(case):
+    for layer, context in ((case.build(), None), (case.build(context_size=2), CONTEXT)):
+        points = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(layer.distribution(context).log_prob(points))
+        variables = layer.trainable_variables
+        assert variables or not case.uses_data
+        for variable, gradient in zip(variables, tape.gradient(loss, [variable.value for variable in variables])):
+            assert gradient is not None, variable.path
+            assert np.abs(gradient).max() > 0, variable.path
+
+
+@cases
+def test_the_context_of_a_row_changes_that_row(case):
+    layer = case.build(context_size=2)
+    changed = CONTEXT.copy()
+    changed[0] += 1
+    points = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
+    before, after = (layer.distribution(context).log_prob(points).numpy() for context in (CONTEXT, changed))
+    assert (before[0] != after[0]) == case.uses_context
+    np.testing.assert_allclose(before[1:], after[1:], rtol=1e-5)
+
+
+@cases
+def test_a_context_that_does_not_fit_is_refused(case):
+    with pytest.raises(UsageError, match="built for context vectors of size 2"):
+        case.build(context_size=2).distribution()
+    with pytest.raises(UsageError, match=r"context has shape \[5, 3\]"):
+        case.build(context_size=2).distribution(np.zeros((5, 3)))
+    with pytest.raises(UsageError, match="built for no context"):
+        case.build().distribution(CONTEXT)
+    with pytest.raises(UsageError, match="call build"):
+        case.make().distribution()
+    with pytest.raises(UsageError, match="event_shape"):
+        case.make().build(())
+
+
+@cases
+def test_reload(case, tmp_path):
+    """Weights, with what was set from data, read into a layer made from another seed give the same to the bit."""
+    one, two = case.build(context_size=2), case.build(context_size=2, seed=9)
+    one.initialise(np.random.default_rng(0).normal(2, 3, (50, 3)).astype("float32"), np.resize(CONTEXT, (50, 2)))
+    path = str(tmp_path / "density.weights.h5")
+    Holder(one).save_weights(path)
+    assert saved_arrays(path) == len(one.weights)
+    Holder(two).load_weights(path)
+    for ask in (lambda d: d.sample(4, seed=SEED), lambda d: d.log_prob(tf.ones((4, 5, 3)))):
+        np.testing.assert_array_equal(ask(one.distribution(CONTEXT)), ask(two.distribution(CONTEXT)))
+
+
+@cases
+def test_compiled(case):
+    """Inside tf.function, with XLA and without, densities are those of eager execution; the batch size may vary."""
+    with precision("float64"):
+        layer = case.build(context_size=2)
+        points = np.random.default_rng(0).normal(size=(5, 3))
+
+        def ask(points, context):
+            return layer.distribution(context).log_prob(points)
+
+        expected = ask(points, CONTEXT)
+        signature = [tf.TensorSpec((None, 3), tf.float64), tf.TensorSpec((None, 2), tf.float32)]
+        flexible, compiled = tf.function(ask, input_signature=signature), tf.function(ask, jit_compile=True)
+        for function, rows in ((flexible, 5), (flexible, 2), (compiled, 5)):
+            np.testing.assert_allclose(function(points[:rows], CONTEXT[:rows]), expected[:rows], rtol=1e-9)
+        draw = tf.function(
+            lambda context: layer.distribution(context).sample(4, seed=SEED), input_signature=[signature[1]]
+        )
+        np.testing.assert_allclose(draw(CONTEXT), layer.distribution(CONTEXT).sample(4, seed=SEED), rtol=1e-9)
+
+
+@cases
+def test_initialise_moves_the_density_to_the_data(case):
+    """Near a diagonal Gaussian of the data's own moments, far from zero and of unlike scales."""
+    generator = np.random.default_rng(0)
+    data = (generator.normal(size=(400, 3)) * [3.0, 0.02, 50.0] + [100.0, -1.0, 0.0]).astype("float32")
+    diagonal = np.mean(-0.5 * ((data - data.mean(0)) / data.std(0)) ** 2 - np.log(data.std(0)), 0).sum()
+    gaps = []
+    for context_size, context in ((0, None), (2, np.resize(CONTEXT, (400, 2)))):
+        keras.utils.set_random_seed(1)
+        layer = case.make()
+        layer.build((3,), context_size)
+        layer.initialise(data, context)
+        gaps.append(diagonal - 1.5 * np.log(2 * np.pi) - np.mean(layer.distribution(context).log_prob(data)))
+    if case.uses_data:
+        np.testing.assert_array_less(gaps, 1.0)
+    else:
+        np.testing.assert_array_less(50.0, gaps)
+
+
+@pytest.mark.parametrize("make", [StandardNormal, StandardLogistic, DiagonalNormal], ids=lambda make: make.__name__)
+def test_events_may_be_images(make):
+    layer = make()
+    layer.build((2, 3, 1), 2)
+    perturb(layer)
+    given = layer.distribution(CONTEXT)
+    assert given.sample(4, seed=SEED).shape == (4, 5, 2, 3, 1)
+    assert given.log_prob(tf.zeros((2, 3, 1))).shape == (5,)
+    flat = make()
+    flat.build((6,), 2)
+    for one, other in zip(flat.weights, layer.weights):
+        one.assign(np.reshape(other, one.shape))
+    points = np.random.default_rng(0).normal(size=(5, 6)).astype("float32")
+    np.testing.assert_allclose(
+        given.log_prob(points.reshape(5, 2, 3, 1)), flat.distribution(CONTEXT).log_prob(points), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [FullNormal, GaussianMixture, AutoregressiveLSTM, AutoregressiveMADE],
+    ids=lambda make: make.__name__,
+)
+def test_others_take_vectors(make):
+    with pytest.raises(UsageError, match=rf"{make.__name__} was given events of shape \(2, 3, 1\)"):
+        make().build((2, 3, 1))

@@ -1,0 +1,144 @@
+"""What every distribution is: a Keras layer that owns its variables and gives a fresh TFP distribution."""
+
+import math
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfade.errors import UsageError
+from tfade.flows.layer import FlowLayer
+from tfade.networks.conditioner import MLPConditioner
+
+tfd = tfp.distributions
+
+
+class DistributionLayer(keras.layers.Layer):
+    """A density over events of a fixed shape, maybe given a context vector.
+
+    A subclass defines `build` (which makes the variables) and `_distribution`. Distributions are computed in the
+    precision of the variables, whatever a conditioner computes in.
+    """
+
+    def build(self, event_shape: Sequence[int], context_size: int = 0) -> None:
+        """Makes the variables. Subclasses call this first.
+
+        Args:
+            event_shape: shape of one point: (D,) or (H, W, C).
+            context_size: dimension of the context vector that the density is conditioned on; 0 for none.
+
+        Raises:
+            UsageError: a shape that the distribution is not defined on.
+        """
+        self.event_shape = tuple(int(size) for size in event_shape)
+        self.context_size = int(context_size)
+        if not self.event_shape or min(self.event_shape) < 1:
+            raise UsageError(f"event_shape={event_shape!r} is not the shape of a vector or image; give (D,), D ≥ 1")
+        if self.context_size < 0:
+            raise UsageError(f"context_size={context_size!r} is negative; use 0 for a distribution without a context")
+
+    def distribution(self, context=None, temperature=1.0) -> tfd.Distribution:
+        """The TFP distribution as the variables are now; it is thrown away after use.
+
+        Args:
+            context: [..., context_size], whose leading dimensions are the batch shape; None if and only if the layer
+                was built without a context.
+            temperature: T > 0, the factor on the standard deviation of the noise that samples are made from (Glow's
+                convention; the tempered density p^(1/τ) has T = √τ). Each class says what it scales, and whether that
+                is the tempered density or an approximation of it.
+
+        Raises:
+            UsageError: a context that does not fit, or a temperature that is not positive and finite.
+        """
+        return self._distribution(self.checked_context(context), self._checked_temperature(temperature))
+
+    settled = False  # whether it has been fitted already, so that training is to start from there
+
+    def initialise(self, x, context=None) -> None:
+        """Sets what is to be set from data before training starts; nothing by default.
+
+        Args:
+            x: [batch, *event_shape].
+            context: [batch, context_size], or None.
+        """
+
+    def _distribution(self, context: tf.Tensor | None, temperature: tf.Tensor) -> tfd.Distribution:
+        raise NotImplementedError
+
+    checked_context = FlowLayer.checked_context  # the same question, answered in one place
+
+    def _checked_temperature(self, temperature) -> tf.Tensor:
+        """The temperature in the precision of the variables; inside a graph its value is not known and is trusted."""
+        value = tf.get_static_value(temperature) if tf.is_tensor(temperature) else temperature
+        if isinstance(value, str) or (value is not None and not 0 < value < math.inf):
+            raise UsageError(f"temperature={temperature!r} is not a positive, finite number; 1 is the model itself")
+        return tf.cast(temperature, self.variable_dtype)
+
+    def _require_vectors(self, least: int = 1) -> int:
+        """D of the events, or an error where they are no vectors."""
+        if len(self.event_shape) != 1 or self.event_shape[0] < least:
+            raise UsageError(
+                f"{type(self).__name__} was given events of shape {self.event_shape}; it is defined on vectors (D,), "
+                f"D ≥ {least}: flatten images, or use a flow"
+            )
+        return self.event_shape[0]
+
+
+class StandardisedLayer(DistributionLayer):
+    """A density of x that is described in terms of u = (x - m) / s, with m and s set from data by `initialise`.
+
+    Before that they are 0 and 1. They are saved and not trained, and log p(x) counts them: it is a choice of units in
+    which every parameter is of order 1, so that one learning rate suits data of any scale.
+    """
+
+    def build(self, event_shape, context_size=0):
+        super().build(event_shape, context_size)
+        self.shift = self.add_weight(name="shift", shape=self.event_shape, initializer="zeros", trainable=False)
+        self.scale = self.add_weight(name="scale", shape=self.event_shape, initializer="ones", trainable=False)
+
+    def initialise(self, x, context=None):
+        self._standardise(x)
+
+    def _standardise(self, x) -> np.ndarray:
+        """Sets m and s to the moments of x [batch, *event_shape]; returns u, float64. A constant keeps s = 1."""
+        x = np.asarray(x, np.float64)
+        shift, scale = x.mean(0), x.std(0)
+        scale = np.where(scale > 0, scale, 1.0)
+        self.shift.assign(shift)
+        self.scale.assign(scale)
+        return (x - shift) / scale
+
+
+class ParametricLayer(StandardisedLayer):
+    """A distribution whose parameters are learned or, with a context, a learned offset plus a network's output.
+
+        θ(context) = θ₀ + f(context)
+
+    f is 0 at the start, so that θ₀ can be set from data whether or not there is a context.
+
+    Args:
+        conditioner: class of f, called as `conditioner(inputs, outputs)`.
+    """
+
+    def __init__(self, conditioner=MLPConditioner, **kwargs):
+        super().__init__(**kwargs)
+        self._make_conditioner = conditioner
+        self.conditioner = None
+
+    def _add_parameters(self, count: int) -> None:
+        """Makes θ₀ [count] and f."""
+        self.offset = self.add_weight(name="offset", shape=(count,), initializer="zeros")
+        if self.context_size:
+            self.conditioner = self._make_conditioner(self.context_size, count)
+
+    def _parameters(self, context: tf.Tensor | None) -> tf.Tensor:
+        """θ, [*batch, count]."""
+        offset = tf.convert_to_tensor(self.offset)
+        if context is None:
+            return offset
+        flat = self.conditioner(tf.reshape(context, (-1, self.context_size)))
+        batch = tf.shape(context)[:-1]
+        shaped = tf.reshape(tf.cast(flat, offset.dtype), tf.concat([batch, tf.shape(offset)], 0))
+        return offset + tf.ensure_shape(shaped, (*context.shape[:-1], *offset.shape))

@@ -1,0 +1,53 @@
+"""Standard deviations that neither vanish nor overflow, whatever a network returns for their logarithm."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from tfade.errors import UsageError
+
+SCALE_RANGE = (1e-4, 1e4)  # of standard deviations: at |x| = 1e6 the square of x / σ is finite in float32 still
+
+
+def checked_range(scale_range: tuple[float, float]) -> tuple[float, float]:
+    """The range, or an error if it is none."""
+    if len(scale_range) != 2 or not 0 < scale_range[0] < scale_range[1] < math.inf:
+        raise UsageError(f"scale_range={scale_range!r} is not (low, high) with 0 < low < high; {SCALE_RANGE} is usual")
+    return float(scale_range[0]), float(scale_range[1])
+
+
+def bounded_log_scale(value: tf.Tensor, scale_range: tuple[float, float] = SCALE_RANGE) -> tf.Tensor:
+    """log σ from a number without bounds: the identity well inside the range, and softly bounded by its ends."""
+    low, high = (math.log(bound) for bound in scale_range)
+    value = low + tf.nn.softplus(value - low)
+    return high - tf.nn.softplus(high - value)
+
+
+def unbounded_log_scale(scale: np.ndarray, scale_range: tuple[float, float] = SCALE_RANGE) -> np.ndarray:
+    """The number that `bounded_log_scale` takes to log σ, for setting variables from data.
+
+    A deviation below the range, such as that of a constant, is taken for the smallest that a density may have.
+
+    Args:
+        scale: σ, any shape.
+        scale_range: the range.
+
+    Raises:
+        UsageError: a deviation beyond the range.
+    """
+    low, high = (math.log(bound) for bound in scale_range)
+    scale = np.asarray(scale, np.float64)
+    if not np.all(scale < scale_range[1]):
+        raise UsageError(
+            f"scale_range={scale_range!r} does not hold a standard deviation of {np.max(scale):.4g}; "
+            "rescale the data, or set a wider scale_range"
+        )
+    log_scale = np.log(np.maximum(scale, scale_range[0] * (1 + 1e-3)))
+    log_scale = high - _softplus_inverse(high - log_scale)
+    return low + _softplus_inverse(log_scale - low)
+
+
+def _softplus_inverse(value: np.ndarray) -> np.ndarray:
+    """y with log(1 + e^y) = value > 0."""
+    return value + np.log(-np.expm1(-value))
