@@ -1,0 +1,112 @@
+"""Divergences between data and samples that a critic estimates: what it minimises, and what the generator does.
+
+A critic's output v(x) becomes a variational bound on an f-divergence, E_data[g(v)] - E_model[f*(g(v))], which it
+maximises (Nowozin et al. 2016, equations 4 to 6 and table 6). All functions take v [batch, 1] and return [batch].
+"""
+
+import gin
+import tensorflow as tf
+
+from tfade.objectives import adversarial
+
+
+class Divergence:
+    """What critic and generator minimise.
+
+    Args:
+        saturating: the generator minimises the bound itself, E_model[-f*(g(v))]; its gradient vanishes where the critic
+            is sure. Otherwise, by default, it maximises E_model[g(v)]: the generator wants its samples taken for data
+            (Goodfellow et al. 2014, section 3; Nowozin et al. 2016, section 3.2).
+    """
+
+    def __init__(self, saturating: bool = False):
+        self.saturating = saturating
+
+    def real(self, v) -> tf.Tensor:
+        """-g(v), the critic's loss on data."""
+        raise NotImplementedError
+
+    def fake(self, v) -> tf.Tensor:
+        """f*(g(v)), the critic's loss on samples."""
+        raise NotImplementedError
+
+    def generator(self, v) -> tf.Tensor:
+        """The generator's loss on its samples."""
+        return -self.fake(v) if self.saturating else self.real(v)
+
+
+@gin.register
+class Wasserstein(Divergence):
+    """-v on data, v on samples: the earth mover's distance for a critic of slope 1. Arjovsky et al. 2017, eq. 2."""
+
+    def real(self, v):
+        return -tf.squeeze(v, -1)
+
+    def fake(self, v):
+        return tf.squeeze(v, -1)
+
+
+@gin.register
+class CrossEntropy(Divergence):
+    """-log D on data, -log(1 - D) on samples: Jensen and Shannon's divergence. Goodfellow et al. 2014, eq. 1."""
+
+    def real(self, v):
+        return adversarial.real_loss(v)
+
+    def fake(self, v):
+        return adversarial.fake_loss(v)
+
+
+@gin.register
+class Hellinger(Divergence):
+    """g(v) = 1 - exp(-v), f*(t) = t / (1 - t): squared Hellinger distance."""
+
+    def real(self, v):
+        return tf.math.expm1(-tf.squeeze(v, -1))
+
+    def fake(self, v):
+        return tf.math.expm1(tf.squeeze(v, -1))
+
+
+@gin.register
+class KL(Divergence):
+    """g(v) = v, f*(t) = exp(t - 1): KL(data ‖ model)."""
+
+    def real(self, v):
+        return -tf.squeeze(v, -1)
+
+    def fake(self, v):
+        return tf.exp(tf.squeeze(v, -1) - 1.0)
+
+
+@gin.register
+class ReverseKL(Divergence):
+    """g(v) = -exp(-v), f*(t) = -1 - log(-t): KL(model ‖ data)."""
+
+    def real(self, v):
+        return tf.exp(-tf.squeeze(v, -1))
+
+    def fake(self, v):
+        return tf.squeeze(v, -1) - 1.0
+
+
+@gin.register
+class TotalVariation(Divergence):
+    """g(v) = ½ tanh(v), f*(t) = t: total variation."""
+
+    def real(self, v):
+        return -0.5 * tf.tanh(tf.squeeze(v, -1))
+
+    def fake(self, v):
+        return 0.5 * tf.tanh(tf.squeeze(v, -1))
+
+
+@gin.register
+class LeastSquares(Divergence):
+    """½ (v - 1)² on data, ½ v² on samples. Mao et al. 2017, equation 9 (a = 0, b = c = 1)."""
+
+    def real(self, v):
+        return 0.5 * tf.square(tf.squeeze(v, -1) - 1.0)
+
+    def fake(self, v):
+        return 0.5 * tf.square(tf.squeeze(v, -1))
