@@ -181,3 +181,16 @@ def test_half_precision_clips_the_unscaled_gradient(make_model, images):
         keras.mixed_precision.set_dtype_policy(before)
     moved = tf.linalg.global_norm([a - b for a, b in zip(weights(model)["encoder"], start, strict=True)])
     np.testing.assert_allclose(moved, 0.01, rtol=2e-2)
+
+
+def test_learning_rates_fall_by_steps_and_not_by_updates(make_model, images):
+    """A critic that moves three times in a step must not use up its schedule in a third of the run."""
+    fall = lambda name: keras.optimizers.SGD(keras.optimizers.schedules.PolynomialDecay(1.0, 4, 0.0))
+    schedule = (("discriminator",) * 3, ("encoder", "generator", "code_discriminator"))
+    model = make_model(optimizer=fall, schedule=schedule)
+    rates = {name: [] for name in ("discriminator", "generator")}
+    for _ in range(4):
+        for name, seen in rates.items():
+            seen.append(float(model.optimizers[name].learning_rate))
+        model.train_step(tf.constant(images))
+    assert rates["discriminator"] == rates["generator"] == [1.0, 0.75, 0.5, 0.25]

@@ -39,8 +39,12 @@ class WeightAverages:
         self._decays = decays
         self._sources = {name: networks[name] for name in decays}
         self.networks = {name: makers[name]() for name in decays}
+        self.restart()
+
+    def restart(self) -> None:
+        """Sets every average to the weights as they are now."""
         for name, network in self.networks.items():
-            network.set_weights(networks[name].get_weights())
+            network.set_weights(self._sources[name].get_weights())
 
     def update(self, step: keras.Variable) -> None:
         """Moves every average towards its network; runs in the training step, after the update."""

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfade.errors import UsageError
 from tfade.models.averages import WeightAverages
-from tfade.models.players import Player, Weighted, passes
+from tfade.models.players import PerStep, Player, Weighted, passes
 from tfade.models.term_means import TermMeans
 from tfade.seeds import Seeds
 
@@ -66,6 +66,13 @@ class GenerativeModel(keras.Model):
         """Terms [batch] on held-out examples, in inference mode, for the validation record; none by default."""
         return {}
 
+    def initialise(self, x: tf.Tensor) -> None:
+        """Sets what is to be set from data before the first step (ActNorm); nothing by default.
+
+        Args:
+            x: the first global batch, as the pipeline yields it.
+        """
+
     # ---- What a user asks ----
 
     def sample(self, n: int, temperature: float = 1.0, seed=None) -> tf.Tensor:
@@ -89,6 +96,14 @@ class GenerativeModel(keras.Model):
     def reconstruct(self, x) -> tf.Tensor:
         """Images in [0, 1] from the codes of images `x` (uint8, or float in [0, 1])."""
         raise self.cannot("reconstruct", "it has no encoder")
+
+    def interpolate(self, first, last, steps: int = 8) -> tf.Tensor:
+        """Images on straight lines between codes: [n, steps, H, W, C], from `first` [n, H, W, C] to `last`."""
+        ends = [self.encode(images).mean()[:, None] for images in (first, last)]
+        weights = tf.reshape(tf.linspace(0.0, 1.0, steps), (1, -1, 1))
+        codes = ends[0] * (1 - weights) + ends[1] * weights
+        images = self.decode(tf.reshape(codes, (-1, codes.shape[-1])))
+        return tf.reshape(images, (-1, steps, *self.image_shape))
 
     def discriminate(self, x) -> tf.Tensor:
         """The data discriminator's logits [batch] on images (uint8, or float in [0, 1])."""
@@ -119,7 +134,8 @@ class GenerativeModel(keras.Model):
         """Prepares training; call it inside the scope of the strategy that made the model.
 
         Args:
-            make_optimizer: player's name → its optimizer.
+            make_optimizer: player's name → its optimizer. Learning-rate schedules count training steps, however often
+                the player moves in one.
             seed: of all noise in training.
             schedule: phases of one step, see `players.passes`. None updates all players together.
             fresh_batches: every pass takes a batch of its own; otherwise the passes of a step share one.
@@ -143,6 +159,9 @@ class GenerativeModel(keras.Model):
         self.optimizers = {}
         for name, player in self._players.items():
             optimizer = make_optimizer(name)
+            updates = sum(name in moving for moving in self.passes)
+            if isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule) and updates > 1:
+                optimizer.learning_rate = PerStep(optimizer._learning_rate, updates)
             if keras.mixed_precision.dtype_policy().name == "mixed_float16":
                 optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
             optimizer.build(player.variables)
@@ -158,6 +177,28 @@ class GenerativeModel(keras.Model):
         """The network that serves the public interface: the average of `name` where there is one."""
         averages = getattr(self, "averages", None)
         return averages.networks[name] if averages and name in averages.networks else self.networks[name]
+
+    def fit(self, x=None, *args, **kwargs):
+        """Keras' `fit`; before the very first step, what is set from data sees the first batch of a `tf.data` set."""
+        if type(self).initialise is not GenerativeModel.initialise and int(tf.convert_to_tensor(self.step.value)) == 0:
+            if not isinstance(x, (tf.data.Dataset, tf.distribute.DistributedDataset)):
+                raise UsageError(
+                    f"x is a {type(x).__name__}; {type(self).__name__} looks at the first batch before it trains: "
+                    "give a tf.data.Dataset of batches, such as Dataset.from_tensor_slices(x).batch(64).repeat()"
+                )
+            with self.distribute_strategy.scope():
+                batch = self._global(next(iter(x)))  # a data set begins anew for `fit`
+                self.initialise(batch[:, 0] if self.batches_per_step > 1 else batch)
+                self.averages.restart()
+        return super().fit(x, *args, **kwargs)
+
+    def _global(self, batch) -> tf.Tensor:
+        """The whole batch from the parts that lie on the replicas, of all workers."""
+        strategy = self.distribute_strategy
+        if strategy.num_replicas_in_sync == 1:
+            return batch
+        wide = strategy.run(lambda rows: tf.cast(rows, tf.int32) if rows.dtype == tf.uint8 else rows, (batch,))
+        return tf.cast(strategy.gather(wide, axis=0), strategy.experimental_local_results(batch)[0].dtype)
 
     def train_step(self, batch: tf.Tensor) -> dict[str, tf.Tensor]:
         """One step of the whole schedule on this replica's part of the global batch.

@@ -35,6 +35,27 @@ class Player:
         return [variable for network in self.networks for variable in network.trainable_variables]
 
 
+class PerStep(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning-rate schedule in training steps, for a player that is updated several times in each.
+
+    Keras counts updates: for a critic that moves five times in a step, a rate that falls to 0 over the steps of a run
+    would be 0 after a fifth of it.
+
+    Args:
+        schedule: learning rate of a training step.
+        updates: updates of the player in one step.
+    """
+
+    def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, updates: int):
+        self.schedule, self.updates = schedule, updates
+
+    def __call__(self, step):
+        return self.schedule(step // self.updates)
+
+    def get_config(self):
+        return {"schedule": self.schedule, "updates": self.updates}
+
+
 def passes(schedule: Sequence[Sequence[str]] | None, names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """The passes of one training step, each the players that are updated together.
 

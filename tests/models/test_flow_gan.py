@@ -1,0 +1,167 @@
+"""Flow-GAN: who moves what, by which losses; the likelihood stays exact whatever trains it."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.models.test_flow import IMAGE_FLOW
+from tfade.data.loading import load
+from tfade.errors import UsageError
+from tfade.flows.coupling import AffineCoupling
+from tfade.flows.stack import Stack
+from tfade.models.flow import FlowModel
+from tfade.models.flow_gan import FlowGAN
+from tfade.networks.critics import ConvCritic, DenseCritic
+from tfade.networks.layers import BatchNorm
+from tfade.objectives import divergences
+from tfade.seeds import Seeds
+
+CRITIC = functools.partial(ConvCritic, channels=(4, 4), dense=(16,))
+FIVE = (("critic",) * 5, ("flow",))
+
+
+@pytest.fixture
+def images():
+    """Eight grey scans of digits, uint8 [8, 16, 16, 1]."""
+    return load("digits", "train").fetch(np.arange(8))
+
+
+def model_of(optimizer=None, schedule=None, compiled=True, **arguments) -> FlowGAN:
+    keras.utils.set_random_seed(5)
+    model = FlowGAN((16, 16, 1), IMAGE_FLOW, **{"critic": CRITIC, **arguments})
+    if compiled:
+        model.compile(optimizer or (lambda name: keras.optimizers.Adam(1e-3, 0.5, 0.9)), schedule=schedule)
+    return model
+
+
+def values(network) -> list[np.ndarray]:
+    return [variable.numpy() for variable in network.trainable_variables]
+
+
+def moved(network, before) -> bool:
+    return any(np.any(old != new) for old, new in zip(before, values(network)))
+
+
+@pytest.mark.parametrize("player", ["flow", "critic"])
+def test_each_player_moves_its_own_networks(player, images):
+    model = model_of()
+    before = {name: values(network) for name, network in model.networks.items()}
+    tf.function(lambda x: model._move((player,), x, model._seeds(0)))(tf.constant(images))
+    for name, network in model.networks.items():
+        assert moved(network, before[name]) == (name == player), name
+
+
+def test_the_terms_are_those_of_the_paper(images):
+    """Equations of the docstring, computed here in another way."""
+    model = model_of(likelihood_weight=0.3)
+    seeds = Seeds(0, 0)
+    losses = model.losses(tf.constant(images), seeds)
+    y = (images.astype(np.float32) + seeds.uniform("dequantisation", (8, 16, 16, 1))) / 256
+    fake = model.flow.bijector().forward(model.prior().sample(8, seed=seeds("prior")))
+    np.testing.assert_allclose(losses["critic"]["real"], -model.critic(y)[:, 0], rtol=1e-4)
+    np.testing.assert_allclose(losses["critic"]["fake"], model.critic(fake)[:, 0], rtol=1e-4)
+    np.testing.assert_allclose(losses["flow"]["adversarial"], -model.critic(fake)[:, 0], rtol=1e-4)
+    weight, nll = losses["flow"]["nll"]
+    assert weight == 0.3
+    np.testing.assert_allclose(nll, -model.log_density(y), rtol=1e-4)
+    assert losses["critic"]["gradient_penalty"].weight == 10.0
+
+
+def test_without_likelihood_the_adversary_alone_trains(images):
+    model = model_of(likelihood_weight=0.0)
+    assert set(model.losses(tf.constant(images), Seeds(0, 0))["flow"]) == {"adversarial"}
+    assert model.likelihood == "exact"
+    assert np.isfinite(model.log_prob(images)).all()
+
+
+def test_five_critic_steps_share_their_noise_if_asked(images):
+    """The paper's code draws one z for the six updates of a step."""
+    for fresh in (True, False):
+        model = model_of(compiled=False)
+        model.compile(lambda name: keras.optimizers.SGD(0.0), schedule=FIVE, fresh_noise=fresh)
+        drawn = [model._seeds(index).normal("prior", (4, 2)).numpy() for index in range(6)]
+        assert all(np.array_equal(drawn[0], other) for other in drawn[1:]) != fresh
+        assert model.passes == (("critic",),) * 5 + (("flow",),)
+
+
+@pytest.mark.parametrize("kind", divergences.Divergence.__subclasses__(), ids=lambda kind: kind.__name__)
+def test_every_divergence_trains(kind, images):
+    penalty = 10.0 if kind is divergences.Wasserstein else 0.0
+    model = model_of(divergence=kind, penalty_weight=penalty)
+    step = tf.function(model.train_step)
+    for _ in range(2):
+        logs = step(tf.constant(images))
+    assert all(np.isfinite(value) for value in logs.values()), logs
+    assert ("critic/gradient_penalty" in logs) == bool(penalty)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16"])
+def test_mixed_precision(precision, images):
+    from tfade.training.strategy import precision as policy
+
+    with policy(precision):
+        model = model_of()
+        logs = tf.function(model.train_step)(tf.constant(images))
+    assert all(np.isfinite(value) for value in logs.values()), logs
+    assert model.log_prob(images).dtype == tf.float32
+
+
+def test_the_hybrid_improves_both(images):
+    """Some steps on digits: the likelihood rises, and the critic's own loss moves away from 0."""
+    model = model_of(schedule=(("critic",) * 2, ("flow",)), likelihood_weight=1.0)
+    model.initialise(tf.constant(images))
+    before = float(tf.reduce_mean(model.log_prob(images)))
+    step = tf.function(model.train_step)
+    for _ in range(40):
+        logs = step(tf.constant(images))
+    assert float(tf.reduce_mean(model.log_prob(images))) > before + 10
+    assert abs(float(logs["critic/real"] + logs["critic/fake"])) > 1e-3
+
+
+def test_the_critics_judgement_is_public(images):
+    model = model_of()
+    assert model.discriminate(images).shape == (8,)
+    with pytest.raises(NotImplementedError, match="FlowModel cannot discriminate"):
+        FlowModel((16, 16, 1), IMAGE_FLOW).discriminate(images)
+
+
+def test_a_penalised_critic_must_not_mix_examples():
+    def critic(shape):
+        return keras.Sequential([keras.Input(shape), BatchNorm(), keras.layers.Flatten(), keras.layers.Dense(1)])
+
+    with pytest.raises(UsageError, match=r"penalty_weight=10.0.*normalises over the batch"):
+        model_of(critic=critic)
+    model_of(critic=critic, penalty_weight=0.0)
+
+
+@pytest.mark.parametrize("name", ["likelihood_weight", "penalty_weight"])
+def test_weights_are_not_negative(name):
+    with pytest.raises(UsageError, match=f"{name}=-1.0"):
+        model_of(**{name: -1.0})
+
+
+def test_critics_shapes():
+    assert ConvCritic((28, 28, 1), (1, 64), (1024,)).output_shape == (None, 1)
+    assert DenseCritic((8,), 16, 2).output_shape == (None, 1)
+    with pytest.raises(UsageError, match="8×8 pixels 4 times"):
+        ConvCritic((8, 8, 1), (2, 2, 2, 2))
+
+
+def test_vectors_have_critics_of_their_own():
+    flow = functools.partial(Stack, (AffineCoupling,))
+    with pytest.raises(UsageError, match=r"shape \(2,\); for vectors use DenseCritic"):
+        FlowGAN((2,), flow)
+    with pytest.raises(UsageError, match="depth=0"):
+        DenseCritic((2,), depth=0)
+    model = FlowGAN((2,), flow, critic=functools.partial(DenseCritic, width=8, depth=1))
+    losses = model.losses(tf.zeros((3, 2)), Seeds(0, 0))
+    assert losses["critic"]["gradient_penalty"].value.shape == (3,)
+
+
+def test_layer_norm_in_the_critic_keeps_examples_apart(images):
+    critic = ConvCritic((16, 16, 1), (4, 8), (), layer_norm=True)
+    x = images / np.float32(255)
+    np.testing.assert_allclose(critic(x)[:1], critic(x[:1]), rtol=1e-4, atol=1e-5)
