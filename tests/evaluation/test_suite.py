@@ -52,13 +52,13 @@ class Faulty(Replay):
 
 @pytest.fixture(scope="module")
 def replayed(stacked, classifier, cache_dir):
-    """A model that repeats real test images, with every metric."""
+    """A model that repeats real test images, with every metric of samples."""
     train, test = stacked
     endless = StackedSource("color_digits", digits("test"), 10**6)  # 2,000 draws hardly repeat a triple of the scans
     subject = Subject(
         Replay(endless), real=test, train=train, num_samples=2000, cache_dir=cache_dir, progress=lambda line: None
     )
-    return subject, evaluate(subject)
+    return subject, evaluate(subject, select("mode_coverage,classifier_frechet_distance,reconstruction_error"))
 
 
 def test_replayed_test_images_score_like_real_data(replayed):

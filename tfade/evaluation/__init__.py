@@ -10,7 +10,16 @@ print(report.table())
 
 from tfade.evaluation.classifier import Classifier, StackedClassifier, train_classifier
 from tfade.evaluation.frechet import frechet_distance
-from tfade.evaluation.metrics import ClassifierFrechetDistance, Metric, ModeCoverage, NotApplicable, ReconstructionError
+from tfade.evaluation.jacobian import Spectrum, jacobians, singular_values, spectrum
+from tfade.evaluation.likelihood import bits_per_dim, negative_log_likelihood
+from tfade.evaluation.metrics import (
+    ClassifierFrechetDistance,
+    Likelihood,
+    Metric,
+    ModeCoverage,
+    NotApplicable,
+    ReconstructionError,
+)
 from tfade.evaluation.modes import mode_coverage, mode_divergence, stacked_mode_distribution
 from tfade.evaluation.moments import Moments
 from tfade.evaluation.reconstruction import ErrorSums, same_label_share
@@ -22,6 +31,7 @@ __all__ = [
     "Classifier",
     "ClassifierFrechetDistance",
     "ErrorSums",
+    "Likelihood",
     "Metric",
     "ModeCoverage",
     "Moments",
@@ -29,14 +39,20 @@ __all__ = [
     "ReconstructionError",
     "Report",
     "Result",
+    "Spectrum",
     "StackedClassifier",
     "Subject",
+    "bits_per_dim",
     "evaluate",
     "frechet_distance",
+    "jacobians",
     "mode_coverage",
     "mode_divergence",
+    "negative_log_likelihood",
     "same_label_share",
     "select",
+    "singular_values",
+    "spectrum",
     "stacked_mode_distribution",
     "train_classifier",
 ]

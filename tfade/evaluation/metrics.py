@@ -18,9 +18,12 @@ Results whose name ends in `_real` are the same numbers of real data; the table 
 import abc
 
 import gin
+import numpy as np
 
+from tfade.errors import UsageError
 from tfade.evaluation.checks import to_uint8
 from tfade.evaluation.frechet import frechet_distance
+from tfade.evaluation.likelihood import bits_per_dim, negative_log_likelihood
 from tfade.evaluation.modes import mode_coverage, mode_divergence, stacked_mode_distribution
 from tfade.evaluation.moments import Moments
 from tfade.evaluation.reconstruction import ErrorSums, same_label_share
@@ -127,3 +130,36 @@ class ReconstructionError(Metric):
             share = same_label_share(real=same[0], fake=same[1], num_modes=subject.classifier.num_modes)
             results.append(share.with_protocol(**protocol, **subject.classifier.protocol))
         return results
+
+
+@gin.register
+class Likelihood(Metric):
+    """-log p of the whole split, in nats and for images in bits per dimension, of models that have a likelihood.
+
+    Where the data are draws from a known density, its own -log p of them stands beside: what no model beats on average.
+
+    Args:
+        draws: draws of dequantisation noise (or of codes, where `log_prob` is a bound) for each example.
+    """
+
+    name = "likelihood"
+
+    def __init__(self, draws: int = 1):
+        if draws < 1:
+            raise UsageError(f"Likelihood.draws={draws!r} is below 1")
+        self.draws = draws
+
+    def __call__(self, subject):
+        if getattr(subject.model, "likelihood", None) is None:
+            raise NotApplicable(f"{type(subject.model).__name__} declares no likelihood")
+        log_prob = subject.log_prob(self.draws)
+        results = [negative_log_likelihood(log_prob=log_prob)]
+        if subject.real.spec.is_image:
+            dimensions = int(np.prod(subject.real.spec.shape))
+            results.insert(0, bits_per_dim(log_prob=log_prob, dimensions=dimensions))
+        protocol = {**subject.protocol(), "likelihood": subject.model.likelihood, "draws": self.draws}
+        if density := getattr(subject.real, "density", None):
+            examples = subject.real.fetch(np.arange(subject.real.spec.num_examples))
+            true = negative_log_likelihood(log_prob=density.log_density(examples))
+            results.append(true.renamed(true.name + REAL))
+        return [result.with_protocol(**protocol) for result in results]

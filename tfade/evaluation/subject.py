@@ -138,6 +138,14 @@ class Subject:
             "batch_size": self.batch_size,
         }
 
+    def log_prob(self, draws: int) -> np.ndarray:
+        """Nats [num_examples] of every example of the real split, in its order, float64."""
+        values, total = [], self.real.spec.num_examples
+        batches = self.real.sequential(self.batch_size)
+        for _, examples in zip(self._ticks("likelihood", range(0, total, self.batch_size), total), batches):
+            values.append(np.asarray(self.model.log_prob(examples, num_samples=draws), np.float64))
+        return np.concatenate(values)
+
     def reconstructions(self):
         """Every image of the real split, once, with its reconstruction: pairs of uint8 and float [n, H, W, C].
 
