@@ -51,3 +51,13 @@ def test_a_png_holds_the_pixels(tmp_path):
     pictures.save(tmp_path / "new" / "a.png", picture)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "new" / "a.png")), picture)
     assert Image.open(io.BytesIO(pictures.png(picture[..., :1]))).mode == "L"
+
+
+def test_vectors_are_scattered_on_common_axes():
+    points = np.random.default_rng(0).normal(size=(50, 3))
+    picture = pictures.scatter(samples=points, data=10 * points)
+    assert picture.dtype == np.uint8
+    assert picture.shape == (480, 960, 3)
+    left, right = picture[:, 60:470], picture[:, 490:]
+    assert (left < 200).sum() != (right < 200).sum()
+    assert pictures.scatter(samples=points[:, :1]).shape == (480, 480, 3)

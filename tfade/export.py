@@ -14,13 +14,15 @@ from tfade.models.base import GenerativeModel
 def export(model: GenerativeModel, folder: str | Path) -> list[str]:
     """Writes a SavedModel with one signature for each question the model answers.
 
-    Signatures (images are float32 [batch, H, W, C] in [0, 1], or uint8 under the same name with suffix "_uint8"):
+    Signatures (images are float32 [batch, H, W, C] in [0, 1], or uint8 under the same name with suffix "_uint8"; models
+    of vectors take and give `images` of float32 [batch, D]):
 
         sample(n int32, temperature float32, seed int64) → images      also `serving_default`
         sample_from_latents(latents float32 [batch, Z]) → images
         encode(images) → latents (the posterior's mean), and scale for Gaussian codes
         reconstruct(images) → images
         discriminate(images) → logits [batch]
+        log_prob(images) → log_prob [batch], nats of the kind that `model.likelihood` says
 
     Batch norm is in inference mode, averaged weights are used where the run has them, and samples are a function of
     the seed alone.
@@ -76,6 +78,7 @@ def _endpoints(model: GenerativeModel) -> dict:
         "encode": encode,
         "reconstruct": lambda images: {"images": model.reconstruct(images)},
         "discriminate": lambda images: {"logits": model.discriminate(images)},
+        "log_prob": lambda images: {"log_prob": model.log_prob(images)},
     }
     endpoints = {
         "sample": (
@@ -90,7 +93,8 @@ def _endpoints(model: GenerativeModel) -> dict:
         )
     for name, function in on_images.items():
         endpoints[name] = (function, [(shape, tf.float32, "images")])
-        endpoints[f"{name}_uint8"] = (_from_levels(function), [(shape, tf.uint8, "images")])
+        if len(model.image_shape) == 3:
+            endpoints[f"{name}_uint8"] = (_from_levels(function), [(shape, tf.uint8, "images")])
     return endpoints
 
 

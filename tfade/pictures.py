@@ -1,4 +1,4 @@
-"""Grids of images as PNG files that a person can read."""
+"""Grids of images, and scatter plots of vectors, as PNG files that a person can read."""
 
 import io
 from pathlib import Path
@@ -66,6 +66,33 @@ def before_and_after(images, reconstructions, columns: int, *, stacked: bool = F
     for start in range(0, len(images), columns):
         rows += [images[start : start + columns], reconstructions[start : start + columns]]
     return grid(np.concatenate(rows), columns, stacked=stacked)
+
+
+def scatter(**points) -> np.ndarray:
+    """Panels side by side of the first two dimensions of vectors, on common axes (a histogram for one dimension).
+
+    Args:
+        **points: title → vectors [n, D].
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    # Without pyplot: no global state, and nothing that a user's own plots could meet.
+    figure = Figure((4 * len(points), 4), dpi=120, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(points), sharex=True, sharey=True, squeeze=False)[0]
+    for panel, (title, vectors) in zip(panels, points.items()):
+        vectors = np.asarray(vectors)
+        if vectors.shape[1] == 1:
+            panel.hist(vectors[:, 0], bins=100, density=True)
+        else:
+            panel.scatter(vectors[:, 0], vectors[:, 1], s=2, alpha=0.5, linewidths=0)
+        panel.set_title(title)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def png(picture: np.ndarray) -> bytes:

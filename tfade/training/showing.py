@@ -17,6 +17,7 @@ from tfade.training.callbacks import StepCallback
 from tfade.training.run_directory import RunDirectory
 
 OVERVIEW_GAP = 6  # white rows between the samples and the reconstructions, before magnification
+SCATTERED = 2000  # vectors in a scatter plot
 PICTURE_SEED = 12345  # the same codes at every look, so that one sees them change
 
 
@@ -26,7 +27,7 @@ class Showing:
     """What is shown, at the end of every interval.
 
     Attributes:
-        samples: images in the sample grid; 0 for no pictures at all.
+        samples: images in the sample grid (vectors are shown as a scatter plot); 0 for no pictures at all.
         reconstructions: held-out images in the reconstruction grid.
         interpolations: rows in the interpolation grid, of `interpolation_steps` images each.
         interpolation_steps: images from one end to the other.
@@ -72,6 +73,7 @@ class TensorBoard(StepCallback):
         self._showing, self._stacked = showing, stacked
         wanted = max(showing.codes, showing.reconstructions, 2 * showing.interpolations)
         self._images = held_out.fetch(spread(held_out.spec.num_examples, wanted))
+        self._held_out = held_out
         self._began: float | None = None
         self._steps = 0
 
@@ -101,6 +103,9 @@ class TensorBoard(StepCallback):
     def _show(self):
         showing, model = self._showing, self.model
         if not showing.samples:
+            return
+        if not self._held_out.spec.is_image:
+            self._picture("samples", scatter_picture(model, self._held_out))
             return
         self._picture("samples", sample_picture(model, showing.samples, stacked=self._stacked))
         try:
@@ -134,6 +139,12 @@ def sample_picture(model: GenerativeModel, count: int, *, stacked: bool, seed: i
     return pictures.grid(model.sample(count, seed=seed), _columns(stacked), stacked=stacked)
 
 
+def scatter_picture(model: GenerativeModel, held_out: Source, seed: int = PICTURE_SEED) -> np.ndarray:
+    """Samples of a model of vectors beside held-out ones."""
+    real = held_out.fetch(spread(held_out.spec.num_examples, SCATTERED))
+    return pictures.scatter(samples=model.sample(len(real), seed=seed), data=real)
+
+
 def reconstruction_picture(model: GenerativeModel, images: np.ndarray, *, stacked: bool) -> np.ndarray:
     """Originals, and their reconstructions below them."""
     return pictures.before_and_after(images, model.reconstruct(images), _columns(stacked), stacked=stacked)
@@ -147,24 +158,28 @@ def _columns(stacked: bool) -> int:
 def interpolation_picture(model: GenerativeModel, images: np.ndarray, showing: Showing) -> np.ndarray:
     """Rows of decoded points between the codes of two images: straight lines in code space."""
     pairs = min(len(images) // 2, showing.interpolations)
-    ends = model.encode(images[spread(len(images), 2 * pairs)]).mean()
-    first, last = ends[0::2], ends[1::2]
-    weights = tf.reshape(tf.linspace(0.0, 1.0, showing.interpolation_steps), (1, -1, 1))
-    codes = first[:, None] * (1 - weights) + last[:, None] * weights
-    images = model.decode(tf.reshape(codes, (-1, codes.shape[-1])))
+    ends = images[spread(len(images), 2 * pairs)]
+    images = model.interpolate(ends[0::2], ends[1::2], showing.interpolation_steps)
+    images = tf.reshape(images, (-1, *model.image_shape))
     return pictures.grid(images, showing.interpolation_steps)
 
 
 def write_overview(
     model: GenerativeModel, held_out: Source, run: RunDirectory, showing: Showing, stacked: bool
 ) -> Path:
-    """samples/overview.png: samples, and below them originals with their reconstructions. Returns its path."""
+    """samples/overview.png: samples, and below them originals with their reconstructions. Returns its path.
+
+    Samples of vectors stand beside held-out ones.
+    """
+    path = run.samples / "overview.png"
+    if not held_out.spec.is_image:
+        pictures.save(path, scatter_picture(model, held_out))
+        return path
     images = held_out.fetch(spread(held_out.spec.num_examples, showing.reconstructions))
     parts = [sample_picture(model, showing.samples or 36, stacked=stacked)]
     with contextlib.suppress(NotImplementedError):
         parts.append(reconstruction_picture(model, images, stacked=stacked))
     between = np.full((OVERVIEW_GAP, parts[0].shape[1], 3), 255, np.uint8)
-    path = run.samples / "overview.png"
     pictures.save(
         path, pictures.magnified(np.concatenate([parts[0], *(x for part in parts[1:] for x in (between, part))]))
     )
