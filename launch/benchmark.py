@@ -1,4 +1,4 @@
-"""Measures the training step: against a hand-written one, with its data, its guard and inside `fit`.
+"""Measures the training step: against a hand-written one, with its data, its guard and inside `fit`; and flows.
 
 Every figure is a ratio of two things timed in turn in this one run, so that a noisy machine slows both alike.
 """
@@ -16,30 +16,39 @@ def main(arguments: list[str]) -> int | None:
     parser = common.Parser("benchmark", __doc__.splitlines()[0])
     common.add_gin_flags(parser)
     parser.add_argument("--steps", type=common.whole(10), default=200, help="timed steps of each kind")
+    parser.add_argument(
+        "--part",
+        choices=("step", "flows", "all"),
+        default="step",
+        help="the training step of a recipe, flows against nflows and zuko (pip install torch nflows zuko), or both",
+    )
+    parser.add_argument("--compile_peers", action="store_true", help="time the peers under torch.compile too (minutes)")
     flags = parser.parse_args(arguments)
-    common.configure(flags.gin_file or [DEFAULT], flags.gin_bindings)
-    figures = measure(flags.steps)
-    print(f"{'figure':<44}{'measured':>10}{'limit':>8}")
-    for name, value, limit in figures:
-        print(f"{name:<44}{value:>10.4g}{'' if limit is None else f'{limit:>8.4g}'}")
+    print(f"{'figure':<60}{'measured':>10}{'limit':>8}")
+    for name, value, limit in figures(flags):
+        print(f"{name:<60}{value:>10.4g}{'' if limit is None else f'{limit:>8.4g}'}", flush=True)
+
+
+def figures(flags):
+    """(name, value, limit or None) of every figure of the parts that are asked for."""
+    if flags.part != "step":  # first, while the number of threads can still be set
+        from launch import flow_benchmark
+
+        yield from flow_benchmark.measure(flags.steps, flags.compile_peers)
+    if flags.part != "flows":
+        common.configure(flags.gin_file or [DEFAULT], flags.gin_bindings)
+        yield from measure(flags.steps)
 
 
 def measure(steps: int) -> list[tuple[str, float, float | None]]:
     """(name, value, limit or None) of every figure; limits are the project's own."""
-    import gin
     import keras
 
-    from tfade import data
-    from tfade.data.pipeline import batches
     from tfade.errors import UsageError
     from tfade.models.vgh import VGHPlusPlus
-    from tfade.training.recipe import Recipe, build_model
+    from tfade.training.recipe import build_model
 
-    recipe = gin.get_configurable(Recipe)()
-    source = data.load(recipe.data, "train")
-    with gin.unlock_config():
-        gin.bind_parameter("Recipe.image_shape", source.spec.shape)
-    recipe = gin.get_configurable(Recipe)()
+    recipe, _, dataset = with_data()
     if recipe.model.__name__ != VGHPlusPlus.__name__:
         raise UsageError(f"Recipe.model={recipe.model.__name__} has no hand-written step to compare; use VGHPlusPlus")
 
@@ -51,7 +60,6 @@ def measure(steps: int) -> list[tuple[str, float, float | None]]:
     if ours.stochastic_codes or ours.encoder_fools_discriminator or len(ours.passes) > 1:
         raise UsageError("the hand-written step is VGH++ with its defaults; leave out schedules and switches")
     ours.make_train_function()
-    dataset = batches(source, recipe.batch_size, recipe.seed)
     iterator, other_iterator = iter(dataset), iter(dataset)
     hand_step = hand_written_step(by_hand)
     step_ratio, step_seconds = paired(
@@ -65,6 +73,21 @@ def measure(steps: int) -> list[tuple[str, float, float | None]]:
         ("milliseconds per step", 1e3 * step_seconds, None),
         ("images per second", recipe.batch_size / step_seconds, None),
     ]
+
+
+def with_data():
+    """The configured recipe with the shape of its data, the source, and the batches for training."""
+    import gin
+
+    from tfade import data
+    from tfade.data.pipeline import batches
+    from tfade.training.recipe import Recipe
+
+    source = data.load(gin.get_configurable(Recipe)().data, "train")
+    with gin.unlock_config():
+        gin.bind_parameter("Recipe.image_shape", source.spec.shape)
+    recipe = gin.get_configurable(Recipe)()
+    return recipe, source, batches(source, recipe.batch_size, recipe.seed)
 
 
 def seconds(call) -> float:

@@ -10,7 +10,9 @@ CHUNK = 500  # images at a time
 def main(arguments: list[str]) -> int | None:
     parser = common.Parser("sample", __doc__)
     parser.add_argument("--run_dir", required=True, help="directory of a trained run")
-    parser.add_argument("--out", required=True, help="FILE.png for a grid, FILE.npz for an array `images`, or a folder")
+    parser.add_argument(
+        "--out", required=True, help="FILE.png, FILE.npz for an array `images` (or `vectors`), or a folder"
+    )
     parser.add_argument("--num_samples", type=common.whole(1), default=64, help="how many")
     parser.add_argument(
         "--temperature", type=common.temperature, default=1.0, help="factor on the prior's standard deviation"
@@ -26,13 +28,20 @@ def main(arguments: list[str]) -> int | None:
         parser.error(f"argument --out: {flags.out!r} is a file or not empty; nothing is overwritten there")
 
     with common.opened(flags.run_dir, checkpoint=flags.checkpoint) as (_, model):
+        if out.suffix == "" and len(model.image_shape) == 1:
+            parser.error(
+                f"argument --out: {flags.out!r} is a folder for images, and this model draws vectors; use .npz"
+            )
         images = draw(model, flags.num_samples, flags.temperature, flags.seed)
     write(out, images, flags.channels)
     print(f"samples: {out}")
 
 
 def draw(model, count: int, temperature: float, seed: int):
-    """uint8 samples [count, H, W, C], those that `launch.evaluate` judges; a larger count only continues them."""
+    """uint8 samples [count, H, W, C], or vectors float32 [count, D], those that `launch.evaluate` judges.
+
+    A larger count only continues them.
+    """
     import numpy as np
 
     from tfade import pictures
@@ -41,23 +50,28 @@ def draw(model, count: int, temperature: float, seed: int):
     parts = []
     for start in range(0, count, CHUNK):
         images = model.sample(CHUNK, temperature=temperature, seed=batch_seed(seed, start // CHUNK))
-        parts.append(pictures.to_uint8(images)[: count - start])
+        images = np.asarray(images) if len(model.image_shape) == 1 else pictures.to_uint8(images)
+        parts.append(images[: count - start])
         if count > 10 * CHUNK:
             print(f"  {min(start + CHUNK, count):,} of {count:,}", flush=True)
     return np.concatenate(parts)
 
 
 def write(out: Path, images, channels: bool) -> None:
-    """Writes images as a grid, an array or a folder of PNG files."""
+    """Writes images as a grid, an array or a folder of PNG files; vectors as a scatter plot or an array."""
     import numpy as np
 
     from tfade import files, pictures
 
-    if out.suffix == ".png":
+    vectors = images.ndim == 2
+    if out.suffix == ".png" and vectors:
+        pictures.save(out, pictures.scatter(samples=images))
+    elif out.suffix == ".png":
         picture = pictures.grid(images, stacked=channels and images.shape[-1] == 3)
         pictures.save(out, pictures.magnified(picture))
     elif out.suffix == ".npz":
-        files.write_atomically(out, lambda file: np.savez_compressed(file, images=images))
+        named = {"vectors" if vectors else "images": images}
+        files.write_atomically(out, lambda file: np.savez_compressed(file, **named))
     else:
         for place, image in enumerate(images):
             pictures.save(out / f"{place:06d}.png", image)

@@ -1,0 +1,308 @@
+"""Measures flows against nflows and zuko, where these are installed: a training step, and densities and samples.
+
+The same architectures, the same number of threads, in one process; ours and theirs take turns, so that a noisy machine
+slows both alike. Each figure is a ratio of ours to one peer: the fastest peer has the largest. Part of
+`python -m launch.benchmark`.
+"""
+
+import functools
+import importlib
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Iterator
+
+from launch import common
+from launch.benchmark import seconds, with_data
+
+THREADS = 2  # for both sides
+BATCH = 256
+BLOCK = 10  # calls timed at a time
+SETTLE = 0.05  # seconds of calls before: the other library's threads spin for milliseconds after their last work
+LIMIT = 0.85
+RATE = 1e-3
+COUPLINGS = (64, 256, 8)  # dimensions, width of both hidden layers, layers
+AUTOREGRESSIVE = ((16, 128, 5), (64, 256, 5), (16, 128, 1))  # the last one is limited by the cost of a call: reported
+PEERS = ("nflows", "zuko")
+
+Figures = Iterator[tuple[str, float, float | None]]
+
+
+def measure(steps: int, compile_peers: bool = False) -> Figures:
+    """(name, value, limit or None) of every figure, as they are measured; limits are the project's own.
+
+    Args:
+        steps: timed calls of each kind.
+        compile_peers: also time the peers under torch.compile, which takes minutes to compile.
+    """
+    set_threads()
+    rounds = max(5, steps // BLOCK)
+    for title, ours, theirs, limit in comparisons():
+        if not theirs:
+            continue
+        best = fastest([ours(jit) for jit in (False, True)])
+        peers = {
+            name + ", compiled" * compiled: make(compiled)
+            for name, make in theirs.items()
+            for compiled in (False, True)[: 1 + compile_peers]
+        }
+        times = [[block_seconds(call) for call in (best, *peers.values())] for _ in range(rounds)]
+        for place, name in enumerate(peers, 1):
+            yield f"{title} / {name}", statistics.median(row[0] / row[place] for row in times), limit
+        yield f"{title}, milliseconds", 1e3 * statistics.median(row[0] for row in times), None
+    yield from real_nvp_step(steps)
+
+
+def set_threads() -> None:
+    """As many threads for TensorFlow as for torch: those within an operation; handing operations over costs more."""
+    import tensorflow as tf
+
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError:  # TensorFlow has started; this happens in tests only
+        print(f"TensorFlow runs already and keeps its number of threads; torch gets {THREADS}")
+
+
+def comparisons() -> list[tuple[str, Callable, dict[str, Callable], float | None]]:
+    """What is compared: title, `ours(jit)`, {peer: `make(compiled)`} of installed peers, limit."""
+    peers = {name: PEER_FLOWS[name] for name in PEERS if installed(name)}
+    cases = [
+        (
+            f"{COUPLINGS[2]} couplings of {COUPLINGS[0]}-D, training step",
+            functools.partial(our_training_step, *COUPLINGS),
+            {
+                name: functools.partial(their_training_step, couplings, *COUPLINGS)
+                for name, (couplings, _) in peers.items()
+            },
+            LIMIT,
+        )
+    ]
+    for dimensions, width, layers in AUTOREGRESSIVE:
+        for kind, inverse, task in (("IAF", True, "sample and density"), ("MAF", False, "density")):
+            arguments = (inverse, dimensions, width, layers)
+            title = f"{kind} of {dimensions}-D, {layers} layer{'s' * (layers > 1)}, {task}"
+            theirs = {name: functools.partial(their_density, flow, *arguments) for name, (_, flow) in peers.items()}
+            cases.append((title, functools.partial(our_density, *arguments), theirs, LIMIT if layers > 1 else None))
+    return cases
+
+
+def installed(name: str) -> bool:
+    """Whether a peer can be imported; says so if not."""
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        print(f"{name} is left out: {error}; pip install torch {name}")
+        return False
+    import torch
+
+    torch.set_num_threads(THREADS)
+    return True
+
+
+def block_seconds(call: Callable) -> float:
+    """Seconds of one call, from a block of them."""
+    began = time.perf_counter()
+    while time.perf_counter() - began < SETTLE:
+        call()
+    return seconds(lambda: [call() for _ in range(BLOCK)]) / BLOCK
+
+
+def fastest(calls: list[Callable]) -> Callable:
+    """The quickest of ours: XLA pays for some sizes and not for others."""
+    times = [[block_seconds(call) for call in calls] for _ in range(5)]
+    medians = [statistics.median(column) for column in zip(*times)]
+    return calls[medians.index(min(medians))]
+
+
+def data(dimensions: int):
+    """A batch of standard normal vectors, float32."""
+    import numpy as np
+
+    return np.random.default_rng(0).normal(size=(BATCH, dimensions)).astype("float32")
+
+
+# ---- Ours ----
+
+
+def our_flow(kind, dimensions: int, layers: int):
+    """A stack under a standard normal: its variables, and a function that gives the distribution."""
+    import tensorflow as tf
+    import tensorflow_probability as tfp
+
+    from tfade.flows.stack import Stack
+
+    flow = Stack([kind], repeat=layers)
+    flow.build((dimensions,))
+
+    def distribution():
+        return tfp.distributions.TransformedDistribution(
+            tfp.distributions.MultivariateNormalDiag(tf.zeros(dimensions)), flow.bijector()
+        )
+
+    return flow.trainable_variables, distribution
+
+
+def our_training_step(dimensions: int, width: int, layers: int, jit: bool) -> Callable:
+    import keras
+    import tensorflow as tf
+
+    from tfade.flows.coupling import AffineCoupling
+    from tfade.networks.conditioner import MLPConditioner
+
+    conditioner = functools.partial(MLPConditioner, width=width, depth=2)
+    variables, distribution = our_flow(functools.partial(AffineCoupling, conditioner=conditioner), dimensions, layers)
+    optimizer = keras.optimizers.Adam(RATE)
+    optimizer.build(variables)
+    x = tf.constant(data(dimensions))
+
+    @tf.function(jit_compile=jit)
+    def step(x):
+        with tf.GradientTape() as tape:
+            loss = -tf.reduce_mean(distribution().log_prob(x))
+        optimizer.apply(tape.gradient(loss, variables), variables)
+        return loss
+
+    return lambda: step(x).numpy()
+
+
+def our_density(inverse: bool, dimensions: int, width: int, layers: int, jit: bool) -> Callable:
+    import tensorflow as tf
+
+    from tfade.flows.autoregressive import IAF, MAF
+    from tfade.networks.made import MADE
+
+    kind = functools.partial(IAF if inverse else MAF, conditioner=functools.partial(MADE, width=width, depth=2))
+    _, distribution = our_flow(kind, dimensions, layers)
+    if not inverse:
+        density = tf.function(lambda x: distribution().log_prob(x), jit_compile=jit)
+        x = tf.constant(data(dimensions))
+        return lambda: density(x).numpy()
+    seed = tf.constant([1, 2])
+
+    @tf.function(jit_compile=jit)
+    def sample(seed):
+        # The algorithm is named: what TFP's samplers leave open is 30 times slower under XLA on CPUs.
+        z = tf.random.stateless_normal((BATCH, dimensions), seed, alg="philox")
+        whole = distribution()
+        x, log_det = whole.bijector.forward_and_log_det(z)
+        return x, whole.distribution.log_prob(z) - log_det
+
+    return lambda: [tensor.numpy() for tensor in sample(seed)]
+
+
+# ---- Theirs ----
+
+
+def nflows_couplings(dimensions: int, width: int, layers: int):
+    """Affine couplings with a bounded scale, halves in turn."""
+    import torch
+    from nflows import distributions, flows, transforms
+
+    class Network(torch.nn.Sequential):
+        def __init__(self, inputs, outputs):
+            sizes = (inputs, width, width)
+            hidden = [part for a, b in itertools.pairwise(sizes) for part in (torch.nn.Linear(a, b), torch.nn.ReLU())]
+            super().__init__(*hidden, torch.nn.Linear(width, outputs))
+
+        def forward(self, inputs, context=None):
+            return super().forward(inputs)
+
+    masks = [(torch.arange(dimensions) < dimensions // 2) == bool(layer % 2) for layer in range(layers)]
+    parts = [transforms.AffineCouplingTransform(mask.float(), Network) for mask in masks]
+    return flows.Flow(transforms.CompositeTransform(parts), distributions.StandardNormal([dimensions]))
+
+
+def nflows_autoregressive(inverse: bool, dimensions: int, width: int, layers: int):
+    from nflows import distributions, flows, transforms
+
+    def part():  # its first layer and one block make two hidden layers
+        made = transforms.MaskedAffineAutoregressiveTransform(
+            dimensions, width, num_blocks=1, use_residual_blocks=False
+        )
+        return transforms.InverseTransform(made) if inverse else made
+
+    flow = flows.Flow(
+        transforms.CompositeTransform([part() for _ in range(layers)]), distributions.StandardNormal([dimensions])
+    )
+    return (lambda: flow.sample_and_log_prob(BATCH)), flow.log_prob
+
+
+def zuko_couplings(dimensions: int, width: int, layers: int):
+    import zuko
+
+    return zuko.flows.RealNVP(dimensions, 0, transforms=layers, hidden_features=(width, width))
+
+
+def zuko_autoregressive(inverse: bool, dimensions: int, width: int, layers: int):
+    import zuko
+
+    flow = zuko.flows.MAF(dimensions, 0, transforms=layers, hidden_features=(width, width))
+    if inverse:
+        flow.transform = flow.transform.inv
+    return (lambda: flow().rsample_and_log_prob((BATCH,))), (lambda x: flow().log_prob(x))
+
+
+PEER_FLOWS = {
+    "nflows": (nflows_couplings, nflows_autoregressive),
+    "zuko": (zuko_couplings, zuko_autoregressive),
+}
+
+
+def their_training_step(couplings, dimensions: int, width: int, layers: int, compiled: bool) -> Callable:
+    import torch
+
+    flow = couplings(dimensions, width, layers)
+    optimizer = torch.optim.Adam(flow.parameters(), RATE)
+    x = torch.tensor(data(dimensions))
+
+    def loss_of(x):
+        log_prob = flow.log_prob(x) if hasattr(flow, "log_prob") else flow().log_prob(x)
+        return -log_prob.mean()
+
+    objective = torch.compile(loss_of) if compiled else loss_of
+
+    def step():
+        loss = objective(x)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def their_density(autoregressive, inverse, dimensions: int, width: int, layers: int, compiled: bool) -> Callable:
+    import torch
+
+    sample, density = autoregressive(inverse, dimensions, width, layers)
+    x = torch.tensor(data(dimensions))
+    function = sample if inverse else (lambda: density(x))
+    function = torch.compile(function) if compiled else function
+
+    def call():
+        with torch.no_grad():
+            return function()
+
+    return call
+
+
+# ---- Images ----
+
+
+def real_nvp_step(steps: int) -> Figures:
+    """A training step of gin/real_nvp.gin, by itself: neither peer has an image flow with residual conditioners."""
+    from tfade.training.configuration import isolated
+    from tfade.training.recipe import build_model
+
+    with isolated():
+        common.configure([str(common.ROOT / "gin" / "real_nvp.gin")], [])
+        recipe, _, dataset = with_data()
+        model = build_model(recipe)
+        model.make_train_function()
+        iterator = iter(dataset)
+        model.train_function(iterator)
+        times = [seconds(lambda: model.train_function(iterator)) for _ in range(max(5, steps // 10))]
+    shape = "×".join(map(str, recipe.image_shape))
+    name = f"RealNVP of {shape} images, batch {recipe.batch_size}, milliseconds a step"
+    yield name, 1e3 * statistics.median(times), None
