@@ -32,10 +32,10 @@ KINDS = {
 }
 
 
-def stack(kind, dimensions=4, context_size=0, repeat=3):
+def stack(kind, dimensions=4, context_size=0, repeat=3, noise=1.0):
     layer = Stack([KINDS[kind], Reverse], repeat=repeat)
     layer.build((dimensions,), context_size)
-    perturb(layer)
+    perturb(layer, noise)
     return layer
 
 
@@ -111,7 +111,7 @@ def numerical_gradient(function, x, step=1e-6):
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_the_density_of_a_sample_has_a_gradient_with_respect_to_it(kind):
     with precision("float64"):
-        layer = stack(kind)
+        layer = stack(kind, noise=0.5)
         distribution = density(layer)
         x = distribution.sample(6, seed=1)
         with tf.GradientTape() as tape:

@@ -112,7 +112,10 @@ def test_temperatures_that_are_none(image_run, tmp_path, capsys):
     for temperature in ("-1", "nan", "0"):
         out = tmp_path / "x.png"
         fails(
-            capsys, sample.main, [f"--run_dir={image_run}", f"--out={out}", f"--temperature={temperature}"], "temperature"
+            capsys,
+            sample.main,
+            [f"--run_dir={image_run}", f"--out={out}", f"--temperature={temperature}"],
+            "temperature",
         )
         assert not out.exists()
 

@@ -18,6 +18,7 @@ from tfade.flows.stack import Stack
 from tfade.models.flow import FlowModel
 from tfade.networks.conditioner import MLPConditioner
 from tfade.seeds import noise_of
+from tfade.training.strategy import make_strategy
 
 CONDITIONER = functools.partial(MLPConditioner, width=16)
 COUPLING = functools.partial(AffineCoupling, conditioner=CONDITIONER)
@@ -139,7 +140,7 @@ def test_the_gradient_of_the_decoder_passes_the_clip():
 
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_actnorm_begins_with_the_first_global_batch(replicas, images):
-    strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(replicas)])
+    strategy = make_strategy(devices=replicas)
     source = load("digits", "train")
     with strategy.scope():
         model = FlowModel((16, 16, 1), IMAGE_FLOW)
