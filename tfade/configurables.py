@@ -23,6 +23,7 @@ import tfade.flows.stack
 import tfade.models.density
 import tfade.models.flow
 import tfade.models.flow_gan
+import tfade.models.gan
 import tfade.models.vgh
 import tfade.networks.color_mnist
 import tfade.networks.conditioner
@@ -32,7 +33,9 @@ import tfade.networks.glow
 import tfade.networks.made
 import tfade.networks.mlp
 import tfade.networks.residual
+import tfade.networks.sngan
 import tfade.objectives.divergences
+import tfade.objectives.penalties
 import tfade.training.optimizers
 import tfade.training.recipe
 import tfade.training.saving

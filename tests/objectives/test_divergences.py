@@ -6,6 +6,9 @@ import tensorflow as tf
 
 from tfade.objectives import divergences as d
 
+KINDS = [kind for kind in vars(d).values() if isinstance(kind, type) and issubclass(kind, d.Divergence)]
+KINDS.remove(d.Divergence)
+ONE_FORM = (d.Wasserstein, d.LogRatio, d.Hinge)  # of the generator's loss
 P = np.array([0.5, 0.3, 0.2])  # data over three outcomes
 Q = np.array([0.2, 0.3, 0.5])  # model
 RATIO = P / Q
@@ -53,24 +56,63 @@ def test_wasserstein_is_the_difference_of_means():
     assert bound(d.Wasserstein, v) == pytest.approx(np.sum((P - Q) * v), abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", d.Divergence.__subclasses__(), ids=lambda kind: kind.__name__)
-def test_generators_lower_their_loss_by_raising_the_critics_output(kind):
+def test_the_log_ratio_is_the_sum_of_minimax_and_non_saturating_loss():
+    """Its critic is that of the cross entropy; for the best one the generator's loss is KL(model ‖ data)."""
+    v = tf.constant([[-3.0], [0.2], [4.0]])
+    minimax, non_saturating = (d.CrossEntropy(saturating).generator(v) for saturating in (True, False))
+    np.testing.assert_allclose(d.LogRatio().generator(v), minimax + non_saturating, rtol=1e-5)
+    np.testing.assert_array_equal(d.LogRatio().real(v), d.CrossEntropy().real(v))
+    np.testing.assert_array_equal(d.LogRatio().fake(v), d.CrossEntropy().fake(v))
+    best = tf.constant(CASES[d.CrossEntropy][0][:, None], tf.float32)
+    found = tf.reduce_sum(Q * d.LogRatio().generator(best))
+    assert float(found) == pytest.approx(np.sum(Q * np.log(Q / P)), abs=1e-6)
+
+
+def test_the_minimax_loss_is_the_value_of_the_game():
+    """E log(1 - D): Goodfellow et al. 2014, equation 1."""
+    v = tf.constant([[-3.0], [0.2], [4.0]])
+    np.testing.assert_allclose(d.CrossEntropy(saturating=True).generator(v), np.log(1 - tf.sigmoid(v)[:, 0]), rtol=1e-5)
+
+
+def test_hinge_spares_what_is_beyond_the_margin():
+    v = tf.constant([[-2.0], [-0.5], [0.25], [3.0]])
+    np.testing.assert_allclose(d.Hinge().real(v), [3.0, 1.5, 0.75, 0.0])
+    np.testing.assert_allclose(d.Hinge().fake(v), [0.0, 0.5, 1.25, 4.0])
+    np.testing.assert_allclose(d.Hinge().generator(v), [2.0, 0.5, -0.25, -3.0])
+
+
+def test_the_best_hinge_critic_finds_the_total_variation():
+    """v = sign(p - q), where the bound is -2 + ∑|p - q|: Lim and Ye 2017, theorem 1."""
+    assert bound(d.Hinge, np.sign(P - Q)) == pytest.approx(np.abs(P - Q).sum() - 2, abs=1e-6)
+    for step in (-0.1, 0.1):
+        assert bound(d.Hinge, np.sign(P - Q) + step * np.eye(3)[0]) < bound(d.Hinge, np.sign(P - Q)) - 1e-3
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("saturating", [False, True])
+def test_generators_lower_their_loss_by_raising_the_critics_output(kind, saturating):
     v = tf.constant([[-1.0], [0.0], [0.5]])
     assert kind().real(v).shape == kind().fake(v).shape == (3,)
-    for saturating in (False, True):
+    if kind in ONE_FORM:
+        if saturating:
+            with pytest.raises(TypeError, match="saturating"):
+                kind(saturating=True)
+        loss, expected = kind(), -v[:, 0]
+    else:
         loss = kind(saturating)
-        with tf.GradientTape() as tape:
-            tape.watch(v)
-            value = loss.generator(v)
-        slope = tape.gradient(value, v)
-        if kind is d.LeastSquares and saturating:
-            continue  # ½ v² turns at 0
+        expected = -loss.fake(v) if saturating else loss.real(v)
+    with tf.GradientTape() as tape:
+        tape.watch(v)
+        value = loss.generator(v)
+    slope = tape.gradient(value, v)
+    np.testing.assert_allclose(value, expected)
+    if not (kind is d.LeastSquares and saturating):  # ½ v² turns at 0
         assert np.all(slope < 0)
-        np.testing.assert_allclose(value, -loss.fake(v) if saturating else loss.real(v))
 
 
 def test_large_logits_stay_finite_where_they_can():
     v = tf.constant([[80.0], [-80.0]])
-    for kind in d.Divergence.__subclasses__():
+    for kind in KINDS:
         assert np.isfinite(kind().real(v)).all(), kind
         assert np.isfinite(kind().fake(v)).all(), kind
+        assert np.isfinite(kind().generator(v)).all(), kind

@@ -1,42 +1,126 @@
-"""The gradient penalty against closed forms."""
+"""The regularisers of a critic against closed forms."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfade.objectives.penalties import gradient_penalty, slopes
+from tfade.errors import UsageError
+from tfade.networks.layers import BatchNorm
+from tfade.objectives.penalties import R1, GradientPenalty, WeightClipping, gradient_penalty, slopes, squared_slopes
+
+
+def linear(slope: float):
+    return lambda x: slope * x[:, :1]
+
+
+def quadratic(x):
+    """Its slope at x is x, so the penalty tells where it looked."""
+    return 0.5 * tf.reduce_sum(x**2, 1, keepdims=True)
 
 
 def test_the_norm_is_that_of_a_whole_example():
     """Over all axes of an image, not only its rows, as Flow-GAN's code has it."""
     weights = tf.random.stateless_normal((4, 5, 3), (0, 1))
     x = tf.random.stateless_normal((6, 4, 5, 3), (1, 1))
-    found = slopes(lambda x: tf.reduce_sum(weights * x, (1, 2, 3)), x)
-    np.testing.assert_allclose(found, np.full(6, np.linalg.norm(weights)), rtol=1e-6)
+    critic = lambda x: tf.reduce_sum(weights * x, (1, 2, 3))
+    np.testing.assert_allclose(slopes(critic, x), np.full(6, np.linalg.norm(weights)), rtol=1e-6)
+    np.testing.assert_allclose(squared_slopes(critic, x), np.full(6, np.sum(np.square(weights))), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("slope", "one_sided", "expected"), [(3.0, False, 4.0), (3.0, True, 4.0), (0.25, False, 0.5625), (0.25, True, 0.0)]
+    ("slope", "target", "one_sided", "expected"),
+    [
+        (3.0, 1.0, False, 4.0),
+        (3.0, 1.0, True, 4.0),
+        (0.25, 1.0, False, 0.5625),
+        (0.25, 1.0, True, 0.0),
+        (-0.5, 0.0, False, 0.25),
+        (-0.5, 0.0, True, 0.25),
+        (1.5, 2.0, False, 0.25),
+    ],
 )
-def test_the_penalty_of_a_linear_critic(slope, one_sided, expected):
-    x = tf.ones((2, 4))
-    penalty = gradient_penalty(lambda x: slope * x[:, :1], x, -x, tf.constant([0.0, 0.5]), one_sided=one_sided)
-    np.testing.assert_allclose(penalty, [expected] * 2, rtol=1e-5)
+def test_the_penalty_of_a_linear_critic(slope, target, one_sided, expected):
+    x, mix = tf.ones((2, 4)), tf.constant([0.0, 0.5])
+    penalty = GradientPenalty(target=target, one_sided=one_sided)(linear(slope), x, -x, mix)
+    np.testing.assert_allclose(penalty, [expected] * 2, rtol=1e-5, atol=1e-12)
 
 
 def test_points_lie_between_data_and_samples():
-    """The slope of ½|x|² is |x|: it tells where the penalty looked."""
     real, fake = tf.constant([[2.0, 0.0]] * 3), tf.constant([[0.0, 4.0]] * 3)
     mix = tf.constant([1.0, 0.0, 0.25])
-    penalty = gradient_penalty(lambda x: 0.5 * tf.reduce_sum(x**2, 1), real, fake, mix, target=0.0)
-    np.testing.assert_allclose(penalty, [4.0, 16.0, 0.5**2 + 3.0**2], rtol=1e-5)
+    zero_centred = GradientPenalty(target=0.0)(quadratic, real, fake, mix)
+    np.testing.assert_allclose(zero_centred, [4.0, 16.0, 0.5**2 + 3.0**2], rtol=1e-6)
+    one_centred = GradientPenalty()(quadratic, real, fake, mix)
+    np.testing.assert_allclose(one_centred, [1.0, 9.0, (9.25**0.5 - 1) ** 2], rtol=1e-5)
 
 
-def test_a_constant_critic_has_a_finite_gradient():
+def test_r1_looks_at_data_alone():
+    real, fake = tf.constant([[2.0, 0.0], [3.0, 4.0]]), tf.constant([[np.nan, np.nan]] * 2)
+    np.testing.assert_allclose(R1()(quadratic, real, fake, tf.constant([0.1, 0.7])), [2.0, 12.5], rtol=1e-6)
+
+
+@pytest.mark.parametrize("target", [0.0, 1.0])
+def test_a_constant_critic_has_a_finite_gradient(target):
     """√0 has none; a critic that starts at 0 must be able to leave it."""
     weight = tf.Variable(0.0)
     with tf.GradientTape() as tape:
-        penalty = gradient_penalty(lambda x: weight * x, tf.ones((2, 1)), tf.zeros((2, 1)), tf.constant([0.3, 0.6]))
-        loss = tf.reduce_mean(penalty)
+        x, mix = tf.ones((2, 1)), tf.constant([0.3, 0.6])
+        loss = tf.reduce_mean(gradient_penalty(lambda x: weight * x, x, 0 * x, mix, target))
     assert np.isfinite(tape.gradient(loss, weight))
-    assert float(loss) == pytest.approx(1.0, abs=1e-5)
+    assert float(loss) == pytest.approx(target, abs=1e-5)
+
+
+@pytest.mark.parametrize("penalty", [GradientPenalty(target=0.0), R1()], ids=["zero-centred", "r1"])
+def test_squared_norms_have_the_exact_gradient(penalty):
+    """Of w² and ½ w², in w, however small: no square root with its guard is on the way."""
+    weight = tf.Variable(1e-5)
+    with tf.GradientTape() as tape:
+        value = penalty(lambda x: weight * x, tf.ones((1, 1)), tf.zeros((1, 1)), tf.constant([0.5]))
+    factor = 1.0 if isinstance(penalty, R1) else 2.0
+    np.testing.assert_allclose(tape.gradient(value, weight), factor * 1e-5, rtol=1e-6)
+
+
+def test_penalties_are_in_float32():
+    half = lambda x: tf.cast(x, tf.float16) * tf.constant(0.5, tf.float16)
+    x, mix = tf.ones((2, 1)), tf.constant([0.3, 0.6])
+    for penalty in (GradientPenalty(), R1(), WeightClipping()):
+        value = penalty(half, x, 0 * x, mix)
+        assert (value.shape, value.dtype) == ((2,), tf.float32)
+
+
+@pytest.mark.parametrize("penalty", [GradientPenalty, R1])
+def test_a_penalised_critic_must_not_mix_examples(penalty):
+    def layers():
+        return [keras.layers.Dense(3), keras.Sequential([BatchNorm(name="hidden_norm")]), keras.layers.Dense(1)]
+
+    critic = keras.Sequential([keras.Input((2,)), *layers()])
+    with pytest.raises(
+        UsageError, match=f"{penalty.__name__} with weight=2.0.*'hidden_norm' normalises over the batch"
+    ):
+        penalty(weight=2.0).prepare(critic)
+    penalty(weight=0.0).prepare(critic)
+    WeightClipping().prepare(critic)
+
+
+def test_what_makes_no_sense_is_refused():
+    for make in (lambda: GradientPenalty(weight=-1.0), lambda: R1(weight=float("nan"))):
+        with pytest.raises(UsageError, match=r"\.weight=.* is negative"):
+            make()
+    with pytest.raises(UsageError, match=r"GradientPenalty.target=-1"):
+        GradientPenalty(target=-1.0)
+    with pytest.raises(UsageError, match=r"WeightClipping.limit=0"):
+        WeightClipping(limit=0.0)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "scaled"])
+def test_clipping_bounds_the_weights_after_an_update(optimizer):
+    critic = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8), keras.layers.Dense(1)])
+    WeightClipping(limit=0.05).prepare(critic)
+    made = keras.optimizers.SGD(1.0)
+    if optimizer == "scaled":
+        made = keras.optimizers.LossScaleOptimizer(made, initial_scale=1.0)
+    weights = critic.trainable_variables
+    made.apply([tf.ones(weight.shape) for weight in weights], weights)
+    values = np.concatenate([np.ravel(w.numpy()) for w in weights])
+    np.testing.assert_array_equal(values, np.float32(-0.05))

@@ -1,16 +1,16 @@
 """Flow-GAN: a flow as the generator, trained by likelihood, by an adversary, or by both (Grover et al. 2018)."""
 
 import gin
-import keras
 import tensorflow as tf
 
 from tfade.distributions.standard import StandardNormal
 from tfade.errors import UsageError
+from tfade.models.adversary import Adversary
 from tfade.models.flow import FlowModel
 from tfade.models.players import Player, Weighted
 from tfade.networks.critics import ConvCritic
 from tfade.objectives.divergences import Wasserstein
-from tfade.objectives.penalties import gradient_penalty
+from tfade.objectives.penalties import GradientPenalty
 from tfade.seeds import Seeds
 
 
@@ -23,10 +23,10 @@ class FlowGAN(FlowModel):
         flow    -E D(G(z)) + λ E[-log p_G(x)]
         critic  -E D(x) + E D(G(z)) + γ (‖∇D(x̂)‖ - 1)²
 
-    with the Wasserstein divergence; others are arguments. λ = 0 is adversarial training alone, which keeps its exact
-    likelihood; training by likelihood alone is `FlowModel` with the same flow. Likelihoods are in nats for an image,
-    summed over its dimensions, as in the paper. Its code divides the adversarial loss by λ instead, which is the same
-    objective up to a factor that Adam undoes.
+    with the Wasserstein divergence and the gradient penalty; others are arguments. λ = 0 is adversarial training alone,
+    which keeps its exact likelihood; training by likelihood alone is `FlowModel` with the same flow. Likelihoods are in
+    nats for an image, summed over its dimensions, as in the paper. Its code divides the adversarial loss by λ instead,
+    which is the same objective up to a factor that Adam undoes.
 
     The critic sees dequantised images in [0, 1] and the flow's samples in image space, unclipped (the paper's code).
     The paper takes five critic steps to one of the flow, on one batch and one draw of z: in gin
@@ -38,11 +38,10 @@ class FlowGAN(FlowModel):
         critic: class of D, called as `critic(image_shape)`. A penalised one must not normalise across examples.
         likelihood_weight: λ ≥ 0. The paper has 0.1 for MNIST and 1 for CIFAR-10; its README has other values.
         divergence: class of the adversarial losses, see `tfade.objectives.divergences`.
-        penalty_weight: γ ≥ 0, 10 in the paper.
-        one_sided_penalty: only slopes above 1 cost.
+        penalty: class of the critic's penalty, see `tfade.objectives.penalties`, with its own weight γ; None for none.
 
     Raises:
-        UsageError: a negative weight.
+        UsageError: a negative weight, or a penalty that does not go with the critic.
 
     Reference: Grover, Dhar and Ermon 2018, equation 4; Gulrajani et al. 2017, equation 3.
     """
@@ -55,54 +54,29 @@ class FlowGAN(FlowModel):
         critic=ConvCritic,
         likelihood_weight: float = 0.1,
         divergence=Wasserstein,
-        penalty_weight: float = 10.0,
-        one_sided_penalty: bool = False,
+        penalty=GradientPenalty,
     ):
-        for name, value in (("likelihood_weight", likelihood_weight), ("penalty_weight", penalty_weight)):
-            if not value >= 0:
-                raise UsageError(f"{name}={value!r} is negative; it must be 0 or more")
+        if not likelihood_weight >= 0:
+            raise UsageError(f"likelihood_weight={likelihood_weight!r} is negative; it must be 0 or more")
         super().__init__(image_shape, flow, prior)
-        self.likelihood_weight, self.penalty_weight = likelihood_weight, penalty_weight
-        self.one_sided_penalty = one_sided_penalty
-        self.divergence = divergence()
+        self.likelihood_weight = likelihood_weight
         self.critic = self.add_network("critic", lambda: critic(self.image_shape))
-        if penalty_weight and (normalising := _mixes_examples(self.critic)):
-            raise UsageError(
-                f"penalty_weight={penalty_weight} penalises the slope at each example, but the critic's layer "
-                f"{normalising!r} normalises over the batch; take it out, or use layer normalisation"
-            )
+        self.adversary = Adversary(self.critic, divergence, penalty)
 
     def players(self):
         return (*super().players(), Player("critic", self.critic))
 
     def losses(self, x, seeds: Seeds):
-        rows = tf.shape(x)[0]
         real = self._dequantised(x, seeds)
         prior = self.prior_density.distribution()
-        fake = self._generated(seeds.rows("prior", rows, prior.sample), self.flow)
-        on_real, on_fake = (self.critic(images, training=True) for images in (real, fake))
-        flow = {"adversarial": self.divergence.generator(on_fake)}
-        critic = {"real": self.divergence.real(on_real), "fake": self.divergence.fake(on_fake)}
+        fake = self._generated(seeds.rows("prior", tf.shape(x)[0], prior.sample), self.flow)
+        adversarial, critic = self.adversary.terms(real, fake, seeds)
+        flow = {"adversarial": adversarial}
         if self.likelihood_weight:
             nll = -self._log_density(real, self.flow, self.prior_density)
             flow["nll"] = Weighted(self.likelihood_weight, nll)
-        if self.penalty_weight:
-            penalty = gradient_penalty(
-                lambda images: self.critic(images, training=True),
-                real,
-                tf.stop_gradient(fake),
-                seeds.uniform("penalty", (rows,)),
-                one_sided=self.one_sided_penalty,
-            )
-            critic["gradient_penalty"] = Weighted(self.penalty_weight, penalty)
         return {"flow": flow, "critic": critic}
 
     def discriminate(self, x):
         """The critic's values [batch] on images (uint8, or float in [0, 1]), at the middles of the bins."""
         return tf.squeeze(self.network("critic")(self._continuous(x, lambda unit: 0.5), training=False), -1)
-
-
-def _mixes_examples(network) -> str | None:
-    """The name of a layer that normalises over the batch, or None."""
-    kinds = (keras.layers.BatchNormalization,)
-    return next((layer.name for layer in network._flatten_layers() if isinstance(layer, kinds)), None)

@@ -44,14 +44,15 @@ def _sides(image_shape, width: int) -> tuple[int, list[int]]:
 
 @gin.register
 class DCGANGenerator(keras.Sequential):
-    """Code [batch, latent_size] → image in [-1, 1], [batch, H, W, C].
+    """Code [batch, latent_size] → image [batch, H, W, C].
 
     Args:
-        image_shape: (H, W, C).
+        image_shape: (H, W, C), with any number of channels.
         latent_size: dimension of the code.
         width: channels of the last hidden layer; they double at every halving of the side.
         kernel_size: side of the transposed convolutions.
         initial_scale: standard deviation of the initial weights; None for Glorot's, which suits narrow networks.
+        activation: of the output; "tanh" for images in [-1, 1], None for the linear output that a decoder needs.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class DCGANGenerator(keras.Sequential):
         width: int = 64,
         kernel_size: int = 4,
         initial_scale: float | None = 0.02,
+        activation: str | None = "tanh",
     ):
         side, widths = _sides(image_shape, width)
 
@@ -83,12 +85,7 @@ class DCGANGenerator(keras.Sequential):
         ]
         for channels in widths[1:]:
             layers += [up(channels), BatchNorm(), keras.layers.ReLU()]
-        layers += [
-            up(image_shape[-1], use_bias=True),
-            float32(),
-            keras.layers.Activation("tanh", dtype="float32"),
-        ]
-        super().__init__(layers)
+        super().__init__([*layers, up(image_shape[-1], use_bias=True), float32(activation)])
 
 
 def _downward(

@@ -27,6 +27,6 @@ def leaky_relu(slope: float = 0.2) -> keras.layers.Layer:
     return keras.layers.LeakyReLU(negative_slope=slope)
 
 
-def float32() -> keras.layers.Layer:
-    """Casts a network's output to float32, so that losses never run in half precision."""
-    return keras.layers.Activation("linear", dtype="float32")
+def float32(activation: str | None = None) -> keras.layers.Layer:
+    """Casts a network's output to float32, so that losses never run in half precision, and applies an activation."""
+    return keras.layers.Activation(activation or "linear", dtype="float32")

@@ -2,6 +2,8 @@
 
 A critic's output v(x) becomes a variational bound on an f-divergence, E_data[g(v)] - E_model[f*(g(v))], which it
 maximises (Nowozin et al. 2016, equations 4 to 6 and table 6). All functions take v [batch, 1] and return [batch].
+
+Where the two forms of the generator's loss are one, or a paper gives it one of its own, there is no `saturating`.
 """
 
 import gin
@@ -39,6 +41,9 @@ class Divergence:
 class Wasserstein(Divergence):
     """-v on data, v on samples: the earth mover's distance for a critic of slope 1. Arjovsky et al. 2017, eq. 2."""
 
+    def __init__(self):
+        super().__init__()
+
     def real(self, v):
         return -tf.squeeze(v, -1)
 
@@ -55,6 +60,39 @@ class CrossEntropy(Divergence):
 
     def fake(self, v):
         return adversarial.fake_loss(v)
+
+
+@gin.register
+class LogRatio(CrossEntropy):
+    """Critic by cross entropy; the generator minimises log(1 - D) - log D = -v, the log-ratio of model to data.
+
+    It is the sum of the minimax loss and of the non-saturating one. For the best critic its mean is KL(model ‖ data).
+
+    Reference: Lucas et al. 2019, equation 5.
+    """
+
+    def __init__(self):
+        super().__init__()
+
+    def generator(self, v):
+        return -tf.squeeze(v, -1)
+
+
+@gin.register
+class Hinge(Divergence):
+    """max(0, 1 - v) on data, max(0, 1 + v) on samples; -v for the generator. Miyato et al. 2018, eqs. 16 and 17."""
+
+    def __init__(self):
+        super().__init__()
+
+    def real(self, v):
+        return tf.nn.relu(1.0 - tf.squeeze(v, -1))
+
+    def fake(self, v):
+        return tf.nn.relu(1.0 + tf.squeeze(v, -1))
+
+    def generator(self, v):
+        return -tf.squeeze(v, -1)
 
 
 @gin.register

@@ -1,23 +1,38 @@
-"""Penalties on the slope of a critic."""
+"""Regularisers of a critic: penalties on its slope, and bounds on its weights.
+
+The functions are pure. A model takes one of the classes, which say what they are called in its report, how much they
+weigh, and which critics they go with.
+"""
 
 from collections.abc import Callable
 
+import gin
+import keras
 import tensorflow as tf
+
+from tfade.errors import UsageError
 
 EPSILON = 1e-12  # the square root has no slope at 0
 
+Critic = Callable[[tf.Tensor], tf.Tensor]
 
-def slopes(critic: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
-    """‖∇_x critic(x)‖₂ of every example, over all its axes: [batch, ...] → [batch], float32."""
+
+def squared_slopes(critic: Critic, x: tf.Tensor) -> tf.Tensor:
+    """‖∇_x critic(x)‖₂² of every example, over all its axes: [batch, ...] → [batch], float32."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
         v = critic(x)
     gradient = tf.cast(tape.gradient(v, x), tf.float32)
-    return tf.sqrt(tf.reduce_sum(tf.square(gradient), axis=list(range(1, gradient.shape.rank))) + EPSILON)
+    return tf.reduce_sum(tf.square(gradient), axis=list(range(1, gradient.shape.rank)))
 
 
-def gradient_penalty(critic, real, fake, mix, target: float = 1.0, one_sided: bool = False) -> tf.Tensor:
-    """(‖∇ critic(x̂)‖₂ - 1)² at points x̂ = ε x + (1 - ε) x̃ between data and samples: [batch].
+def slopes(critic: Critic, x: tf.Tensor) -> tf.Tensor:
+    """‖∇_x critic(x)‖₂ of every example, over all its axes: [batch, ...] → [batch], float32."""
+    return tf.sqrt(squared_slopes(critic, x) + EPSILON)
+
+
+def gradient_penalty(critic: Critic, real, fake, mix, target: float = 1.0, one_sided: bool = False) -> tf.Tensor:
+    """(‖∇ critic(x̂)‖₂ - t)² at points x̂ = ε x + (1 - ε) x̃ between data and samples: [batch].
 
     Flow-GAN's code sums the squares over the rows of an image only; the norm here is that of the whole example, as in
     the paper that the penalty is from.
@@ -26,11 +41,148 @@ def gradient_penalty(critic, real, fake, mix, target: float = 1.0, one_sided: bo
         critic: function of examples, one value each; it must not mix examples (no batch normalisation).
         real, fake: data x and samples x̃, [batch, ...].
         mix: ε in [0, 1), [batch].
-        target: the slope that is aimed at.
+        target: the slope t that is aimed at.
         one_sided: only slopes above the target cost.
 
     Reference: Gulrajani et al. 2017, equation 3 and algorithm 1.
     """
     mix = tf.reshape(mix, [-1] + [1] * (real.shape.rank - 1))
-    excess = slopes(critic, mix * real + (1.0 - mix) * fake) - target
+    points = mix * real + (1.0 - mix) * fake
+    if not target:
+        return squared_slopes(critic, points)
+    excess = slopes(critic, points) - target
     return tf.square(tf.nn.relu(excess) if one_sided else excess)
+
+
+class Penalty:
+    """A regulariser of a critic.
+
+    Args:
+        weight: factor γ ≥ 0 on the term in the critic's loss; 0 leaves the term out.
+
+    Raises:
+        UsageError: a negative weight.
+    """
+
+    name = "penalty"  # of its term in reports
+
+    def __init__(self, weight: float):
+        if not weight >= 0:
+            raise UsageError(f"{type(self).__name__}.weight={weight!r} is negative; it must be 0 or more")
+        self.weight = weight
+
+    def prepare(self, network: keras.Layer) -> None:
+        """Looks at the critic before training.
+
+        Raises:
+            UsageError: the slope at an example is to be penalised, but the critic normalises across examples.
+        """
+        if self.weight and (layer := _mixes_examples(network)):
+            raise UsageError(
+                f"{type(self).__name__} with weight={self.weight} penalises the slope at each example, but the "
+                f"critic's layer {layer!r} normalises over the batch; take it out, or use layer normalisation"
+            )
+
+    def __call__(self, critic: Critic, real, fake, mix) -> tf.Tensor:
+        """The term before its weight.
+
+        Args:
+            critic: function of examples, one value each.
+            real, fake: data and samples [batch, ...]; no gradient is to flow into what made them.
+            mix: noise uniform on [0, 1), [batch].
+
+        Returns:
+            [batch], float32.
+        """
+        raise NotImplementedError
+
+
+@gin.register
+class GradientPenalty(Penalty):
+    """γ (‖∇D(x̂)‖ - t)² at points between data and samples; see `gradient_penalty`.
+
+    Args:
+        weight: γ ≥ 0; 10 in the paper.
+        target: t ≥ 0: 1 as in the paper, 0 for the zero-centred penalty of Thanh-Tung et al. 2019.
+        one_sided: only slopes above the target cost.
+
+    Raises:
+        UsageError: a negative weight or target.
+
+    Reference: Gulrajani et al. 2017, equation 3; Thanh-Tung, Tran and Venkatesh 2019.
+    """
+
+    name = "gradient_penalty"
+
+    def __init__(self, weight: float = 10.0, target: float = 1.0, one_sided: bool = False):
+        super().__init__(weight)
+        if not target >= 0:
+            raise UsageError(
+                f"{type(self).__name__}.target={target!r} is negative, which no slope is; 1 and 0 are usual"
+            )
+        self.target, self.one_sided = target, one_sided
+
+    def __call__(self, critic, real, fake, mix):
+        return gradient_penalty(critic, real, fake, mix, self.target, self.one_sided)
+
+
+@gin.register
+class R1(Penalty):
+    """γ ½ ‖∇D(x)‖² on data.
+
+    Args:
+        weight: γ ≥ 0.
+
+    Raises:
+        UsageError: a negative weight.
+
+    Reference: Mescheder, Geiger and Nowozin 2018, equation 9.
+    """
+
+    name = "r1"
+
+    def __init__(self, weight: float = 1.0):
+        super().__init__(weight)
+
+    def __call__(self, critic, real, fake, mix):
+        return 0.5 * squared_slopes(critic, real)
+
+
+@gin.register
+class WeightClipping(Penalty):
+    """Keeps every weight of the critic in [-c, c] after each of its updates; adds nothing to the loss.
+
+    A critic with batch normalisation may be clipped, as no slope at an example is looked at.
+
+    Args:
+        limit: c > 0.
+
+    Raises:
+        UsageError: a limit that is not positive.
+
+    Reference: Arjovsky, Chintala and Bottou 2017, algorithm 1.
+    """
+
+    name = "weight_clipping"
+
+    def __init__(self, limit: float = 0.01):
+        super().__init__(0.0)
+        if not limit > 0:
+            raise UsageError(f"WeightClipping.limit={limit!r} is not positive; the paper has 0.01")
+        self.limit = limit
+
+    def prepare(self, network):
+        for variable in network.trainable_variables:
+            variable.constraint = self._clipped
+
+    def _clipped(self, weights):
+        return tf.clip_by_value(tf.convert_to_tensor(weights), -self.limit, self.limit)
+
+    def __call__(self, critic, real, fake, mix):
+        return tf.zeros((tf.shape(real)[0],))
+
+
+def _mixes_examples(network: keras.Layer) -> str | None:
+    """The name of a layer that normalises over the batch, or None."""
+    kinds = (keras.layers.BatchNormalization,)
+    return next((layer.name for layer in network._flatten_layers() if isinstance(layer, kinds)), None)
