@@ -55,6 +55,14 @@ class _Spectral:
         """Weights are read in float32, so that σ is computed in it under mixed precision, too."""
         return super().add_weight(*args, **{"autocast": False, **kwargs})
 
+    def save_own_variables(self, store):
+        """Keras' two layers write their kernel and bias alone."""
+        keras.layers.Layer.save_own_variables(self, store)
+
+    def load_own_variables(self, store):
+        """See `save_own_variables`."""
+        keras.layers.Layer.load_own_variables(self, store)
+
     def call(self, inputs, training=None):
         kernel, u, _ = normalized(tf.convert_to_tensor(self._kernel), tf.convert_to_tensor(self.u))
         if training:
