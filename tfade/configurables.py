@@ -6,6 +6,7 @@ import tfade.distributions.flow
 import tfade.distributions.flow_densities
 import tfade.distributions.gaussian
 import tfade.distributions.mixture
+import tfade.distributions.pixels
 import tfade.distributions.standard
 import tfade.evaluation.suite
 import tfade.flows.actnorm
@@ -20,10 +21,12 @@ import tfade.flows.preprocessing
 import tfade.flows.splines
 import tfade.flows.squeeze
 import tfade.flows.stack
+import tfade.models.ade
 import tfade.models.density
 import tfade.models.flow
 import tfade.models.flow_gan
 import tfade.models.gan
+import tfade.models.vae
 import tfade.models.vgh
 import tfade.networks.color_mnist
 import tfade.networks.conditioner

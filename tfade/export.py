@@ -19,7 +19,7 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
 
         sample(n int32, temperature float32, seed int64) → images      also `serving_default`
         sample_from_latents(latents float32 [batch, Z]) → images
-        encode(images) → latents (the posterior's mean), and scale for Gaussian codes
+        encode(images) → latents (the posterior's mean, a flow's centre), and scale for Gaussian codes
         reconstruct(images) → images
         discriminate(images) → logits [batch]
         log_prob(images) → log_prob [batch], nats of the kind that `model.likelihood` says
@@ -70,9 +70,8 @@ def _endpoints(model: GenerativeModel) -> dict:
     shape = (None, *model.image_shape)
 
     def encode(images):
-        posterior = model.encode(images)
-        scale = {"scale": posterior.stddev()} if getattr(model, "stochastic_codes", False) else {}
-        return {"latents": posterior.mean(), **scale}
+        scale = {"scale": model.encode(images).stddev()} if getattr(model, "stochastic_codes", False) else {}
+        return {"latents": model.codes(images), **scale}
 
     on_images = {
         "encode": encode,

@@ -4,6 +4,8 @@ import math
 
 import tensorflow as tf
 
+from tfade.errors import UsageError
+
 LEVELS = 256
 
 
@@ -40,9 +42,28 @@ def dequantised(images, noise) -> tf.Tensor:
     return ((LEVELS - 1) * to_unit(images) + noise) / LEVELS
 
 
-def bits_per_dim(log_prob, dimensions: int) -> tf.Tensor:
-    """-log₂ p / D + 8, bits for each number of an image with 256 levels, from nats of its density on [0, 1]^D."""
-    return -tf.convert_to_tensor(log_prob) / (dimensions * math.log(2.0)) + math.log2(LEVELS)
+def checked_unit(images) -> tf.Tensor:
+    """`to_unit`; where values can be looked at, images outside [0, 1] are refused.
+
+    Raises:
+        UsageError: floats outside [0, 1], or NaN.
+    """
+    unit = to_unit(images)
+    if tf.executing_eagerly() and not bool(tf.reduce_all(tf.abs(unit - 0.5) <= 0.5 + 1e-5)):
+        raise UsageError(
+            f"images lie in [{float(tf.reduce_min(unit)):.4g}, {float(tf.reduce_max(unit)):.4g}] or hold NaN; "
+            "give uint8, or floats in [0, 1]"
+        )
+    return unit
+
+
+def bits_per_dim(log_prob, dimensions: int, continuous: bool = True) -> tf.Tensor:
+    """Bits for each number of an image with 256 levels, from nats of the whole image.
+
+    -log₂ p / D + 8 for a density of dequantised images on [0, 1]^D, -log₂ P / D for a pmf of the levels.
+    """
+    bits = -tf.convert_to_tensor(log_prob) / (dimensions * math.log(2.0))
+    return bits + math.log2(LEVELS) if continuous else bits
 
 
 def straight_through(function, value: tf.Tensor) -> tf.Tensor:

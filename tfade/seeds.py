@@ -5,8 +5,9 @@ its own rows of one global draw, so a run does not depend on how many devices ca
 """
 
 import hashlib
+import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -54,8 +55,8 @@ class Seeds:
         return self.rows(name, shape[0], lambda n, seed: tf.random.stateless_uniform((n, *shape[1:]), seed))
 
 
-def noise_of(x: tf.Tensor, draw: int = 0) -> tf.Tensor:
-    """Noise uniform on [0, 1), of the shape of `x`, that is a function of each example alone.
+def noise_of(x: tf.Tensor, draw: int = 0, shape: Sequence[int] | None = None) -> tf.Tensor:
+    """Noise uniform on [0, 1), of the shape of `x` or another one, that is a function of each example alone.
 
     An example gets the same noise whatever its place in a batch and whoever its batch mates are, so that what is
     computed from it (a likelihood with dequantisation noise) is a property of the example. A change of any number by
@@ -65,14 +66,26 @@ def noise_of(x: tf.Tensor, draw: int = 0) -> tf.Tensor:
         x: images in [0, 1], float32 [batch, ...]. Rounding in the last bits, as between uint8 levels that were divided
             by 255 here and there, plays no part.
         draw: number of the draw; others give other noise.
+        shape: of the noise of one example; None for that of an example itself.
     """
     fine = tf.cast(tf.round(255.0 * 256.0 * x), tf.int32)
     bits = tf.bitcast(tf.reshape(fine, (tf.shape(x)[0], -1)), tf.uint32)
-    places = tf.cast(tf.range(tf.shape(bits)[1]), tf.uint32) * tf.constant(0x9E3779B1, tf.uint32)
-    places += tf.constant(_digest(f"draw {draw}"), tf.uint32)
-    example = tf.reduce_sum(_mixed(tf.bitwise.bitwise_xor(bits, places)), axis=1, keepdims=True)
+    salt = tf.constant(_digest(f"draw {draw}"), tf.uint32)
+    mixed = _mixed(tf.bitwise.bitwise_xor(bits, _places(tf.shape(bits)[1]) + salt))
+    example = tf.reduce_sum(mixed, axis=1, keepdims=True)
+    shape = tuple(x.shape[1:] if shape is None else shape)
+    places = _places(math.prod(shape)) + salt
     noise = tf.bitwise.right_shift(_mixed(_mixed(places) + example), tf.constant(8, tf.uint32))
-    return tf.reshape(tf.cast(tf.cast(noise, tf.int32), tf.float32) * 2.0**-24, tf.shape(x))
+    return tf.reshape(tf.cast(tf.cast(noise, tf.int32), tf.float32) * 2.0**-24, tf.concat([tf.shape(x)[:1], shape], 0))
+
+
+def normal_noise_of(x: tf.Tensor, draw: int, shape: Sequence[int]) -> tf.Tensor:
+    """Standard normal noise [batch, *shape] that is a function of each example alone; see `noise_of`."""
+    return tf.math.ndtri(noise_of(x, draw, shape) + 2.0**-25)
+
+
+def _places(count) -> tf.Tensor:
+    return tf.cast(tf.range(count), tf.uint32) * tf.constant(0x9E3779B1, tf.uint32)
 
 
 def _mixed(bits: tf.Tensor) -> tf.Tensor:

@@ -63,3 +63,8 @@ class FlowDistribution(DistributionLayer):
         return tfd.TransformedDistribution(
             self.base.distribution(context, temperature), self.flow.bijector(context), name=self.name
         )
+
+    def _from_noise(self, noise, context):
+        latents, log_prob = self.base.from_noise(noise, context)
+        value, log_det = self.flow.bijector(context).forward_and_log_det(latents)
+        return value, log_prob - log_det

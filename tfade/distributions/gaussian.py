@@ -141,6 +141,11 @@ class DiagonalNormal(ParametricLayer):
         units = self.shift, self.scale
         return diagonal_normal(self._parameters(context), temperature, self.scale_range, self.event_shape, units)
 
+    def _from_noise(self, noise, context):
+        normal = self.distribution(context)
+        value = normal.mean() + normal.stddev() * noise
+        return value, normal.log_prob(value)
+
 
 @gin.register
 class FullNormal(ParametricLayer):
@@ -172,3 +177,8 @@ class FullNormal(ParametricLayer):
     def _distribution(self, context, temperature):
         parameters = tf.split(self._parameters(context), self._sizes, -1)
         return full_normal(*parameters, temperature, self.scale_range, (self.shift, self.scale))
+
+    def _from_noise(self, noise, context):
+        normal = self.distribution(context)
+        value = normal.mean() + normal.scale.matvec(noise)
+        return value, normal.log_prob(value)

@@ -64,6 +64,32 @@ class DistributionLayer(keras.layers.Layer):
             context: [batch, context_size], or None.
         """
 
+    def from_noise(self, noise, context=None) -> tuple[tf.Tensor, tf.Tensor]:
+        """A sample and its density as a differentiable function of standard normal noise: an amortised posterior.
+
+        The caller draws the noise, so that a sample depends on the noise's place in the global batch alone. Noise 0
+        gives the centre of the distribution: its mean for a normal, and what a flow makes of its base's mean.
+
+        Args:
+            noise: ε ~ N(0, I), [..., *event_shape].
+            context: broadcast against the leading dimensions of the noise, or None.
+
+        Returns:
+            The sample [..., *event_shape] and its log-density [...].
+
+        Raises:
+            UsageError: a distribution whose samples are no differentiable function of normal noise.
+        """
+        context = self.checked_context(context)
+        noise = tf.cast(noise, self.variable_dtype)
+        return self._from_noise(noise, context)
+
+    def _from_noise(self, noise: tf.Tensor, context: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+        raise UsageError(
+            f"{type(self).__name__} cannot be a posterior: its samples are no differentiable function of normal noise; "
+            "use DiagonalNormal, FullNormal, or a flow over one of them"
+        )
+
     def _distribution(self, context: tf.Tensor | None, temperature: tf.Tensor) -> tfd.Distribution:
         raise NotImplementedError
 

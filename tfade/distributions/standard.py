@@ -28,6 +28,9 @@ class StandardNormal(Standard):
     def _distribution(self, context, temperature):
         return tfd.Independent(tfd.Normal(*self._location_and_scale(context, temperature)), len(self.event_shape))
 
+    def _from_noise(self, noise, context):
+        return noise, self.distribution(context).log_prob(noise)
+
 
 @gin.register
 class StandardLogistic(Standard):

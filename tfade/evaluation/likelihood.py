@@ -24,12 +24,14 @@ def negative_log_likelihood(*, log_prob) -> Result:
     return Result("negative_log_likelihood", -values.mean(), error, {"num_real": len(values), "unit": "nats"})
 
 
-def bits_per_dim(*, log_prob, dimensions: int) -> Result:
-    """Mean of -log₂ p / D + 8: bits for each number of an image with 256 levels.
+def bits_per_dim(*, log_prob, dimensions: int, continuous: bool = True) -> Result:
+    """Mean of -log₂ p / D + 8, or of -log₂ P / D: bits for each number of an image with 256 levels.
 
     Args:
-        log_prob: nats of each image, [N], of the density of dequantised images (x + u) / 256 on [0, 1]^D.
+        log_prob: nats of each image, [N].
         dimensions: D = H · W · C.
+        continuous: whether they are of the density of dequantised images (x + u) / 256 on [0, 1]^D, and not of the pmf
+            of the levels.
 
     Returns:
         `Result` "bits_per_dim" with its standard error.
@@ -40,7 +42,7 @@ def bits_per_dim(*, log_prob, dimensions: int) -> Result:
     if dimensions < 1:
         raise UsageError(f"dimensions={dimensions!r} is below 1; give H · W · C")
     nats = negative_log_likelihood(log_prob=log_prob)
-    value = float(numerics.bits_per_dim(-nats.value, dimensions))
+    value = float(numerics.bits_per_dim(-nats.value, dimensions, continuous))
     error = None if nats.std is None else nats.std / (dimensions * np.log(2))
     protocol = {"num_real": nats.protocol["num_real"], "dimensions": dimensions, "levels": numerics.LEVELS}
     return Result("bits_per_dim", value, error, protocol)

@@ -154,10 +154,16 @@ class Likelihood(Metric):
             raise NotApplicable(f"{type(subject.model).__name__} declares no likelihood")
         log_prob = subject.log_prob(self.draws)
         results = [negative_log_likelihood(log_prob=log_prob)]
-        if subject.real.spec.is_image:
+        levels = getattr(subject.model, "levels", None)
+        if subject.real.spec.is_image and levels != 2:
             dimensions = int(np.prod(subject.real.spec.shape))
-            results.insert(0, bits_per_dim(log_prob=log_prob, dimensions=dimensions))
-        protocol = {**subject.protocol(), "likelihood": subject.model.likelihood, "draws": self.draws}
+            results.insert(0, bits_per_dim(log_prob=log_prob, dimensions=dimensions, continuous=levels is None))
+        protocol = {
+            **subject.protocol(),
+            "likelihood": subject.model.likelihood,
+            "draws": self.draws,
+            "of": "a density" if levels is None else f"a pmf of {levels} levels",
+        }
         if density := getattr(subject.real, "density", None):
             examples = subject.real.fetch(np.arange(subject.real.spec.num_examples))
             true = negative_log_likelihood(log_prob=density.log_density(examples))

@@ -89,6 +89,10 @@ class GenerativeModel(keras.Model):
         """The distribution over codes [batch, latent_size] given images (uint8, or float in [0, 1])."""
         raise self.cannot("encode", "it has no encoder")
 
+    def codes(self, x) -> tf.Tensor:
+        """The code that stands for each image, [batch, latent_size]: the mean of `encode`, or a posterior's centre."""
+        return self.encode(x).mean()
+
     def decode(self, z) -> tf.Tensor:
         """Images in [0, 1], [batch, H, W, C], from codes [batch, latent_size]."""
         raise self.cannot("decode", "it has no decoder")
@@ -99,7 +103,7 @@ class GenerativeModel(keras.Model):
 
     def interpolate(self, first, last, steps: int = 8) -> tf.Tensor:
         """Images on straight lines between codes: [n, steps, H, W, C], from `first` [n, H, W, C] to `last`."""
-        ends = [self.encode(images).mean()[:, None] for images in (first, last)]
+        ends = [self.codes(images)[:, None] for images in (first, last)]
         weights = tf.reshape(tf.linspace(0.0, 1.0, steps), (1, -1, 1))
         codes = ends[0] * (1 - weights) + ends[1] * weights
         images = self.decode(tf.reshape(codes, (-1, codes.shape[-1])))

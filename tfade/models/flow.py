@@ -91,12 +91,7 @@ class FlowModel(GenerativeModel):
         """y from images and `noise(images in [0, 1])`; vectors as they are."""
         if not self._of_images:
             return tf.cast(x, tf.float32)
-        unit = numerics.to_unit(x)
-        if tf.executing_eagerly() and not bool(tf.reduce_all(tf.abs(unit - 0.5) <= 0.5 + 1e-5)):
-            raise UsageError(
-                f"images lie in [{float(tf.reduce_min(unit)):.4g}, {float(tf.reduce_max(unit)):.4g}] or hold NaN; "
-                "give uint8, or floats in [0, 1]"
-            )
+        unit = numerics.checked_unit(x)
         return numerics.dequantised(unit, noise(unit))
 
     def _generated(self, z, flow: FlowLayer) -> tf.Tensor:
@@ -139,4 +134,4 @@ class FlowModel(GenerativeModel):
         return numerics.straight_through(lambda y: tf.clip_by_value(y, 0.0, 1.0), y)
 
     def reconstruct(self, x):
-        return self.decode(self.encode(x).mean())
+        return self.decode(self.codes(x))

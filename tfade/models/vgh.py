@@ -157,7 +157,7 @@ class VGH(GenerativeModel):
         return numerics.from_signed(self.network("generator")(z, training=False))
 
     def reconstruct(self, x):
-        return self.decode(self.encode(x).mean())
+        return self.decode(self.codes(x))
 
     def discriminate(self, x):
         return tf.squeeze(self.network("discriminator")(numerics.to_signed(x), training=False), -1)

@@ -42,3 +42,17 @@ class MLPConditioner(keras.Sequential):
             if normalization:
                 layers += [keras.layers.LayerNormalization(), keras.layers.Activation(activation)]
         super().__init__([*layers, keras.layers.Dense(outputs, kernel_initializer="zeros")])
+
+
+@gin.register
+class LinearConditioner(keras.Sequential):
+    """Vector [batch, inputs] → parameters [batch, outputs] by one linear map, 0 at the start.
+
+    What reads a posterior's parameters off an encoder that is a deep network itself.
+
+    Args:
+        inputs, outputs: their sizes.
+    """
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__([keras.Input((inputs,)), keras.layers.Dense(outputs, kernel_initializer="zeros")])

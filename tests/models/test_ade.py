@@ -1,0 +1,170 @@
+"""ADE: which loss moves which network, and what the two losses are."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.models.test_vae import FLOW, NORMAL, POSTERIORS
+from tfade.data.loading import load
+from tfade.distributions.pixels import Categorical
+from tfade.errors import UsageError
+from tfade.flows.image_coupling import CheckerboardCoupling
+from tfade.flows.multiscale import MultiScale
+from tfade.flows.preprocessing import Logit
+from tfade.flows.squeeze import Squeeze
+from tfade.flows.stack import Stack
+from tfade.models.ade import ADE
+from tfade.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
+from tfade.networks.residual import ResidualConditioner
+from tfade.networks.sngan import ResidualDiscriminator, SNGANDiscriminator
+from tfade.training.strategy import precision
+
+COUPLING = functools.partial(
+    CheckerboardCoupling, conditioner=functools.partial(ResidualConditioner, width=4, blocks=1)
+)
+TWO_SCALES = functools.partial(
+    Stack,
+    (
+        functools.partial(Logit, 0.05),
+        functools.partial(MultiScale, ((COUPLING, Squeeze, COUPLING), (COUPLING,)), flatten=False),
+    ),
+)
+FLOWS = {"identity": None, "one_scale": FLOW, "two_scales": TWO_SCALES}
+
+
+@pytest.fixture
+def images():
+    """Six grey scans of digits, uint8 [6, 16, 16, 1]."""
+    return load("digits", "train").fetch(np.arange(6))
+
+
+def model_of(schedule=None, spread=0.05, **arguments) -> ADE:
+    keras.utils.set_random_seed(4)
+    parts = {
+        "latent_size": 5,
+        "context_size": 7,
+        "encoder": functools.partial(DCGANEncoder, width=4, initial_scale=None),
+        "decoder": functools.partial(DCGANGenerator, width=4, initial_scale=None),
+        "discriminator": functools.partial(SNGANDiscriminator, width=2),
+        "posterior": NORMAL,
+        "flow": FLOW,
+    }
+    model = ADE((16, 16, 1), **{**parts, **arguments})
+    generator = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        variable.assign_add(spread * generator.normal(size=variable.shape))
+    model.compile(lambda name: keras.optimizers.Adam(1e-3), schedule=schedule)
+    return model
+
+
+def reached(tape, model, value) -> set[str]:
+    """The networks that a loss has a gradient in."""
+    return {
+        name
+        for name, network in model.networks.items()
+        if any(
+            gradient is not None and np.any(tf.convert_to_tensor(gradient) != 0)
+            for gradient in tape.gradient(value, network.trainable_variables)
+        )
+    }
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_which_loss_moves_which_network(flow, images):
+    """Likelihood: encoder, decoder and f; the adversary: decoder and f only; the discriminator: itself."""
+    model = model_of(flow=FLOWS[flow])
+    with tf.GradientTape(persistent=True) as tape:
+        losses = model.losses(tf.constant(images), model._seeds(0))
+        terms = {name: tf.reduce_mean(value) for name, (_, value) in losses["autoencoder"].items()}
+        judged = tf.add_n([tf.reduce_mean(getattr(term, "value", term)) for term in losses["discriminator"].values()])
+    with_flow = {"flow"} if FLOWS[flow] else set()
+    assert reached(tape, model, terms["adversarial"]) == {"decoder", "discriminator"} | with_flow
+    assert reached(tape, model, terms["reconstruction"]) == {"encoder", "decoder", "posterior", "pixels"} | with_flow
+    assert reached(tape, model, terms["kl"]) == {"encoder", "posterior"}
+    assert "discriminator" in reached(tape, model, judged)
+    if with_flow:
+        assert reached(tape, model, terms["log_det"]) == {"flow"}
+
+
+@pytest.mark.parametrize("player", ["autoencoder", "discriminator"])
+def test_each_player_moves_its_own_networks(player, images):
+    model = model_of()
+    before = {
+        name: [variable.numpy() for variable in network.trainable_variables] for name, network in model.networks.items()
+    }
+    tf.function(lambda x: model._move((player,), x, model._seeds(0)))(tf.constant(images))
+    for name, network in model.networks.items():
+        moved = any(np.any(old != new.numpy()) for old, new in zip(before[name], network.trainable_variables))
+        expected = bool(before[name]) and (name == "discriminator") == (player == "discriminator")
+        assert moved == expected, name
+
+
+def test_the_adversary_judges_decoder_means_in_image_space(images):
+    """Equations 4 and 5, computed here in another way."""
+    model = model_of(penalty=None)
+    seeds = model._seeds(0)
+    losses = model.losses(tf.constant(images), seeds)
+    z = model.prior().sample(6, seed=seeds("prior"))
+    means = model.decoder(z, training=True)
+    samples = 2 * model.flow.bijector().forward(means) - 1
+    logits = model.discriminator(samples, training=True)[:, 0]
+    np.testing.assert_allclose(losses["autoencoder"]["adversarial"].value, -logits, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(losses["discriminator"]["fake"], np.log1p(np.exp(logits)), rtol=1e-3)
+    real = model.discriminator(2 * (images + 0.5) / 256 - 1, training=True)[:, 0]
+    np.testing.assert_allclose(losses["discriminator"]["real"], np.log1p(np.exp(-real)), rtol=1e-3)
+
+
+def test_the_balance_is_a_switch(images):
+    weights = {}
+    for per_dimension in (True, False):
+        losses = model_of(per_dimension=per_dimension, adversarial_weight=0.3).losses
+        terms = losses(tf.constant(images), model_of()._seeds(0))["autoencoder"]
+        weights[per_dimension] = {name: weight for name, (weight, _) in terms.items()}
+    shared = {"reconstruction", "kl", "log_det"}
+    assert weights[True] == {name: 1 / 256 for name in shared} | {"adversarial": 0.3}
+    assert weights[False] == {name: 1.0 for name in shared} | {"adversarial": 0.3}
+
+
+@pytest.mark.parametrize("posterior", [POSTERIORS["iaf"]], ids=["iaf"])
+@pytest.mark.parametrize("discriminator", [SNGANDiscriminator, ResidualDiscriminator])
+@pytest.mark.parametrize("schedule", [None, (("discriminator",), ("autoencoder",))])
+def test_refinements_train_and_answer(posterior, discriminator, schedule, images):
+    model = model_of(
+        schedule, posterior=posterior, flow=TWO_SCALES, discriminator=functools.partial(discriminator, width=2)
+    )
+    logs = tf.function(model.train_step)(tf.constant(images))
+    assert all(np.isfinite(value) for value in logs.values()), logs
+    assert model.sample(3, seed=0).shape == (3, 16, 16, 1)
+    assert model.reconstruct(images).shape == images.shape
+    assert np.isfinite(model.log_prob(images, num_samples=3)).all()
+    assert model.discriminate(images).shape == (6,)
+
+
+def test_mixed_precision(images):
+    with precision("mixed_bfloat16"):
+        model = model_of()
+        logs = tf.function(model.train_step)(tf.constant(images))
+    assert all(np.isfinite(value) for value in logs.values()), logs
+    assert model.log_prob(images).dtype == tf.float32
+
+
+def test_levels_are_judged_as_images(images):
+    model = model_of(flow=None, pixels=Categorical, decoder=functools.partial(DCGANGenerator, width=2))
+    np.testing.assert_allclose(model._judged(images), 2 * images.astype(np.float32) / 255 - 1, atol=1e-6)
+    assert "log_det" not in model.losses(tf.constant(images), model._seeds(0))["autoencoder"]
+
+
+def test_players_own_every_network():
+    model = model_of()
+    owned = {id(network) for player in model.players() for network in player.networks}
+    assert owned == {id(network) for network in model.networks.values()}
+
+
+def test_bad_values_are_refused():
+    with pytest.raises(UsageError, match=r"adversarial_weight=-0\.1"):
+        model_of(adversarial_weight=-0.1)
+    with pytest.raises(UsageError, match="normalises over the batch"):
+        model_of(discriminator=functools.partial(DCGANDiscriminator, width=2))

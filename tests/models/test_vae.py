@@ -1,0 +1,293 @@
+"""VAEs: the bound against closed forms, parts that can be exchanged, likelihoods that belong to an image."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+
+from tfade.data.loading import load
+from tfade.distributions.autoregressive_networks import AutoregressiveMADE
+from tfade.distributions.flow_densities import IAFDensity, MAFDensity, RealNVPDensity
+from tfade.distributions.gaussian import DiagonalNormal, FullNormal, full_normal_parameters
+from tfade.distributions.mixture import GaussianMixture
+from tfade.distributions.pixels import Bernoulli, Categorical, DiscretizedLogistic, IsotropicNormal, QuantizedNormal
+from tfade.distributions.standard import StandardLogistic
+from tfade.errors import UsageError
+from tfade.flows.image_coupling import CheckerboardCoupling
+from tfade.flows.linear import DiagonalScaling
+from tfade.flows.preprocessing import Flatten, Logit
+from tfade.flows.stack import Stack
+from tfade.models.vae import VAE
+from tfade.networks.conditioner import LinearConditioner, MLPConditioner
+from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
+from tfade.networks.made import MADE
+from tfade.networks.residual import ResidualConditioner
+
+SMALL = functools.partial(MLPConditioner, width=8)
+MASKED = functools.partial(MADE, width=12)
+NORMAL = functools.partial(DiagonalNormal, conditioner=LinearConditioner)
+POSTERIORS = {
+    "diagonal": NORMAL,
+    "real_nvp": functools.partial(RealNVPDensity, 2, conditioner=SMALL, base=NORMAL),
+    "maf": functools.partial(MAFDensity, 2, conditioner=MASKED, base=NORMAL),
+    "iaf": functools.partial(IAFDensity, 2, conditioner=MASKED, base=NORMAL),
+}
+PIXELS = [Bernoulli, IsotropicNormal, QuantizedNormal, DiscretizedLogistic, Categorical]
+COUPLING = functools.partial(
+    CheckerboardCoupling, conditioner=functools.partial(ResidualConditioner, width=4, blocks=1)
+)
+FLOW = functools.partial(Stack, (functools.partial(Logit, 0.05), COUPLING, COUPLING))
+
+
+@pytest.fixture
+def images():
+    """Six grey scans of digits, uint8 [6, 16, 16, 1]."""
+    return load("digits", "train").fetch(np.arange(6))
+
+
+def model_of(compiled=False, spread=0.05, **arguments) -> VAE:
+    """A small VAE whose posterior depends on the image."""
+    keras.utils.set_random_seed(4)
+    parts = {
+        "latent_size": 5,
+        "context_size": 7,
+        "encoder": functools.partial(DCGANEncoder, width=4, initial_scale=None),
+        "decoder": functools.partial(DCGANGenerator, width=4, initial_scale=None),
+        "posterior": NORMAL,
+    }
+    model = VAE((16, 16, 1), **{**parts, **arguments})
+    generator = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        variable.assign_add(spread * generator.normal(size=variable.shape))
+    if compiled:
+        model.compile(lambda name: keras.optimizers.Adam(1e-3))
+    return model
+
+
+@pytest.mark.parametrize("posterior", POSTERIORS.values(), ids=POSTERIORS)
+def test_posteriors_answer_everything(posterior, images):
+    model = model_of(posterior=posterior, compiled=True)
+    logs = tf.function(model.train_step)(tf.constant(images))
+    assert all(np.isfinite(value) for value in logs.values()), logs
+    assert model.encode(images).sample(3, seed=1).shape == (3, 6, 5)
+    assert model.codes(images).shape == (6, 5)
+    assert model.reconstruct(images).shape == model.sample(6, seed=0).shape == (6, 16, 16, 1)
+    assert model.interpolate(images[:2], images[2:4], 3).shape == (2, 3, 16, 16, 1)
+    assert np.isfinite(model.log_prob(images)).all()
+
+
+@pytest.mark.parametrize("pixels", PIXELS)
+def test_pixel_distributions_train(pixels, images):
+    model = model_of(pixels=pixels, compiled=True)
+    logs = tf.function(model.train_step)(tf.constant(images))
+    assert all(np.isfinite(value) for value in logs.values()), logs
+    assert set(model.validate(images)) == {"nll", "kl"} | ({"bits_per_dim"} if pixels is not Bernoulli else set())
+    sample = model.sample(4, seed=0).numpy()
+    assert sample.shape == (4, 16, 16, 1)
+    assert sample.min() >= 0
+    assert sample.max() <= 1
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("flow", [None, FLOW], ids=["pixels", "features"])
+def test_every_variable_gets_a_gradient(flow, k, images):
+    model = model_of(flow=flow, importance_samples=k, compiled=True)
+    (player,) = model.players()
+    with tf.GradientTape() as tape:
+        losses = model.losses(tf.constant(images), model._seeds(0))["autoencoder"]
+        total = tf.add_n([weight * tf.reduce_mean(value) for weight, value in losses.values()])
+    for variable, gradient in zip(player.variables, tape.gradient(total, player.variables)):
+        assert gradient is not None, variable.path
+        assert np.any(tf.convert_to_tensor(gradient) != 0), variable.path
+
+
+def test_the_terms_add_up_to_the_negative_bound(images):
+    """The loss in training against log-densities computed one by one."""
+    model = model_of(flow=FLOW, compiled=True)
+    terms = model.losses(tf.constant(images), model._seeds(0))["autoencoder"]
+    seeds = model._seeds(0)
+    y = (images.astype(np.float32) + seeds.uniform("dequantisation", (6, 16, 16, 1))) / 256
+    features, log_det = model.flow.bijector().inverse_and_log_det(y)
+    context = model.encoder(2 * y - 1, training=True)
+    posterior = model.posterior.distribution(context)
+    z = posterior.mean() + posterior.stddev() * seeds.normal("code", (6, 1, 5))[:, 0]
+    means, scale = model.pixels._location_and_scale(model.decoder(z, training=True))
+    likelihood = np.sum(
+        -0.5 * ((features - means) / scale) ** 2 - np.log(scale) - 0.5 * np.log(2 * np.pi),
+        axis=(1, 2, 3),
+    )
+    kl = 0.5 * np.sum(posterior.variance() + posterior.mean() ** 2 - 1 - np.log(posterior.variance()), -1)
+    np.testing.assert_allclose(terms["reconstruction"].value, -likelihood, rtol=1e-4)
+    np.testing.assert_allclose(terms["kl"].value, kl, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(terms["log_det"].value, -log_det, rtol=1e-4)
+    assert {weight for weight, _ in terms.values()} == {1 / 256}
+
+
+class Affine(keras.Sequential):
+    """A linear decoder: x = W z + b."""
+
+    def __init__(self, shape, latent_size, activation=None):
+        layers = [keras.Input((latent_size,)), keras.layers.Dense(int(np.prod(shape))), keras.layers.Reshape(shape)]
+        super().__init__(layers)
+
+
+class FlatEncoder(keras.Sequential):
+    """An image as the context itself."""
+
+    def __init__(self, image_shape, outputs):
+        super().__init__([keras.Input(image_shape), keras.layers.Flatten()])
+
+
+IDENTITY = functools.partial(Stack, (DiagonalScaling,))
+
+
+def probabilistic_pca(scale=0.3):
+    """A VAE of 3×3 images with a linear decoder, its parameters, and log p(y) and the posterior in closed form."""
+    model = VAE(
+        (3, 3, 1), 2, FlatEncoder, Affine, functools.partial(FullNormal, conditioner=LinearConditioner),
+        pixels=functools.partial(IsotropicNormal, scale), flow=IDENTITY, context_size=9,
+    )  # fmt: skip
+    generator = np.random.default_rng(1)
+    weights, bias = 0.5 * generator.normal(size=(9, 2)), generator.normal(size=9)
+    model.decoder.layers[0].set_weights([weights.T, bias])
+    precision = np.eye(2) + weights.T @ weights / scale**2
+    covariance = np.linalg.inv(precision)
+    return model, weights, bias, covariance, scale
+
+
+def explained(model, y, noise):
+    return model._explained(tf.constant(y, tf.float32), tf.constant(noise, tf.float32))
+
+
+def test_the_bound_of_an_exact_posterior_is_the_likelihood():
+    """Probabilistic PCA (Tipping and Bishop 1999): the posterior is a normal with a full covariance."""
+    model, weights, bias, covariance, scale = probabilistic_pca()
+    y = np.random.default_rng(2).uniform(size=(7, 3, 3, 1))
+    # mean = covariance Wᵀ (y - b) / σ², as a linear function of the encoder's 2y - 1
+    to_mean = covariance @ weights.T / scale**2
+    parameters = full_normal_parameters(np.zeros(2), covariance)
+    kernel = np.zeros((9, 5))
+    kernel[:, :2] = to_mean.T / 2
+    offset = np.concatenate(parameters)
+    offset[:2] = to_mean @ (0.5 - bias)
+    model.posterior.offset.assign(offset)
+    model.posterior.conditioner.layers[0].set_weights([kernel, np.zeros(5)])
+    result = explained(model, y, np.random.default_rng(3).normal(size=(7, 20, 2)))
+    marginal = multivariate_normal(bias, weights @ weights.T + scale**2 * np.eye(9))
+    exact = marginal.logpdf(y.reshape(7, 9))
+    np.testing.assert_allclose(result.log_weight, np.repeat(exact[:, None], 20, 1), rtol=1e-5, atol=1e-4)
+
+
+def test_the_importance_weighted_bound_rises_to_the_likelihood():
+    model, weights, bias, covariance, scale = probabilistic_pca(1.0)
+    y = np.random.default_rng(2).uniform(size=(4, 3, 3, 1))
+    weights_of = explained(model, y, np.random.default_rng(3).normal(size=(4, 20_000, 2))).log_weight.numpy()
+    exact = multivariate_normal(bias, weights @ weights.T + scale**2 * np.eye(9)).logpdf(y.reshape(4, 9))
+    bounds = []
+    for k in (1, 5, 50, 1000):
+        groups = weights_of.reshape(4, -1, k)
+        bounds.append(np.mean(logsumexp(groups, -1) - np.log(k), -1))
+    gaps = [np.mean(exact - bound) for bound in bounds]
+    assert gaps[0] > gaps[1] > gaps[2] > gaps[3] > -1e-3
+    assert gaps[3] < 0.02
+
+
+def test_more_samples_raise_the_bound(images):
+    model = model_of(spread=0.2)
+    values = [float(tf.reduce_mean(model.log_prob(images, num_samples=k))) for k in (1, 20)]
+    assert values[1] > values[0] + 1
+
+
+@pytest.mark.parametrize("pixels", PIXELS)
+def test_a_likelihood_belongs_to_its_image(pixels, images):
+    model = model_of(pixels=pixels)
+    together = model.log_prob(images).numpy()
+    alone = np.concatenate([model.log_prob(images[[index]]) for index in (3, 0)])
+    np.testing.assert_allclose(alone, together[[3, 0]], rtol=1e-4)
+    np.testing.assert_allclose(model.log_prob(images.astype(np.float32) / 255), together, rtol=1e-4)
+
+
+def test_features_of_known_jacobian(images):
+    """A flow y ↦ y / s changes the bound by its log-determinant and by nothing else."""
+    pixels = functools.partial(IsotropicNormal, scale_range=(1e-6, 1e6))
+    plain, scaled = (model_of(flow=IDENTITY, pixels=pixels, spread=0.0) for _ in range(2))
+    log_scale = scaled.flow.trainable_variables[0]
+    log_scale.assign(np.full(log_scale.shape, 0.7))
+    y = tf.constant(images, tf.float32) / 256
+    features, log_det = scaled.flow.bijector().inverse_and_log_det(y)
+    factor = float(tf.reduce_sum(features) / tf.reduce_sum(y))
+    np.testing.assert_allclose(log_det, 256 * np.log(factor), rtol=1e-5)
+    # The same density of y: means and σ of the plain model, in the units of the features.
+    head = scaled.decoder.trainable_variables
+    for mine, theirs in zip(head[-2:], plain.decoder.trainable_variables[-2:]):
+        mine.assign(factor * theirs)
+    scaled.pixels.log_scale.assign(plain.pixels.log_scale + np.log(factor) / 10)
+    np.testing.assert_allclose(scaled.log_prob(images), plain.log_prob(images), rtol=1e-3)
+
+
+def test_kl_weight_and_warm_up(images):
+    model = model_of(kl_weight=4.0, warm_up=10, compiled=True)
+    for step, expected in ((0, 0.0), (5, 2.0), (10, 4.0), (50, 4.0)):
+        model.step.assign(step)
+        weight = model.losses(tf.constant(images), model._seeds(0))["autoencoder"]["kl"].weight
+        np.testing.assert_allclose(weight, expected / 256, rtol=1e-6)
+
+
+def test_free_bits_cost_the_same_and_have_no_gradient(images):
+    model = model_of(free_bits=100.0, compiled=True)
+    with tf.GradientTape() as tape:
+        terms = model.losses(tf.constant(images), model._seeds(0))["autoencoder"]
+    np.testing.assert_allclose(terms["kl_above_free_bits"].value, 500.0)
+    assert terms["kl"].weight == 0
+    gradients = tape.gradient(terms["kl_above_free_bits"].value, model.encoder.trainable_variables)
+    assert all(gradient is None or not np.any(gradient) for gradient in gradients)
+
+
+@pytest.mark.parametrize("prior", [GaussianMixture, AutoregressiveMADE])
+def test_learned_priors_are_trained(prior, images):
+    model = model_of(prior=prior, compiled=True)
+    before = [variable.numpy() for variable in model.prior_density.trainable_variables]
+    tf.function(model.train_step)(tf.constant(images))
+    assert any(np.any(old != new.numpy()) for old, new in zip(before, model.prior_density.trainable_variables))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"latent_size": 0}, "latent_size=0"),
+        ({"kl_weight": -1.0}, "kl_weight=-1.0"),
+        ({"free_bits": float("nan")}, "free_bits=nan"),
+        ({"importance_samples": 5, "kl_weight": 2.0}, "importance_samples=5"),
+        ({"posterior": StandardLogistic}, "cannot be a posterior"),
+        ({"posterior": DCGANEncoder, "latent_size": 1}, "DCGANEncoder|image_shape"),
+        ({"flow": functools.partial(Stack, (Flatten,))}, "Flatten"),
+        ({"flow": FLOW, "pixels": Categorical}, "pmf of 256 levels"),
+        ({"flow": 3}, "flow=3"),
+    ],
+)
+def test_bad_parts_are_refused(arguments, message):
+    with pytest.raises((UsageError, TypeError), match=message):
+        model_of(**arguments)
+
+
+def test_bad_questions_are_refused(images):
+    model = model_of()
+    with pytest.raises(UsageError, match="num_samples=0"):
+        model.log_prob(images, num_samples=0)
+    with pytest.raises(UsageError, match=r"\[0, 1\]"):
+        model.log_prob(images.astype(np.float32))
+
+
+def test_training_lowers_the_bound():
+    model = model_of(spread=0.0)
+    model.compile(lambda name: keras.optimizers.Adam(2e-3))
+    images = load("digits", "train").fetch(np.arange(64))
+    before = float(tf.reduce_mean(model.validate(images)["bits_per_dim"]))
+    step = tf.function(model.train_step)
+    for _ in range(60):
+        step(tf.constant(images))
+    assert float(tf.reduce_mean(model.validate(images)["bits_per_dim"])) < before - 0.3

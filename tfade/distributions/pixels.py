@@ -1,0 +1,267 @@
+"""Distributions of an image's numbers given what a decoder returns: p(x | z), every number independent of the others.
+
+Each is a Keras layer that is asked for `distribution(parameters)`. It says how many outputs of the decoder it needs for
+each number (`size`), and what it is a distribution of: `levels = None` for a density of dequantised images
+y = (255 x + u) / 256 on [0, 1], or of features of them; 256 for a pmf of the levels 0 … 255; 2 for one of binarised
+pixels.
+"""
+
+import gin
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfade import numerics
+from tfade.distributions.scales import bounded_log_scale, checked_range, unbounded_log_scale
+from tfade.errors import UsageError
+
+tfd = tfp.distributions
+
+PIXEL_SCALES = (1e-3, 10.0)  # of standard deviations; a level is 1/256 wide
+GLOBAL_GAIN = 10.0  # Adam moves a lone log-scale as slowly as any weight; this factor lets it cross its range in a run
+
+
+class PixelDistribution(keras.layers.Layer):
+    """See the module. Parameters have shape [batch, H, W, C · size], and run in float32 under mixed precision.
+
+    Subclasses define `_distribution` and `_mean` of float32 parameters.
+    """
+
+    size = 1
+    levels: int | None = None
+
+    def build(self, shape, in_image_space: bool = True) -> None:
+        """Makes the variables.
+
+        Args:
+            shape: (H, W, C) of what is described.
+            in_image_space: whether that is the image, and not features of it, which have no bounds.
+
+        Raises:
+            UsageError: a pmf of levels for features.
+        """
+        self.event_shape = tuple(int(size) for size in shape)
+        self.in_image_space = in_image_space
+        if self.levels and not in_image_space:
+            raise UsageError(
+                f"pixels={type(self).__name__} is a pmf of {self.levels} levels, but a flow makes continuous "
+                "features of images; use IsotropicNormal or QuantizedNormal, or leave out the flow"
+            )
+
+    def target(self, unit: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+        """What the distribution is of, from images in [0, 1] and noise in [0, 1) of the same shape."""
+        if self.levels == numerics.LEVELS:
+            return tf.round((numerics.LEVELS - 1) * unit)
+        if self.levels == 2:
+            return tf.cast(noise < unit, tf.float32)
+        return numerics.dequantised(unit, noise)
+
+    def as_image(self, target: tf.Tensor) -> tf.Tensor:
+        """A target, in image space, as numbers in [0, 1]."""
+        return target if self.levels is None else target / (self.levels - 1)
+
+    def distribution(self, parameters) -> tfd.Distribution:
+        """p(· | z) as a TFP distribution over events of shape (H, W, C)."""
+        return tfd.Independent(self._distribution(tf.cast(parameters, tf.float32)), 3)
+
+    def mean(self, parameters) -> tf.Tensor:
+        """E[x | z]: images, in [0, 1] up to rounding, or features; [batch, H, W, C]."""
+        return self._mean(tf.cast(parameters, tf.float32))
+
+    def _distribution(self, parameters):
+        raise NotImplementedError
+
+    def _mean(self, parameters):
+        raise NotImplementedError
+
+
+class ScaledPixels(PixelDistribution):
+    """Pixels with a scale: one for everything (`isotropic`), or one of every number, from the decoder.
+
+    Args:
+        isotropic: whether the scale is one trainable number.
+        initial_scale: the scale at the start, in units of the image's range [0, 1].
+        scale_range: smallest and largest scale; the smallest guards against the density of constant pixels, which is
+            bounded by the dequantisation noise only (a level is 1/256 wide).
+
+    Raises:
+        UsageError: a range that is none, or an initial scale outside it.
+    """
+
+    def __init__(self, isotropic: bool, initial_scale: float, scale_range: tuple[float, float], **kwargs):
+        super().__init__(**kwargs)
+        self.isotropic, self.size = isotropic, 1 if isotropic else 2
+        self.scale_range = checked_range(scale_range)
+        if not self.scale_range[0] < initial_scale < self.scale_range[1]:
+            raise UsageError(f"initial_scale={initial_scale!r} is not within scale_range={tuple(scale_range)!r}")
+        self._start = float(unbounded_log_scale(initial_scale, self.scale_range))
+
+    def build(self, shape, in_image_space=True):
+        super().build(shape, in_image_space)
+        if self.isotropic:
+            self.log_scale = self.add_weight(name="log_scale", shape=(), initializer="zeros", autocast=False)
+
+    def _location_and_scale(self, parameters) -> tuple[tf.Tensor, tf.Tensor]:
+        if self.isotropic:
+            location, log_scale = parameters, GLOBAL_GAIN * self.log_scale
+        else:
+            location, log_scale = tf.split(parameters, 2, axis=-1)
+        location = numerics.sigmoid(location) if self.in_image_space else location
+        return location, tf.exp(bounded_log_scale(self._start + log_scale, self.scale_range))
+
+    def _mean(self, parameters):
+        return self._location_and_scale(parameters)[0]
+
+
+@gin.register
+class Bernoulli(PixelDistribution):
+    """p(b = 1 | z) = sigmoid(θ) for binarised pixels b, drawn afresh with p(b = 1) = x whenever an image is looked at.
+
+    The bound is one of the pmf of binary images, in nats: it cannot be compared with bits per dimension of 256 levels.
+    On grey levels taken as targets themselves the same formula would be no likelihood at all, so this is not offered.
+
+    Reference: Burda et al. 2016, section 5 (binarisation).
+    """
+
+    levels = 2
+
+    def _distribution(self, parameters):
+        return tfd.Bernoulli(logits=parameters, dtype=tf.float32)
+
+    def _mean(self, parameters):
+        return tf.sigmoid(parameters)
+
+
+@gin.register
+class IsotropicNormal(ScaledPixels):
+    """N(y; μ(z), σ² I) with one trainable σ for all numbers of all images.
+
+    In image space μ is the sigmoid of the decoder's output, on features the output itself.
+
+    Args:
+        initial_scale, scale_range: see `ScaledPixels`.
+
+    Reference: Lucas et al. 2019, section 4.
+    """
+
+    def __init__(self, initial_scale: float = 0.1, scale_range: tuple[float, float] = PIXEL_SCALES, **kwargs):
+        super().__init__(True, initial_scale, scale_range, **kwargs)
+
+    def _distribution(self, parameters):
+        return tfd.Normal(*self._location_and_scale(parameters))
+
+
+@gin.register
+class QuantizedNormal(ScaledPixels):
+    """N(y; μ(z), diag σ²(z)) of dequantised pixels, μ and log σ of every number from the decoder.
+
+    Args:
+        initial_scale: σ where the decoder returns 0.
+        scale_range: see `ScaledPixels`.
+
+    Reference: Rosca et al. 2018, section 6, who do not print their σ: one for every number is this class's reading,
+    `IsotropicNormal` the other.
+    """
+
+    def __init__(self, initial_scale: float = 0.1, scale_range: tuple[float, float] = PIXEL_SCALES, **kwargs):
+        super().__init__(False, initial_scale, scale_range, **kwargs)
+
+    def _distribution(self, parameters):
+        return tfd.Normal(*self._location_and_scale(parameters))
+
+
+@gin.register
+class DiscretizedLogistic(ScaledPixels):
+    """P(x = k | z) = F((k + ½ - 255 μ) / 255 s) - F((k - ½ - 255 μ) / 255 s), F the logistic cdf, on the 256 levels.
+
+    The first and the last level take the tails, so that the pmf sums to 1.
+
+    Args:
+        isotropic: one trainable s for everything (the IAF paper); otherwise one of every number, from the decoder.
+        initial_scale, scale_range: of s, see `ScaledPixels`.
+
+    Reference: Kingma et al. 2016, appendix; Salimans et al. 2017, equation 2 (tails).
+    """
+
+    levels = numerics.LEVELS
+
+    def __init__(
+        self,
+        isotropic: bool = True,
+        initial_scale: float = 0.1,
+        scale_range: tuple[float, float] = PIXEL_SCALES,
+        **kwargs,
+    ):
+        super().__init__(isotropic, initial_scale, scale_range, **kwargs)
+
+    def _distribution(self, parameters):
+        location, scale = self._location_and_scale(parameters)
+        return LogisticLevels((numerics.LEVELS - 1) * location, (numerics.LEVELS - 1) * scale)
+
+
+class LogisticLevels(tfd.Distribution):
+    """The logistic distribution rounded to 0 … 255, its tails in the first and the last level.
+
+    Args:
+        location, scale: in levels.
+    """
+
+    def __init__(self, location, scale):
+        parameters = dict(locals())
+        self._location, self._scale = location, tf.broadcast_to(scale, tf.shape(location))
+        super().__init__(
+            dtype=tf.float32,
+            reparameterization_type=tfd.NOT_REPARAMETERIZED,
+            validate_args=False,
+            allow_nan_stats=False,
+            parameters=parameters,
+            name="LogisticLevels",
+        )
+
+    def _log_prob(self, levels):
+        # F(a) - F(b) = F(a) F(-b) (1 - e^(b-a)): each factor has an exact logarithm, however far out a and b lie.
+        above = (levels + 0.5 - self._location) / self._scale
+        below = (levels - 0.5 - self._location) / self._scale
+        upper, lower = tf.math.log_sigmoid(above), tf.math.log_sigmoid(-below)
+        inner = upper + lower + tfp.math.log1mexp(1.0 / self._scale)
+        return tf.where(levels < 0.5, upper, tf.where(levels > numerics.LEVELS - 1.5, lower, inner))
+
+    def _sample_n(self, n, seed=None):
+        drawn = tfd.Logistic(self._location, self._scale).sample(n, seed=seed)
+        return tf.clip_by_value(tf.round(drawn), 0.0, numerics.LEVELS - 1.0)
+
+    def _batch_shape(self):
+        return self._location.shape
+
+    def _batch_shape_tensor(self):
+        return tf.shape(self._location)
+
+    def _event_shape(self):
+        return tf.TensorShape([])
+
+    def _event_shape_tensor(self):
+        return tf.constant([], tf.int32)
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return {}
+
+
+@gin.register
+class Categorical(PixelDistribution):
+    """P(x = k | z) = softmax(θ)_k on the 256 levels: any pmf, at 256 outputs for each number.
+
+    Reference: van den Oord et al. 2016.
+    """
+
+    size = levels = numerics.LEVELS
+
+    def _distribution(self, parameters):
+        return tfd.Categorical(logits=self._logits(parameters), dtype=tf.float32)
+
+    def _mean(self, parameters):
+        return tf.reduce_sum(tf.nn.softmax(self._logits(parameters)) * tf.linspace(0.0, 1.0, numerics.LEVELS), -1)
+
+    def _logits(self, parameters):
+        shape = tf.concat([tf.shape(parameters)[:1], self.event_shape, [numerics.LEVELS]], 0)
+        return tf.reshape(parameters, shape)

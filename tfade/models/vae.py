@@ -1,0 +1,308 @@
+"""Variational autoencoders, whose encoder, decoder, prior, posterior and pixel distribution can be exchanged."""
+
+from typing import NamedTuple
+
+import gin
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfade import numerics
+from tfade.distributions.gaussian import DiagonalNormal
+from tfade.distributions.layer import DistributionLayer
+from tfade.distributions.pixels import IsotropicNormal
+from tfade.distributions.standard import StandardNormal
+from tfade.errors import UsageError
+from tfade.flows.layer import FlowLayer
+from tfade.flows.stack import Stack
+from tfade.models.base import GenerativeModel
+from tfade.models.players import Player, Weighted
+from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
+from tfade.objectives.bounds import free_bits, importance_weighted_bound, warmed_up
+from tfade.seeds import Seeds, as_seed, noise_of, normal_noise_of
+
+CODES_AT_A_TIME = 16  # posterior samples of an image that are decoded together in `log_prob`
+
+
+class Explained(NamedTuple):
+    """What the model makes of images, in nats.
+
+    Attributes:
+        log_likelihood: log p(y | z) of every sampled code, [batch, k].
+        log_weight: log p(y, z) - log q(z | y) + log |det ∂f/∂y|, [batch, k].
+        log_det: log |det ∂f/∂y|, [batch]; 0 without a flow.
+        kl: KL(q(z | y) ‖ p(z)), [batch, groups]: of every dimension in closed form where prior and posterior are
+            normal, otherwise of all of them together, by one sample.
+    """
+
+    log_likelihood: tf.Tensor
+    log_weight: tf.Tensor
+    log_det: tf.Tensor
+    kl: tf.Tensor
+
+
+@gin.register
+class VAE(GenerativeModel):
+    """A variational autoencoder, on pixels or on features that a flow f makes of them (V-ADE).
+
+        log p(y) ≥ E_q(z|y)[log p(f(y) | z)] - KL(q(z | y) ‖ p(z)) + log |det ∂f/∂y|,   y = (255 x + u) / 256
+
+    u ~ U[0, 1) is dequantisation noise. Without a flow f is the identity. The one player, `autoencoder`, moves
+    everything by the negative bound. Terms are reported in nats and minimised in nats per dimension, so that weights
+    mean the same for every size of image.
+
+    With a pmf of levels (see `tfade.distributions.pixels`) the bound is one of log P(x), without dequantisation.
+
+    `log_prob` draws its noise as a function of the image, so that an image's value is its own; with `num_samples` k > 1
+    it is the importance-weighted bound of k codes at one draw of u. Samples and reconstructions are decoder means.
+
+    Args:
+        image_shape: (H, W, C).
+        latent_size: dimension Z of the code.
+        encoder: class of the network from images in [-1, 1] to the posterior's context, called as
+            `encoder(image_shape, context_size)`.
+        decoder: class of the network from codes to the parameters of the pixels' distribution, called as
+            `decoder((H, W, C · size), latent_size, activation=None)`.
+        posterior: class of q(z | context): `DiagonalNormal`, or a flow over it (`RealNVPDensity`, `MAFDensity`,
+            `IAFDensity`, with `base = DiagonalNormal`).
+        prior: class of p(z), trained along if it has variables.
+        pixels: class of p(· | z).
+        flow: class of f, from images in [0, 1] to features of the shape of an image; None for the identity.
+        context_size: numbers that the encoder hands to the posterior.
+        kl_weight: β ≥ 0 of the KL term; 1 is the bound.
+        warm_up: training steps over which the weight of the KL term rises linearly from 0.
+        free_bits: λ ≥ 0, nats that every group of latents may spend without cost; see `objectives.bounds.free_bits`.
+        importance_samples: k ≥ 1 codes an image in training; above 1 the importance-weighted bound is maximised.
+
+    Raises:
+        UsageError: a value out of range, k > 1 together with another weight than 1, warm-up or free bits, or parts that
+            do not fit each other.
+
+    Reference: Kingma and Welling 2014; Burda et al. 2016 (k > 1); Lucas et al. 2019, equation 3 (f).
+    """
+
+    likelihood = "lower_bound"
+
+    def __init__(
+        self,
+        image_shape,
+        latent_size: int = 32,
+        encoder=DCGANEncoder,
+        decoder=DCGANGenerator,
+        posterior=DiagonalNormal,
+        prior=StandardNormal,
+        pixels=IsotropicNormal,
+        flow=None,
+        context_size: int = 256,
+        kl_weight: float = 1.0,
+        warm_up: int = 0,
+        free_bits: float = 0.0,
+        importance_samples: int = 1,
+    ):
+        super().__init__(image_shape)
+        for name, value, least in (
+            ("latent_size", latent_size, 1),
+            ("context_size", context_size, 1),
+            ("kl_weight", kl_weight, 0),
+            ("warm_up", warm_up, 0),
+            ("free_bits", free_bits, 0),
+            ("importance_samples", importance_samples, 1),
+        ):
+            if not value >= least:
+                raise UsageError(f"{name}={value!r} is below {least}")
+        if importance_samples > 1 and (kl_weight != 1 or warm_up or free_bits):
+            raise UsageError(
+                f"importance_samples={importance_samples} has one term, whose parts cannot be weighted; leave "
+                f"kl_weight={kl_weight!r}, warm_up={warm_up!r} and free_bits={free_bits!r} at 1, 0 and 0"
+            )
+        self.latent_size = latent_size
+        self.kl_weight, self.warm_up, self.free_bits = kl_weight, warm_up, free_bits
+        self.importance_samples = importance_samples
+        shape = self.image_shape
+        self.flow = self.add_network("flow", lambda: _flow(flow, shape)) if flow is not None else None
+        self.feature_shape = self.flow.latent_shape if self.flow else shape
+        self.pixels = self.add_network("pixels", lambda: _pixels(pixels, self.feature_shape, flow is None))
+        outputs = (*self.feature_shape[:2], self.feature_shape[2] * self.pixels.size)
+        self.encoder = self.add_network("encoder", lambda: encoder(shape, context_size))
+        self.posterior = self.add_network("posterior", lambda: _over_codes(posterior, latent_size, context_size))
+        self.prior_density = self.add_network("prior", lambda: _over_codes(prior, latent_size, 0))
+        self.decoder = self.add_network("decoder", lambda: decoder(outputs, latent_size, activation=None))
+        self.posterior.from_noise(tf.zeros((1, latent_size)), tf.zeros((1, context_size)))  # refuses what is none
+
+    # ---- Training ----
+
+    def players(self):
+        return (Player("autoencoder", *self.networks.values()),)
+
+    def losses(self, x, seeds: Seeds):
+        return {"autoencoder": self._bound_terms(self._explained_in_training(x, seeds))}
+
+    def initialise(self, x):
+        if self.flow is not None:
+            self.flow.initialise(self._target(x, noise_of))
+
+    def _explained_in_training(self, x, seeds: Seeds) -> Explained:
+        """The batch with the noise of this pass."""
+        rows = tf.shape(x)[0]
+        target = self._target(x, lambda unit: seeds.uniform("dequantisation", (rows, *self.image_shape)))
+        noise = seeds.normal("code", (rows, self.importance_samples, self.latent_size))
+        return self._explained(target, noise, training=True)
+
+    def _bound_terms(self, explained: Explained) -> dict[str, Weighted]:
+        """The negative bound, as terms in nats that are minimised in nats per dimension."""
+        share = 1.0 / self.dimensions
+        if self.importance_samples > 1:
+            terms = {"bound": Weighted(share, -importance_weighted_bound(explained.log_weight))}
+        else:
+            kl = tf.reduce_sum(explained.kl, -1)
+            weight = warmed_up(self.kl_weight * share, self.step.value, self.warm_up)
+            terms = {"reconstruction": Weighted(share, -explained.log_likelihood[:, 0]), "kl": Weighted(weight, kl)}
+            if self.free_bits:
+                terms["kl"] = Weighted(0.0, kl)
+                terms["kl_above_free_bits"] = Weighted(weight, free_bits(explained.kl, self.free_bits))
+        if self.flow is not None and self.importance_samples == 1:
+            terms["log_det"] = Weighted(share, -explained.log_det)
+        return terms
+
+    def _explained(self, target, noise, training=False) -> Explained:
+        """See `Explained`.
+
+        Args:
+            target: what the pixels' distribution is of, [batch, H, W, C] in image space.
+            noise: standard normal, [batch, k, latent_size].
+            training: with the networks that are trained, and batch statistics; otherwise with those that serve.
+        """
+        network = self.networks.__getitem__ if training else self.network
+        rows, count = tf.shape(noise)[0], noise.shape[1]
+        features, log_det = self._features(target, network)
+        context = network("encoder")(2.0 * self.pixels.as_image(target) - 1.0, training=training)[:, None]
+        z, log_posterior = network("posterior").from_noise(noise, context)
+        log_prior = network("prior").distribution().log_prob(z)
+        parameters = network("decoder")(tf.reshape(z, (-1, self.latent_size)), training=training)
+        likelihood = network("pixels").distribution(parameters)
+        log_likelihood = tf.reshape(likelihood.log_prob(tf.repeat(features, count, 0)), (rows, count))
+        log_weight = log_likelihood + log_prior - log_posterior + log_det[:, None]
+        kl = self._kl(network, context, log_prior - log_posterior)
+        return Explained(log_likelihood, log_weight, log_det, kl)
+
+    def _kl(self, network, context, log_ratio) -> tf.Tensor:
+        posterior, prior = network("posterior"), network("prior")
+        if not (isinstance(posterior, DiagonalNormal) and isinstance(prior, StandardNormal)):
+            return -log_ratio[:, :1]
+        normals = (part.distribution for part in (posterior.distribution(context[:, 0]), prior.distribution()))
+        return tfp.distributions.kl_divergence(*normals)
+
+    def _features(self, target, network) -> tuple[tf.Tensor, tf.Tensor]:
+        if self.flow is None:
+            return target, tf.zeros(tf.shape(target)[:1])
+        return network("flow").bijector().inverse_and_log_det(target)
+
+    def _target(self, x, noise) -> tf.Tensor:
+        """What the pixels' distribution is of, from images and `noise(images in [0, 1])`."""
+        unit = numerics.checked_unit(x)
+        return self.pixels.target(unit, noise(unit))
+
+    # ---- What a user asks ----
+
+    @property
+    def dimensions(self) -> int:
+        """Numbers of an image."""
+        height, width, channels = self.image_shape
+        return height * width * channels
+
+    @property
+    def levels(self) -> int | None:
+        """None where `log_prob` is of a density on [0, 1]^D, otherwise the number of levels whose pmf it is of."""
+        return self.pixels.levels
+
+    @property
+    def stochastic_codes(self) -> bool:
+        """Whether the posterior has a standard deviation in closed form."""
+        return isinstance(self.posterior, DiagonalNormal)
+
+    def log_prob(self, x, num_samples=1):
+        """A lower bound in nats [batch]; it rises with `num_samples`, the codes drawn for each image."""
+        return self._bound(x, num_samples)[0]
+
+    def validate(self, x):
+        bound, kl = self._bound(x, 1)
+        terms = {"nll": -bound, "kl": kl}
+        if self.levels != 2:
+            terms["bits_per_dim"] = numerics.bits_per_dim(bound, self.dimensions, self.levels is None)
+        return terms
+
+    def _bound(self, x, num_samples: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """The bound and the KL divergence of every image, [batch] each."""
+        if num_samples < 1:
+            raise UsageError(f"num_samples={num_samples!r} is below 1; it is the number of codes for an image")
+        unit = numerics.checked_unit(x)
+        target = self.pixels.target(unit, noise_of(unit))
+        weights = []
+        for start in range(0, num_samples, CODES_AT_A_TIME):
+            count = min(CODES_AT_A_TIME, num_samples - start)
+            explained = self._explained(target, normal_noise_of(unit, 1 + start, (count, self.latent_size)))
+            weights.append(explained.log_weight)
+        kl = tf.reduce_sum(explained.kl, -1)
+        if num_samples == 1:
+            return explained.log_likelihood[:, 0] - kl + explained.log_det, kl
+        return importance_weighted_bound(tf.concat(weights, -1)), kl
+
+    def prior(self, temperature=1.0):
+        """The codes' density, its standard deviation multiplied by `temperature`."""
+        return self.network("prior").distribution(temperature=temperature)
+
+    def sample(self, n, temperature=1.0, seed=None):
+        return self.decode(self.prior(temperature).sample(n, seed=as_seed(seed)))
+
+    def encode(self, x):
+        return self.network("posterior").distribution(self._context(x))
+
+    def codes(self, x):
+        context = self._context(x)
+        return self.network("posterior").from_noise(tf.zeros((tf.shape(context)[0], self.latent_size)), context)[0]
+
+    def _context(self, x) -> tf.Tensor:
+        target = self._target(x, lambda unit: tf.fill(tf.shape(unit), 0.5))
+        return self.network("encoder")(2.0 * self.pixels.as_image(target) - 1.0, training=False)
+
+    def decode(self, z):
+        """Images in [0, 1] from codes: decoder means, through the inverse of f; the gradient passes the clip."""
+        parameters = self.network("decoder")(tf.cast(z, tf.float32), training=False)
+        images = self._images(self.network("pixels").mean(parameters), self.network)
+        return numerics.straight_through(lambda y: tf.clip_by_value(y, 0.0, 1.0), images)
+
+    def _images(self, means, network) -> tf.Tensor:
+        """f⁻¹ of decoder means: images in [0, 1], or a little outside."""
+        return means if self.flow is None else network("flow").bijector().forward(means)
+
+    def reconstruct(self, x):
+        return self.decode(self.codes(x))
+
+
+def _flow(make, shape) -> FlowLayer:
+    """f over images, built."""
+    if not callable(make):
+        raise UsageError(
+            f"flow={make!r} is no class; give one such as functools.partial(Stack, parts), or @Stack in gin"
+        )
+    flow = make() if isinstance(make, type) and issubclass(make, FlowLayer) else Stack([make()])
+    flow.build(shape)
+    if len(flow.latent_shape) != 3:
+        raise UsageError(
+            f"flow turns images of shape {tuple(shape)} into features of shape {flow.latent_shape}; a decoder needs "
+            "features that are an image: leave out Flatten, and give MultiScale flatten=False"
+        )
+    return flow
+
+
+def _pixels(make, shape, in_image_space: bool):
+    layer = make()
+    layer.build(shape, in_image_space)
+    return layer
+
+
+def _over_codes(make, latent_size: int, context_size: int) -> DistributionLayer:
+    layer = make()
+    if not isinstance(layer, DistributionLayer):
+        raise UsageError(f"prior or posterior: {make!r} makes no distribution; see tfade.distributions for those")
+    layer.build((latent_size,), context_size)
+    return layer
