@@ -1,0 +1,220 @@
+"""GANs: every pair of loss and penalty on every discriminator, who moves what, and what such a model answers."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.helpers import ROOT, TINY, assert_same_state, newest_state, train_here
+from tests.objectives.test_divergences import KINDS
+from tfade.data.loading import load
+from tfade.errors import UsageError
+from tfade.export import export
+from tfade.models.adversary import Adversary
+from tfade.models.gan import GAN
+from tfade.networks.dcgan import DCGANDiscriminator
+from tfade.networks.sngan import ResidualDiscriminator, SNGANDiscriminator, SNGANGenerator
+from tfade.objectives.divergences import CrossEntropy, Hinge, LogRatio, Wasserstein
+from tfade.objectives.penalties import R1, GradientPenalty, WeightClipping
+from tfade.seeds import Seeds
+from tfade.training import strategy
+
+PENALTIES = {
+    "none": None,
+    "one_centred": GradientPenalty,
+    "zero_centred": functools.partial(GradientPenalty, target=0.0),
+    "r1": R1,
+    "clipping": WeightClipping,
+}
+DISCRIMINATORS = {
+    "plain": functools.partial(SNGANDiscriminator, width=2),
+    "residual": functools.partial(ResidualDiscriminator, width=2),
+    "spectral": functools.partial(SNGANDiscriminator, width=2, spectral=True),
+}
+CHOSEN = [("plain", LogRatio, "r1"), ("residual", Wasserstein, "one_centred"), ("spectral", Hinge, "clipping")]
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Eight grey scans of digits, every second pixel, uint8 [8, 8, 8, 1]."""
+    return load("digits", "train").fetch(np.arange(8))[:, ::2, ::2]
+
+
+def model_of(optimizer=None, compiled=True, **arguments) -> GAN:
+    keras.utils.set_random_seed(2)
+    networks = {"generator": functools.partial(SNGANGenerator, width=2), "discriminator": DISCRIMINATORS["plain"]}
+    model = GAN((8, 8, 1), 4, **{**networks, **arguments})
+    if compiled:
+        model.compile(optimizer or (lambda name: keras.optimizers.Adam(1e-3, 0.5, 0.9)))
+    return model
+
+
+def weights(model) -> dict[str, list[np.ndarray]]:
+    return {name: [v.numpy() for v in network.trainable_variables] for name, network in model.networks.items()}
+
+
+def assert_finite_step(model, images):
+    """One step reports finite numbers, leaves finite weights, and moves both players."""
+    before = weights(model)
+    logs = model.train_step(tf.constant(images))
+    assert all(np.isfinite(float(value)) for value in logs.values()), logs
+    for name, values in weights(model).items():
+        assert all(np.isfinite(value).all() for value in values), name
+        assert any(np.any(old != new) for old, new in zip(before[name], values, strict=True)), name
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("discriminator", DISCRIMINATORS)
+def test_every_loss_and_penalty_trains_every_discriminator(discriminator, penalty, images):
+    model = model_of(discriminator=DISCRIMINATORS[discriminator], penalty=PENALTIES[penalty])
+    for kind in KINDS:
+        model.adversary = Adversary(model.discriminator, kind, PENALTIES[penalty])
+        assert_finite_step(model, images)
+    if penalty == "clipping":
+        assert max(np.abs(value).max() for value in weights(model)["discriminator"]) <= np.float32(0.01)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(("discriminator", "divergence", "penalty"), [*CHOSEN, ("spectral", CrossEntropy, "r1")])
+def test_mixed_precision(discriminator, divergence, penalty, policy, images):
+    with strategy.precision(policy):
+        model = model_of(discriminator=DISCRIMINATORS[discriminator], divergence=divergence, penalty=PENALTIES[penalty])
+        if policy == "mixed_float16":  # so that the first step is not one that finds the scale
+            for optimizer in model.optimizers.values():
+                optimizer.dynamic_scale.assign(16.0)
+        assert_finite_step(model, images)
+        generator, terms = model.adversary.terms(*[tf.ones((2, 8, 8, 1))] * 2, Seeds(0, 0))
+    assert {generator.dtype, *(getattr(term, "value", term).dtype for term in terms.values())} == {tf.float32}
+    assert model.discriminator.layers[0].compute_dtype == policy.removeprefix("mixed_")
+    assert all(variable.dtype == "float32" for variable in model.discriminator.variables)
+
+
+@pytest.mark.parametrize(("discriminator", "divergence", "penalty"), CHOSEN)
+def test_two_replicas_train_like_one(discriminator, divergence, penalty, images):
+    found = []
+    for devices in (1, 2):
+        chosen = strategy.make_strategy(devices=devices)
+        with chosen.scope():
+            model = model_of(
+                discriminator=DISCRIMINATORS[discriminator],
+                divergence=divergence,
+                penalty=PENALTIES[penalty],
+            )
+        data = chosen.experimental_distribute_dataset(tf.data.Dataset.from_tensors(images).unbatch().batch(8).repeat())
+        found.append((model.fit(data, steps_per_epoch=3, verbose=0).history, model))
+    (of_one, one), (of_two, two) = found
+    assert two.distribute_strategy.num_replicas_in_sync == 2
+    for name, values in of_one.items():
+        np.testing.assert_allclose(of_two[name], values, rtol=1e-3, atol=1e-4, err_msg=name)
+    for name, variable in two.state().items():
+        copies = [copy.numpy() for copy in two.distribute_strategy.experimental_local_results(variable.value)]
+        np.testing.assert_array_equal(copies[0], copies[1], err_msg=name)
+        np.testing.assert_allclose(copies[0], one.state()[name].numpy(), rtol=1e-3, atol=1e-3, err_msg=name)
+    largest = max(np.abs(value).max() for value in weights(two)["discriminator"])
+    assert (largest <= np.float32(0.01)) == (penalty == "clipping")
+
+
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+def test_each_player_moves_its_own_network(player, images):
+    model = model_of()
+    before = weights(model)
+    model._move((player,), tf.constant(images), model._seeds(0))
+    for name, values in weights(model).items():
+        assert any(np.any(old != new) for old, new in zip(before[name], values, strict=True)) == (name == player)
+
+
+def test_terms_are_those_of_the_docstring(images):
+    """Computed here in another way, with batch statistics on both sides."""
+    model, seeds = model_of(), Seeds(0, 0)
+    x = tf.constant(images / np.float32(127.5) - 1)
+    fake = model.generator(model.prior().sample(8, seed=seeds("prior")), training=True)
+    judged = lambda x: tf.sigmoid(model.discriminator(x))[:, 0]
+    losses = model.losses(tf.constant(images), seeds)
+    np.testing.assert_allclose(losses["generator"]["adversarial"], -np.log(judged(fake)), rtol=1e-4)
+    np.testing.assert_allclose(losses["discriminator"]["real"], -np.log(judged(x)), rtol=1e-4)
+    np.testing.assert_allclose(losses["discriminator"]["fake"], -np.log(1 - judged(fake)), rtol=1e-4)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        v = model.discriminator(x)
+    slope = np.linalg.norm(tape.gradient(v, x).numpy().reshape(8, -1), axis=1)
+    np.testing.assert_allclose(losses["discriminator"]["r1"].value, 0.5 * slope**2, rtol=1e-4)
+    assert losses["discriminator"]["r1"].weight == 1.0
+
+
+def test_the_generator_learns_what_the_discriminator_likes(images):
+    model = model_of(optimizer=lambda name: keras.optimizers.Adam(3e-3, 0.5))
+    move = tf.function(lambda x: model._move(("generator",), x, model._seeds(0))["generator/adversarial"])
+    values = [float(move(tf.constant(images))) for _ in range(20)]
+    assert values[-1] < values[0] - 0.01
+
+
+def test_dequantised_data_fill_their_bins(images):
+    """x / 128 - 1 + U(0, 1/128), in which the discriminator also judges."""
+    model, plain = model_of(dequantise=True), model_of()
+    noise = Seeds(0, 0).uniform("dequantisation", (8, 8, 8, 1))
+    found = model._signed(images, lambda: noise)
+    np.testing.assert_allclose(found, images / 128.0 - 1 + noise / 128, atol=1e-6)
+    middle = (images / 128.0 - 1 + 0.5 / 128).astype(np.float32)
+    np.testing.assert_allclose(model.discriminate(images), plain.discriminator(middle)[:, 0], atol=1e-5)
+    real = [m.losses(tf.constant(images), Seeds(0, 0))["discriminator"]["real"] for m in (model, plain)]
+    assert np.abs(real[0] - real[1]).max() > 1e-6
+    np.testing.assert_allclose(real[0], tf.nn.softplus(-model.discriminator(found))[:, 0], rtol=1e-5)
+
+
+def test_what_a_gan_answers_and_what_not(images):
+    model = model_of()
+    samples = model.sample(5, seed=1)
+    assert samples.shape == (5, 8, 8, 1)
+    assert float(tf.reduce_min(samples)) >= 0
+    assert float(tf.reduce_max(samples)) <= 1
+    np.testing.assert_array_equal(samples, model.sample(5, seed=1))
+    assert np.abs(samples - model.sample(5, seed=2)).max() > 1e-3
+    np.testing.assert_allclose(model.sample(3, temperature=0.0, seed=1), model.decode(tf.zeros((3, 4))), atol=1e-6)
+    np.testing.assert_allclose(model.discriminate(images), model.discriminate(images / np.float32(255)), atol=1e-5)
+    assert model.likelihood is None
+    for method in (model.encode, model.reconstruct, model.log_prob):
+        with pytest.raises(NotImplementedError, match=f"GAN cannot {method.__name__}: it"):
+            method(images)
+    with pytest.raises(NotImplementedError, match="GAN cannot encode"):
+        model.interpolate(images, images)
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(UsageError, match="latent_size=0"):
+        GAN((8, 8, 1), 0)
+    generator, normalising = (functools.partial(kind, width=2) for kind in (SNGANGenerator, DCGANDiscriminator))
+    for penalty in (GradientPenalty, R1):
+        with pytest.raises(UsageError, match="normalises over the batch"):
+            GAN((16, 16, 1), 4, generator, normalising, penalty=penalty)
+    GAN((16, 16, 1), 4, generator, normalising, penalty=None)
+
+
+def test_the_export_equals_the_live_model(tmp_path, images):
+    model = model_of(discriminator=DISCRIMINATORS["spectral"], dequantise=True)
+    model.train_step(tf.constant(images))
+    names = export(model, tmp_path / "export")
+    assert set(names) == {
+        *("sample", "sample_from_latents", "discriminate", "discriminate_uint8", "serving_default"),
+    }
+    served = tf.saved_model.load(str(tmp_path / "export")).signatures
+    sampled = served["sample"](n=tf.constant(3), temperature=tf.constant(0.9), seed=tf.constant(4, tf.int64))["images"]
+    np.testing.assert_allclose(sampled, model.sample(3, 0.9, 4), atol=1e-5)
+    for _ in range(2):  # inference iterates no vector
+        logits = served["discriminate_uint8"](images=tf.constant(images))["logits"]
+        np.testing.assert_allclose(logits, model.discriminate(images), rtol=1e-5, atol=1e-6)
+
+
+def test_a_run_resumes_bit_for_bit(tmp_path):
+    """Spectral vectors, fresh batches for every pass, and the falling rate included."""
+    schedule = "compile_model.schedule = (('discriminator',), ('generator',))"  # a short one compiles sooner
+    settings = ("load.image_size = 8", "Showing.samples = 0", schedule)
+    train = functools.partial(train_here, files=(ROOT / "gin" / "sngan.gin", TINY))
+    assert train(tmp_path / "two", *settings, "steps = 2") == 0
+    assert train(tmp_path / "two", *settings, "steps = 4") == 0
+    assert train(tmp_path / "one", *settings, "steps = 4") == 0
+    state = newest_state(tmp_path / "one")
+    assert_same_state(state, newest_state(tmp_path / "two"))
+    discriminator = model_of(compiled=False, discriminator=DISCRIMINATORS["spectral"]).discriminator
+    assert sum(name.startswith("discriminator/") for name in state) == len(discriminator.variables)
