@@ -99,6 +99,20 @@ def test_the_gradient_is_that_of_the_normalised_kernel():
     assert np.abs(gradient - without).max() > 0.01
 
 
+def test_the_singular_vectors_count_as_constants():
+    """Before u has settled the gradient of σ is u' vᵀ all the same: algorithm 1 and equation 10 of the paper."""
+    kernel, direction = (np.random.default_rng(seed).normal(size=(4, 5)) for seed in (0, 1))
+    u = np.random.default_rng(2).normal(size=5)
+    v = kernel @ u / np.linalg.norm(kernel @ u)
+    sigma = np.linalg.norm(v @ kernel)
+    variable = tf.constant(kernel)
+    with tf.GradientTape() as tape:
+        tape.watch(variable)
+        value = tf.reduce_sum(direction * normalized(variable, tf.constant(u))[0])
+    expected = direction / sigma - np.sum(direction * kernel) / sigma**2 * np.outer(v, v @ kernel / sigma)
+    np.testing.assert_allclose(tape.gradient(value, variable), expected, rtol=1e-9)
+
+
 def test_a_kernel_of_zeros_stays_finite(layer):
     layer, inputs = layer
     layer.trainable_variables[0].assign(tf.zeros(kernel_of(layer).shape))
