@@ -70,6 +70,12 @@ def test_the_penalty_moves_the_discriminator_alone(penalty):
     assert any(gradient is not None and np.any(gradient != 0) for gradient in reached)
 
 
+@pytest.mark.parametrize("given", [{"divergence": Hinge()}, {"divergence": None}, {"penalty": R1()}, {"penalty": 10.0}])
+def test_classes_are_wanted(given):
+    with pytest.raises(UsageError, match=f"{next(iter(given))}=.* is no class"):
+        Adversary(Counting(), **{"divergence": Hinge, **given})
+
+
 def test_a_penalty_that_does_not_go_with_the_network_is_refused():
     critic = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), BatchNorm(), keras.layers.Dense(1)])
     for penalty in (GradientPenalty, R1):

@@ -3,7 +3,10 @@
 import keras
 import tensorflow as tf
 
+from tfade.errors import UsageError
 from tfade.models.players import Weighted
+from tfade.objectives.divergences import Divergence
+from tfade.objectives.penalties import Penalty
 from tfade.seeds import Seeds
 
 
@@ -21,10 +24,16 @@ class Adversary:
         penalty: class of the penalty, see `tfade.objectives.penalties`; made without arguments. None for none.
 
     Raises:
-        UsageError: the penalty does not go with the network.
+        UsageError: an object where a class is wanted, or a penalty that does not go with the network.
     """
 
     def __init__(self, network: keras.Layer, divergence, penalty=None):
+        for name, given, kind in (("divergence", divergence, Divergence), ("penalty", penalty, Penalty)):
+            if isinstance(given, kind) or not (callable(given) or (given is None and name == "penalty")):
+                raise UsageError(
+                    f"{name}={given!r} is no class; give one such as functools.partial(R1, weight=2.0), or in gin @R1 "
+                    "without parentheses"
+                )
         self.network = network
         self.divergence = divergence()
         self.penalty = penalty() if penalty is not None else None
