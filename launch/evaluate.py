@@ -14,6 +14,9 @@ def main(arguments: list[str]) -> int | None:
         "--temperature", type=common.temperature, default=1.0, help="factor on the prior's standard deviation"
     )
     parser.add_argument("--seed", type=common.whole(0), default=0, help="of the samples")
+    parser.add_argument(
+        "--bound", action="store_true", help="fit an inference network to a model without a likelihood, such as a GAN"
+    )
     parser.add_argument("--gin_bindings", action="append", default=[], help="gin line over the run's configuration")
     common.add_checkpoint_flag(parser)
     flags = parser.parse_args(arguments)
@@ -27,18 +30,20 @@ def main(arguments: list[str]) -> int | None:
             num_samples=flags.num_samples,
             temperature=flags.temperature,
             seed=flags.seed,
+            bound=flags.bound,
         )
     print(report.table())
     print(f"\nnumbers: {Path(flags.run_dir) / 'evaluation'}")
 
 
-def evaluate_run(run_dir: Path, model, recipe, *, metrics: str | None = None, **sampling):
+def evaluate_run(run_dir: Path, model, recipe, *, metrics: str | None = None, bound: bool = False, **sampling):
     """Evaluates an opened run on the test split and writes evaluation/<metric>.json.
 
     Args:
         run_dir: the run directory.
         model, recipe: what `common.opened` gives.
         metrics: names with commas between, or None for those that gin binds to `evaluate`, all by default.
+        bound: whether a model without a likelihood gets that of an inference network around its generator.
         **sampling: num_samples, temperature and seed of `Subject`.
 
     Returns:
@@ -46,6 +51,7 @@ def evaluate_run(run_dir: Path, model, recipe, *, metrics: str | None = None, **
     """
     from tfade import data
     from tfade.evaluation import Subject, evaluate, select
+    from tfade.training.inference_bound import inference_bound
 
     chosen = {} if metrics is None else {"metrics": select(metrics)}
     subject = Subject(
@@ -53,6 +59,7 @@ def evaluate_run(run_dir: Path, model, recipe, *, metrics: str | None = None, **
         real=data.load(recipe.data, "test"),
         train=data.load(recipe.data, "train"),
         cache_dir=common.CACHE / "classifiers",
+        fit_bound=inference_bound if bound else None,
         **sampling,
     )
     report = evaluate(subject, **chosen)

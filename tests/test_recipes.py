@@ -11,7 +11,8 @@ from launch import common
 from tests.helpers import ROOT, TINY, newest_state, train_here
 from tfade.training import configuration
 
-RECIPES = sorted((ROOT / "gin").glob("*.gin"))
+TABLES = [ROOT / "gin" / "ade_table1.gin"]
+RECIPES = sorted(set((ROOT / "gin").glob("*.gin")) - set(TABLES))
 SIZES = {"mnist": 28, "cifar10": 32, "celeba": 64}
 DATA = sorted((ROOT / "gin" / "data").glob("*.gin"))
 

@@ -39,6 +39,8 @@ import tfade.networks.residual
 import tfade.networks.sngan
 import tfade.objectives.divergences
 import tfade.objectives.penalties
+import tfade.training.ablation
+import tfade.training.inference_bound
 import tfade.training.optimizers
 import tfade.training.recipe
 import tfade.training.saving

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import ROOT, TINY, assert_same_state, newest_state, train_here
 from tests.models.test_vae import FLOW, NORMAL, POSTERIORS
 from tfade.data.loading import load
+from tfade.data.pipeline import batches
 from tfade.distributions.pixels import Categorical
 from tfade.errors import UsageError
+from tfade.export import export
 from tfade.flows.image_coupling import CheckerboardCoupling
 from tfade.flows.multiscale import MultiScale
 from tfade.flows.preprocessing import Logit
@@ -20,7 +23,7 @@ from tfade.models.ade import ADE
 from tfade.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 from tfade.networks.residual import ResidualConditioner
 from tfade.networks.sngan import ResidualDiscriminator, SNGANDiscriminator
-from tfade.training.strategy import precision
+from tfade.training.strategy import make_strategy, precision
 
 COUPLING = functools.partial(
     CheckerboardCoupling, conditioner=functools.partial(ResidualConditioner, width=4, blocks=1)
@@ -41,7 +44,7 @@ def images():
     return load("digits", "train").fetch(np.arange(6))
 
 
-def model_of(schedule=None, spread=0.05, **arguments) -> ADE:
+def model_of(schedule=None, spread=0.05, optimizer=keras.optimizers.Adam, **arguments) -> ADE:
     keras.utils.set_random_seed(4)
     parts = {
         "latent_size": 5,
@@ -56,7 +59,7 @@ def model_of(schedule=None, spread=0.05, **arguments) -> ADE:
     generator = np.random.default_rng(0)
     for variable in model.trainable_variables:
         variable.assign_add(spread * generator.normal(size=variable.shape))
-    model.compile(lambda name: keras.optimizers.Adam(1e-3), schedule=schedule)
+    model.compile(lambda name: optimizer(1e-3), schedule=schedule)
     return model
 
 
@@ -168,3 +171,51 @@ def test_bad_values_are_refused():
         model_of(adversarial_weight=-0.1)
     with pytest.raises(UsageError, match="normalises over the batch"):
         model_of(discriminator=functools.partial(DCGANDiscriminator, width=2))
+
+
+@pytest.mark.parametrize("posterior", ["diagonal", "iaf"])
+def test_the_export_equals_the_live_model(tmp_path, posterior, images):
+    model = model_of(posterior=POSTERIORS[posterior])
+    names = export(model, tmp_path / "export")
+    assert {"sample", "sample_from_latents", "encode", "reconstruct", "discriminate", "log_prob"} <= set(names)
+    served = tf.saved_model.load(str(tmp_path / "export")).signatures
+    sampled = served["sample"](n=tf.constant(3), temperature=tf.constant(0.9), seed=tf.constant(4, tf.int64))["images"]
+    np.testing.assert_allclose(sampled, model.sample(3, 0.9, 4), atol=1e-5)
+    given = tf.constant(images)
+    encoded = served["encode_uint8"](images=given)
+    np.testing.assert_allclose(encoded["latents"], model.codes(images), atol=1e-5)
+    assert ("scale" in encoded) == (posterior == "diagonal")
+    np.testing.assert_allclose(
+        served["reconstruct_uint8"](images=given)["images"], model.reconstruct(images), atol=1e-5
+    )
+    np.testing.assert_allclose(served["log_prob_uint8"](images=given)["log_prob"], model.log_prob(images), rtol=1e-4)
+    np.testing.assert_allclose(
+        served["discriminate_uint8"](images=given)["logits"], model.discriminate(images), atol=1e-4
+    )
+
+
+def test_a_run_resumes_bit_for_bit(tmp_path):
+    settings = ("couplings/Stack.repeat = 2", "Showing.samples = 0")
+    train = functools.partial(train_here, files=(ROOT / "gin" / "av_ade.gin", TINY))
+    assert train(tmp_path / "two", *settings, "steps = 2") == 0
+    assert train(tmp_path / "two", *settings, "steps = 4") == 0
+    assert train(tmp_path / "one", *settings, "steps = 4") == 0
+    assert_same_state(newest_state(tmp_path / "one"), newest_state(tmp_path / "two"))
+
+
+def test_two_replicas_train_like_one():
+    """Losses and weights of two steps; the discriminator's slope, the codes and their noise included."""
+    source = load("digits", "train")
+    weights, history = [], []
+    for devices in (1, 2):
+        chosen = make_strategy(devices=devices)
+        with chosen.scope():
+            model = model_of(spread=0.0, optimizer=keras.optimizers.SGD)
+        data = batches(source, 16, seed=0)
+        report = model.fit(chosen.experimental_distribute_dataset(data), steps_per_epoch=2, verbose=0, shuffle=False)
+        history.append({name: values[-1] for name, values in report.history.items()})
+        weights.append([variable.numpy() for variable in model.trainable_variables])
+    for name, value in history[0].items():
+        np.testing.assert_allclose(history[1][name], value, rtol=2e-3, atol=1e-4, err_msg=name)
+    for one, two in zip(*weights):
+        np.testing.assert_allclose(two, one, rtol=1e-3, atol=1e-4)

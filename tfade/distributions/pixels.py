@@ -101,13 +101,14 @@ class ScaledPixels(PixelDistribution):
         if self.isotropic:
             self.log_scale = self.add_weight(name="log_scale", shape=(), initializer="zeros", autocast=False)
 
+    def scale(self, log_scale=None) -> tf.Tensor:
+        """The scale as it is now; without an argument the one of everything, where there is one."""
+        log_scale = GLOBAL_GAIN * self.log_scale if log_scale is None else log_scale
+        return tf.exp(bounded_log_scale(self._start + log_scale, self.scale_range))
+
     def _location_and_scale(self, parameters) -> tuple[tf.Tensor, tf.Tensor]:
-        if self.isotropic:
-            location, log_scale = parameters, GLOBAL_GAIN * self.log_scale
-        else:
-            location, log_scale = tf.split(parameters, 2, axis=-1)
-        location = numerics.sigmoid(location) if self.in_image_space else location
-        return location, tf.exp(bounded_log_scale(self._start + log_scale, self.scale_range))
+        location, log_scale = (parameters, None) if self.isotropic else tf.split(parameters, 2, axis=-1)
+        return numerics.sigmoid(location) if self.in_image_space else location, self.scale(log_scale)
 
     def _mean(self, parameters):
         return self._location_and_scale(parameters)[0]

@@ -136,7 +136,9 @@ class ReconstructionError(Metric):
 class Likelihood(Metric):
     """-log p of the whole split, in nats and for images in bits per dimension, of models that have a likelihood.
 
-    Where the data are draws from a known density, its own -log p of them stands beside: what no model beats on average.
+    A model without one, such as a GAN, gets the bound of an inference network around its frozen generator, if the
+    subject says how to fit it (Lucas et al. 2019 print it in brackets). Where the data are draws from a known density,
+    its own -log p of them stands beside: what no model beats on average.
 
     Args:
         draws: draws of dequantisation noise (or of codes, where `log_prob` is a bound) for each example.
@@ -150,17 +152,17 @@ class Likelihood(Metric):
         self.draws = draws
 
     def __call__(self, subject):
-        if getattr(subject.model, "likelihood", None) is None:
-            raise NotApplicable(f"{type(subject.model).__name__} declares no likelihood")
+        model = subject.likelihood_model
         log_prob = subject.log_prob(self.draws)
         results = [negative_log_likelihood(log_prob=log_prob)]
-        levels = getattr(subject.model, "levels", None)
+        levels = getattr(model, "levels", None)
         if subject.real.spec.is_image and levels != 2:
             dimensions = int(np.prod(subject.real.spec.shape))
             results.insert(0, bits_per_dim(log_prob=log_prob, dimensions=dimensions, continuous=levels is None))
         protocol = {
             **subject.protocol(),
-            "likelihood": subject.model.likelihood,
+            "likelihood": model.likelihood,
+            "inference": "its own" if model is subject.model else "fitted around the frozen generator, with one σ",
             "draws": self.draws,
             "of": "a density" if levels is None else f"a pmf of {levels} levels",
         }

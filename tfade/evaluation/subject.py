@@ -40,6 +40,8 @@ class Subject:
         batch_size: images at a time.
         cache_dir: folder of cached classifiers, or None.
         temperature: of the samples; 1 is the model's distribution.
+        fit_bound: makes a model with a likelihood of one that has none, from it and the training data; see
+            `tfade.training.inference_bound`. None where that is not wanted: it costs a training.
         progress: receives lines of text.
     """
 
@@ -51,6 +53,7 @@ class Subject:
     batch_size: int = 500
     cache_dir: Any = None
     temperature: float = 1.0
+    fit_bound: Callable[[Any, Source], Any] | None = None
     progress: Callable[[str], None] = print
 
     def __post_init__(self):
@@ -138,12 +141,33 @@ class Subject:
             "batch_size": self.batch_size,
         }
 
+    @functools.cached_property
+    def likelihood_model(self) -> Any:
+        """The model, or where it has no likelihood the one that `fit_bound` makes of it.
+
+        Raises:
+            NotApplicable: it has none, and none is to be made.
+        """
+        if getattr(self.model, "likelihood", None) is not None:
+            return self.model
+        name = type(self.model).__name__
+        if self.fit_bound is None:
+            raise NotApplicable(
+                f"{name} declares no likelihood; --bound fits an inference network around its generator"
+            )
+        self._require_images()
+        try:
+            self.model.decode(np.zeros((1, self.model.latent_size), np.float32))
+        except (NotImplementedError, AttributeError) as error:
+            raise NotApplicable(f"{name} has neither a likelihood nor a decoder") from error
+        return self.fit_bound(self.model, self.train)
+
     def log_prob(self, draws: int) -> np.ndarray:
         """Nats [num_examples] of every example of the real split, in its order, float64."""
         values, total = [], self.real.spec.num_examples
         batches = self.real.sequential(self.batch_size)
         for _, examples in zip(self._ticks("likelihood", range(0, total, self.batch_size), total), batches):
-            values.append(np.asarray(self.model.log_prob(examples, num_samples=draws), np.float64))
+            values.append(np.asarray(self.likelihood_model.log_prob(examples, num_samples=draws), np.float64))
         return np.concatenate(values)
 
     def reconstructions(self):

@@ -1,0 +1,137 @@
+"""The table of an ablation as Markdown, and as a page with the samples of all rows side by side."""
+
+import base64
+import html
+import math
+import statistics
+from pathlib import Path
+
+from tfade.files import write_atomically
+from tfade.training.ablation import PARAMETER_TOLERANCE, Ablation
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }
+table { border-collapse: collapse; } th, td { border-bottom: 1px solid #ccc; padding: .3rem .8rem; text-align: right; }
+th:first-child, td:first-child { text-align: left; }
+.samples { display: flex; flex-wrap: wrap; gap: 1.5rem; } figure { margin: 0; } figcaption { font-weight: 600; }
+img { width: 24rem; image-rendering: pixelated; }
+"""
+
+
+def write_report(folder: Path, ablation: Ablation, results: list[dict]) -> str:
+    """Writes table.md and table.html into a folder.
+
+    Args:
+        folder: of the table; pictures lie below it.
+        ablation: what is compared.
+        results: for each finished run its row, seed, and what `launch.ablation.evaluate_row` gives.
+
+    Returns:
+        The Markdown.
+    """
+    header, rows = cells(ablation, results)
+    notes = footnotes(ablation, results)
+    lines = [f"# {ablation.title}", "", _markdown(header), _markdown(["---"] * len(header))]
+    markdown = "\n".join([*lines, *map(_markdown, rows), "", *notes]) + "\n"
+    page = _page(ablation.title, header, rows, notes, _figures(folder, results))
+    for name, text in (("table.md", markdown), ("table.html", page)):
+        write_atomically(folder / name, lambda file, text=text: file.write(text.encode()))
+    return markdown
+
+
+def cells(ablation: Ablation, results: list[dict]) -> tuple[list[str], list[list[str]]]:
+    """The header, and a list of texts for each row; means over seeds, ± the deviation where there are several."""
+    published = list(dict.fromkeys(name for row in ablation.rows for name in row.paper))
+    header = ["", "bits/dim", "Fréchet distance", f"relative to {ablation.reference}", "reconstruction error"]
+    header += ["parameters of p(x)", "minutes", *(f"paper: {name}" for name in published)]
+    reference = _values(results, ablation.reference, "classifier_frechet_distance")
+    rows = []
+    for row in ablation.rows:
+        mine = [result for result in results if result["row"] == row.name]
+        distances = _values(results, row.name, "classifier_frechet_distance")
+        relative = [value / statistics.mean(reference) for value in distances] if reference else []
+        bits = _number(_values(results, row.name, "bits_per_dim"), 2)
+        rows.append(
+            [
+                row.name,
+                f"[{bits}]" if any(_bracketed(result) for result in mine) else bits,
+                _number(distances, 1),
+                _number(relative, 2),
+                _number(_values(results, row.name, "mean_absolute_error"), 4),
+                f"{mine[0]['parameters']:,}" if mine else "–",
+                _number([result["minutes"] for result in mine], 1),
+                *(row.paper.get(name, "–") for name in published),
+            ]
+        )
+    return header, rows
+
+
+def footnotes(ablation: Ablation, results: list[dict]) -> list[str]:
+    """How the numbers were made, and what has to be known to read them."""
+    if not results:
+        return []
+    protocol = next(iter(results[0]["results"].values()))["protocol"]
+    notes = [
+        f"Data {protocol['data']}, split {protocol['split']}, shape {protocol['shape']}; seeds "
+        f"{', '.join(map(str, ablation.seeds))}; {len(results)} of {len(ablation.rows) * len(ablation.seeds)} runs.",
+        "The Fréchet distance is in features of a classifier of these data: it is no FID, and compares the rows only.",
+        "Bits per dimension are upper bounds of held-out images; in brackets, those of an inference network and one σ "
+        "fitted around the frozen generator, which was trained for no likelihood.",
+    ]
+    counts = {result["row"]: result["parameters"] for result in results}
+    most, least = max(counts.values()), min(counts.values())
+    spread = (most - least) / most
+    notes.append(
+        f"Parameters of p(x) (decoder, flow, prior) differ by {spread:.1%}"
+        + ("." if spread <= PARAMETER_TOLERANCE else f", MORE than {PARAMETER_TOLERANCE:.1%}: rows are not matched.")
+    )
+    return notes
+
+
+def _values(results: list[dict], row: str, name: str) -> list[float]:
+    found = [result["results"].get(name) for result in results if result["row"] == row]
+    return [result["value"] for result in found if result is not None]
+
+
+def _bracketed(result: dict) -> bool:
+    bits = result["results"].get("bits_per_dim")
+    return bits is not None and bits["protocol"]["inference"] != "its own"
+
+
+def _number(values: list[float], digits: int) -> str:
+    if not values:
+        return "–"
+    text = f"{statistics.mean(values):,.{digits}f}"
+    return text if len(values) < 2 else f"{text} ± {math.sqrt(statistics.variance(values)):.{digits}f}"
+
+
+def _markdown(texts: list[str]) -> str:
+    return "| " + " | ".join(texts) + " |"
+
+
+def _figures(folder: Path, results: list[dict]) -> str:
+    figures = []
+    for result in results:
+        picture = folder / result["picture"]
+        if picture.is_file():
+            data = base64.b64encode(picture.read_bytes()).decode()
+            caption = html.escape(f"{result['row']}, seed {result['seed']}")
+            figures.append(
+                f'<figure><figcaption>{caption}</figcaption><img alt="samples of {caption}" '
+                f'src="data:image/png;base64,{data}"></figure>'
+            )
+    return "\n".join(figures)
+
+
+def _page(title: str, header: list[str], rows: list[list[str]], notes: list[str], figures: str) -> str:
+    def line(tag: str, texts: list[str]) -> str:
+        return "<tr>" + "".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in texts) + "</tr>"
+
+    body = "\n".join(line("td", row) for row in rows)
+    paragraphs = "\n".join(f"<p>{html.escape(note)}</p>" for note in notes)
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f"<style>{STYLE}</style></head>\n<body><h1>{html.escape(title)}</h1>\n"
+        f"<table>{line('th', header)}\n{body}</table>\n"
+        f'{paragraphs}\n<h2>Samples</h2>\n<div class="samples">{figures}</div></body></html>\n'
+    )

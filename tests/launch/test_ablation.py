@@ -1,0 +1,95 @@
+"""The ablation command: every row trained and evaluated by one protocol, resumable, and its table."""
+
+import json
+
+import pytest
+
+from launch import ablation
+from launch.ablation_report import cells, footnotes, write_report
+from tests.helpers import ROOT, TINY, run
+from tfade.errors import UsageError
+from tfade.training.ablation import Ablation, Row
+
+TABLE = ROOT / "gin" / "ade_table1.gin"
+SMALL = (
+    "steps = 2",
+    "Showing.samples = 0",
+    "Ablation.rows = (@gan/Row(), @av_gde/Row())",
+    "Ablation.evaluation = ('inference_bound.steps = 2', 'inference_bound.batch_size = 8')",
+)
+
+
+def arguments(folder, *bindings):
+    flags = [f"--gin_file={TABLE}", f"--gin_file={TINY}", f"--run_dir={folder}", "--num_samples=50"]
+    return flags + [f"--gin_bindings={line}" for line in (*SMALL, *bindings)]
+
+
+def test_rows_are_trained_evaluated_and_not_done_twice(tmp_path, capsys):
+    one_seed = "Ablation.seeds = (0,)"
+    gan_only = arguments(tmp_path, one_seed)
+    gan_only = [flag.replace("(@gan/Row(), @av_gde/Row())", "(@gan/Row(),)") for flag in gan_only]
+    assert run(ablation.main, gan_only) == 0
+    before = (tmp_path / "gan-seed0" / "ablation.json").stat().st_mtime_ns
+    assert run(ablation.main, arguments(tmp_path, one_seed)) == 0
+    assert (tmp_path / "gan-seed0" / "ablation.json").stat().st_mtime_ns == before
+    table = (tmp_path / "table.md").read_text()
+    lines = {line.split("|")[1].strip(): line for line in table.splitlines() if line.startswith("| ")}
+    assert "[7.0]" in lines["GAN"]
+    assert lines["GAN"].split("|")[2].strip().startswith("[")
+    assert not lines["AV-GDE"].split("|")[2].strip().startswith("[")
+    assert lines["AV-GDE"].split("|")[-4].strip() == "4.4"
+    page = (tmp_path / "table.html").read_text()
+    assert page.count("data:image/png;base64,") == 2
+    result = json.loads((tmp_path / "av_gde-seed0" / "ablation.json").read_text())
+    assert {"bits_per_dim", "classifier_frechet_distance", "mean_absolute_error"} <= set(result["results"])
+    assert "table.html" in capsys.readouterr().out
+
+
+def test_a_missing_table_and_wrong_names_are_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit) as status:
+        run(ablation.main, [f"--run_dir={tmp_path}"])
+    assert status.value.code == 2
+    assert run(ablation.main, ["--gin_file=gin/nowhere.gin"]) == 2
+    assert run(ablation.main, arguments(tmp_path, "Ablation.reference = 'Gan'")) == 2
+    assert "Ablation.reference='Gan' is no row; the rows are GAN, AV-GDE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"rows": ()}, "one row or more"),
+        ({"rows": (Row("A b", ()), Row("A_b", ()))}, "a name of its own"),
+        ({"seeds": ()}, "one seed or more"),
+        ({"seeds": (1, 1)}, "each once"),
+    ],
+)
+def test_tables_are_checked(changed, message):
+    settings = {"title": "t", "rows": (Row("A", ()),), "reference": "A", **changed}
+    with pytest.raises(UsageError, match=message):
+        Ablation(**settings)
+
+
+def result(row, seed, distance, parameters=100):
+    protocol = {"data": "d", "split": "test", "shape": [2], "inference": "its own"}
+    values = {"classifier_frechet_distance": distance, "bits_per_dim": 4.0 + seed}
+    return {
+        "row": row,
+        "seed": seed,
+        "results": {name: {"value": value, "std": None, "protocol": protocol} for name, value in values.items()},
+        "parameters": parameters,
+        "minutes": 1.5,
+        "picture": "none.png",
+    }
+
+
+def test_the_numbers_of_the_table(tmp_path):
+    table = Ablation("t <1>", (Row("A", ()), Row("B", (), paper={"FID": "3"})), "A", seeds=(0, 1))
+    results = [result("A", 0, 10.0), result("A", 1, 30.0), result("B", 0, 5.0, parameters=110)]
+    header, rows = cells(table, results)
+    assert header[-1] == "paper: FID"
+    assert rows[0][:4] == ["A", "4.50 ± 0.71", "20.0 ± 14.1", "1.00 ± 0.71"]
+    assert rows[1] == ["B", "4.00", "5.0", "0.25", "–", "110", "1.5", "3"]
+    assert "MORE than 1.5%" in footnotes(table, results)[-1]
+    assert "3 of 4 runs" in footnotes(table, results)[0]
+    write_report(tmp_path, table, results)
+    assert "t &lt;1&gt;" in (tmp_path / "table.html").read_text()

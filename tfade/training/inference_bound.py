@@ -1,0 +1,100 @@
+"""Likelihood bounds of models that have none: an inference network around the frozen generator."""
+
+import functools
+import math
+from collections.abc import Callable
+
+import gin
+import keras
+
+from tfade.data.pipeline import batches
+from tfade.data.source import Source
+from tfade.distributions.gaussian import DiagonalNormal
+from tfade.errors import NonFiniteError, UsageError
+from tfade.flows.preprocessing import Rescale
+from tfade.models.base import GenerativeModel
+from tfade.models.vae import VAE
+from tfade.networks.conditioner import LinearConditioner
+from tfade.networks.dcgan import DCGANEncoder
+from tfade.training.optimizers import LinearDecay
+
+REPORTS = 5  # lines of progress in a fit
+
+
+class FrozenDecoder(keras.layers.Layer):
+    """z → images in [0, 1] of a trained model, without variables of its own.
+
+    Args:
+        model: has `decode`.
+    """
+
+    def __init__(self, model: GenerativeModel):
+        super().__init__()
+        self._decode = model.decode  # a bound method: Keras would take the model itself for a part of this layer
+        self.built = True
+
+    def call(self, z, training=False):
+        return self._decode(z)
+
+
+@gin.configurable(denylist=["model", "train", "progress"])
+def inference_bound(
+    model: GenerativeModel,
+    train: Source,
+    *,
+    steps: int = 3000,
+    batch_size: int = 64,
+    learning_rate: float = 1e-3,
+    encoder=None,
+    context_size: int = 256,
+    seed: int = 0,
+    progress: Callable[[str], None] = print,
+) -> VAE:
+    """Fits an encoder and one σ around a frozen generator G: a VAE whose bound is one of N(G(z), σ² I), z ~ N(0, I).
+
+    The density is that of G's samples with isotropic noise, which G was not trained for: as a likelihood of the GAN it
+    is a convention (the paper prints it in brackets), and as a bound on that density it is loose by the inference
+    network's error. Both make it too high in bits per dimension, so it is an upper bound.
+
+    Args:
+        model: has `decode`, codes of `latent_size` dimensions and the prior N(0, I).
+        train: training images.
+        steps, batch_size, learning_rate, seed: of the fit by Adam, whose rate falls linearly to 0.
+        encoder: class of the inference network, called as `encoder(image_shape, context_size)`; DCGAN's if None.
+        context_size: its outputs.
+        progress: receives a line now and then.
+
+    Returns:
+        The VAE; `log_prob(x, num_samples)` is the bound in nats.
+
+    Raises:
+        UsageError: fewer than one step, or a model of vectors.
+        NonFiniteError: the bound was not finite.
+
+    Reference: Lucas et al. 2019, section 5 (evaluation of GANs).
+    """
+    if steps < 1:
+        raise UsageError(f"inference_bound.steps={steps!r} is below 1; thousands are usual")
+    if len(model.image_shape) != 3:
+        raise UsageError(f"inference_bound was given a model of data of shape {model.image_shape}; it is for images")
+    keras.utils.set_random_seed(seed)
+    bound = VAE(
+        model.image_shape,
+        model.latent_size,
+        encoder or functools.partial(DCGANEncoder, width=32, initial_scale=None),
+        lambda shape, latent_size, activation: FrozenDecoder(model),
+        functools.partial(DiagonalNormal, conditioner=LinearConditioner),
+        flow=functools.partial(Rescale, 1.0, 0.0),  # means are images already
+        context_size=context_size,
+    )
+    bound.compile(lambda name: keras.optimizers.Adam(LinearDecay(learning_rate, steps)), seed=seed)
+    interval = math.ceil(steps / REPORTS)
+    for start in range(0, steps, interval):
+        stop = min(start + interval, steps)
+        dataset = batches(train, batch_size, seed, start_step=start)
+        report = bound.fit(dataset, steps_per_epoch=stop - start, verbose=0, shuffle=False).history
+        nats = report["autoencoder/reconstruction"][-1] + report["autoencoder/kl"][-1]
+        if not math.isfinite(nats):
+            raise NonFiniteError(f"inference_bound: {nats} nats between steps {start} and {stop}; lower learning_rate")
+        progress(f"  inference network: step {stop:,} of {steps:,}, {nats:,.1f} nats")
+    return bound
