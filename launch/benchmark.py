@@ -1,4 +1,4 @@
-"""Measures the training step: against a hand-written one, with its data, its guard and inside `fit`; and flows.
+"""Measures the training step: against a hand-written one, with its data, its guard and inside `fit`; flows; and AV-ADE.
 
 Every figure is a ratio of two things timed in turn in this one run, so that a noisy machine slows both alike.
 """
@@ -18,9 +18,10 @@ def main(arguments: list[str]) -> int | None:
     parser.add_argument("--steps", type=common.whole(10), default=200, help="timed steps of each kind")
     parser.add_argument(
         "--part",
-        choices=("step", "flows", "all"),
+        choices=("step", "flows", "ade", "all"),
         default="step",
-        help="the training step of a recipe, flows against nflows and zuko (pip install torch nflows zuko), or both",
+        help="the training step of a recipe, flows against nflows and zuko (pip install torch nflows zuko), "
+        "AV-ADE against its parts, or all",
     )
     parser.add_argument("--compile_peers", action="store_true", help="time the peers under torch.compile too (minutes)")
     flags = parser.parse_args(arguments)
@@ -31,11 +32,15 @@ def main(arguments: list[str]) -> int | None:
 
 def figures(flags):
     """(name, value, limit or None) of every figure of the parts that are asked for."""
-    if flags.part != "step":  # first, while the number of threads can still be set
+    if flags.part in ("flows", "all"):  # first, while the number of threads can still be set
         from launch import flow_benchmark
 
         yield from flow_benchmark.measure(flags.steps, flags.compile_peers)
-    if flags.part != "flows":
+    if flags.part in ("ade", "all"):
+        from launch import ade_benchmark
+
+        yield from ade_benchmark.measure(max(10, flags.steps // 5))
+    if flags.part in ("step", "all"):
         common.configure(flags.gin_file or [DEFAULT], flags.gin_bindings)
         yield from measure(flags.steps)
 

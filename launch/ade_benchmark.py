@@ -1,0 +1,76 @@
+"""Measures AV-ADE's training step against the steps of its parts, timed in turn in one process.
+
+The parts are a VAE's step, a GAN's step by the same schedule with the same discriminator and a generator of the
+decoder's size, and what f adds: densities and samples of a batch with their gradients, and the samples that the
+discriminator's own pass draws without. Part of `python -m launch.benchmark`.
+"""
+
+import resource
+from collections.abc import Callable, Iterator
+
+from launch import common
+from launch.benchmark import paired, with_data
+
+LIMIT = 1.05
+SAME_NETWORKS = (
+    "GAN.generator = @DCGANGenerator",
+    "DCGANGenerator.width = 32",
+    "DCGANGenerator.initial_scale = None",
+)
+
+
+def measure(steps: int) -> Iterator[tuple[str, float, float | None]]:
+    """(name, value, limit or None) of every figure.
+
+    Args:
+        steps: timed steps of each kind.
+    """
+    whole, model = step_of("av_ade")
+    vae, _ = step_of("vae")
+    gan, _ = step_of("gan", SAME_NETWORKS)
+    through = flow_passes(model)
+
+    def parts():
+        vae(), gan(), through()
+
+    ratio, seconds = paired(whole, parts, steps)
+    yield "AV-ADE's step / the steps of its parts", ratio, LIMIT
+    yield "AV-ADE's step, milliseconds", 1e3 * seconds, None
+    yield "peak memory of the process, MiB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, None
+
+
+def step_of(recipe: str, bindings: tuple[str, ...] = ()) -> tuple[Callable, object]:
+    """A call that takes one training step of a recipe, and its model."""
+    from tfade.training.configuration import isolated
+    from tfade.training.recipe import build_model
+
+    with isolated():
+        common.configure([str(common.ROOT / "gin" / f"{recipe}.gin")], list(bindings))
+        settings, _, dataset = with_data()
+        model = build_model(settings)
+    model.make_train_function()
+    iterator = iter(dataset)
+    return lambda: float(next(iter(model.train_function(iterator).values()))), model
+
+
+def flow_passes(model) -> Callable:
+    """A call of what f does in one step: densities and samples with gradients, and samples without."""
+    import tensorflow as tf
+
+    rows = 64
+    images = tf.random.stateless_uniform((rows, *model.image_shape), (0, 1))
+    features = tf.random.stateless_normal((rows, *model.feature_shape), (0, 2))
+    variables = model.flow.trainable_variables
+
+    @tf.function
+    def call():
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(features)
+            latents, log_det = model.flow.bijector().inverse_and_log_det(images)
+            density = tf.reduce_sum(latents**2) - tf.reduce_sum(log_det)
+            sampled = tf.reduce_sum(model.flow.bijector().forward(features) ** 2)
+        gradients = [*tape.gradient(density, variables), *tape.gradient(sampled, [features, *variables])]
+        other = model.flow.bijector().forward(features + 1.0)
+        return [tf.reduce_sum(gradient) for gradient in gradients], tf.reduce_sum(other)
+
+    return lambda: float(call()[1])
