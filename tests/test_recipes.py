@@ -31,6 +31,17 @@ def test_recipes_train(path, tmp_path):
     assert int(newest_state(tmp_path / "run")["step"]) == 2
 
 
+def test_the_refinements_of_ade_go_together(tmp_path):
+    """Residual discriminator, IAF posterior and two scales, laid over the recipe as its head comment says."""
+    fragments = [ROOT / "gin" / "fragments" / f"{name}.gin" for name in ("ade_flow_two_scales", "ade_iaf")]
+    bindings = [f"{stack}/Stack.repeat = 1" for stack in ("first", "second", "third")]
+    rd = "ADE.discriminator = @ResidualDiscriminator"
+    files = (ROOT / "gin" / "av_ade.gin", *fragments, TINY)
+    assert train_here(tmp_path / "run", "steps = 2", rd, *bindings, "Showing.samples = 0", files=files) == 0
+    names = list(newest_state(tmp_path / "run"))
+    assert any(name.startswith("flow/") for name in names)
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "gin" / "paper").glob("*.gin")), ids=lambda path: path.stem)
 def test_published_settings_train_on_embedded_data(path, tmp_path):
     """The published networks' structure at the published image size; only widths and data are small."""

@@ -54,7 +54,7 @@ class Reverse(Permutation):
 
 @gin.register
 class RandomPermutation(Permutation):
-    """A random order, drawn once from the seed and the layer's place in its stack; it is not saved.
+    """A random order, drawn from the seed and the layer's place in its stack: the configuration tells it, no variable.
 
     Args:
         seed: a non-negative integer.
