@@ -8,6 +8,7 @@ import tfade.distributions.gaussian
 import tfade.distributions.mixture
 import tfade.distributions.pixels
 import tfade.distributions.standard
+import tfade.distributions.topdown
 import tfade.evaluation.suite
 import tfade.flows.actnorm
 import tfade.flows.autoregressive
@@ -37,6 +38,7 @@ import tfade.networks.made
 import tfade.networks.mlp
 import tfade.networks.residual
 import tfade.networks.sngan
+import tfade.networks.topdown
 import tfade.objectives.divergences
 import tfade.objectives.penalties
 import tfade.training.ablation

@@ -28,10 +28,11 @@ class ADE(VAE):
         autoencoder    1/D (L_C) + w L_Q;   L_Q reaches the decoder and f only: its codes are the prior's
         discriminator  -log D(x) - log(1 - D(x̃)) + penalty
 
-    Samples are what the discriminator judged: decoder means, without noise of pixels or features. D sees data at the
-    middles of their quantisation bins, not dequantised: samples have no such noise either, it would tell them apart.
-    Codes of the posterior and of the prior are decoded apart: in one batch, batch normalisation would let L_Q reach the
-    encoder through the statistics.
+    With latents inside the decoder z is all of them, drawn from their priors; L_Q reaches neither the layers of the
+    decoder that belong to the posterior, nor the encoder's maps. Samples are what the discriminator judged: decoder
+    means, without noise of pixels or features. D sees data at the middles of their quantisation bins, not dequantised:
+    samples have no such noise either, it would tell them apart. Codes of the posterior and of the prior are decoded
+    apart: in one batch, batch normalisation would let L_Q reach the encoder through the statistics.
 
     What the paper leaves open, for its appendices are not published, and what is chosen here:
 
@@ -107,8 +108,7 @@ class ADE(VAE):
         return Player("autoencoder", *others), Player("discriminator", self.discriminator)
 
     def losses(self, x, seeds: Seeds):
-        codes = seeds.rows("prior", tf.shape(x)[0], self.prior_density.distribution().sample)
-        means = self.pixels.mean(self.decoder(codes, training=True))
+        means = self.pixels.mean(self._generated(tf.shape(x)[0], seeds))
         samples = self._images(means, self.networks.__getitem__)
         adversarial, discriminator = self.adversary.terms(self._judged(x), 2.0 * samples - 1.0, seeds)
         autoencoder = self._bound_terms(self._explained_in_training(x, seeds))

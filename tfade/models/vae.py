@@ -8,12 +8,11 @@ import tensorflow_probability as tfp
 
 from tfade import numerics
 from tfade.distributions.gaussian import DiagonalNormal
-from tfade.distributions.layer import DistributionLayer
 from tfade.distributions.pixels import IsotropicNormal
 from tfade.distributions.standard import StandardNormal
+from tfade.distributions.topdown_codes import TopDownCodes
 from tfade.errors import UsageError
-from tfade.flows.layer import FlowLayer
-from tfade.flows.stack import Stack
+from tfade.models import vae_parts as parts
 from tfade.models.base import GenerativeModel
 from tfade.models.players import Player, Weighted
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
@@ -31,7 +30,7 @@ class Explained(NamedTuple):
         log_weight: log p(y, z) - log q(z | y) + log |det ∂f/∂y|, [batch, k].
         log_det: log |det ∂f/∂y|, [batch]; 0 without a flow.
         kl: KL(q(z | y) ‖ p(z)), [batch, groups]: of every dimension in closed form where prior and posterior are
-            normal, otherwise of all of them together, by one sample.
+            normal, otherwise of all of them together, by one sample; then of every level inside the decoder.
     """
 
     log_likelihood: tf.Tensor
@@ -55,13 +54,18 @@ class VAE(GenerativeModel):
     `log_prob` draws its noise as a function of the image, so that an image's value is its own; with `num_samples` k > 1
     it is the importance-weighted bound of k codes at one draw of u. Samples and reconstructions are decoder means.
 
+    A decoder may hold further latents at several resolutions (`TopDownDecoder`, with `BottomUpEncoder`). A code is then
+    the vector z₀ and they, one level after the other: `encode` and `prior` are over all of it, `decode` takes all of
+    it, and the model's attribute `latent_size` is the dimension of all of it. Each level is a group of its own to
+    `free_bits`.
+
     Args:
         image_shape: (H, W, C).
-        latent_size: dimension Z of the code.
+        latent_size: dimension of the code, of z₀ where the decoder holds latents, too.
         encoder: class of the network from images in [-1, 1] to the posterior's context, called as
-            `encoder(image_shape, context_size)`.
+            `encoder(image_shape, context_size)`. With an attribute `map_shapes` it returns feature maps, too.
         decoder: class of the network from codes to the parameters of the pixels' distribution, called as
-            `decoder((H, W, C · size), latent_size, activation=None)`.
+            `decoder((H, W, C · size), latent_size, activation=None)`. With an attribute `latent_shapes` it has levels.
         posterior: class of q(z | context): `DiagonalNormal`, or a flow over it (`RealNVPDensity`, `MAFDensity`,
             `IAFDensity`, with `base = DiagonalNormal`).
         prior: class of p(z), trained along if it has variables.
@@ -114,18 +118,23 @@ class VAE(GenerativeModel):
                 f"importance_samples={importance_samples} has one term, whose parts cannot be weighted; leave "
                 f"kl_weight={kl_weight!r}, warm_up={warm_up!r} and free_bits={free_bits!r} at 1, 0 and 0"
             )
-        self.latent_size = latent_size
         self.kl_weight, self.warm_up, self.free_bits = kl_weight, warm_up, free_bits
         self.importance_samples = importance_samples
         shape = self.image_shape
-        self.flow = self.add_network("flow", lambda: _flow(flow, shape)) if flow is not None else None
+        self.flow = self.add_network("flow", lambda: parts.built_flow(flow, shape)) if flow is not None else None
         self.feature_shape = self.flow.latent_shape if self.flow else shape
-        self.pixels = self.add_network("pixels", lambda: _pixels(pixels, self.feature_shape, flow is None))
+        self.pixels = self.add_network("pixels", lambda: parts.built_pixels(pixels, self.feature_shape, flow is None))
         outputs = (*self.feature_shape[:2], self.feature_shape[2] * self.pixels.size)
         self.encoder = self.add_network("encoder", lambda: encoder(shape, context_size))
-        self.posterior = self.add_network("posterior", lambda: _over_codes(posterior, latent_size, context_size))
-        self.prior_density = self.add_network("prior", lambda: _over_codes(prior, latent_size, 0))
-        self.decoder = self.add_network("decoder", lambda: decoder(outputs, latent_size, activation=None))
+        self.posterior = self.add_network(
+            "posterior", lambda: parts.built_over_codes(posterior, latent_size, context_size)
+        )
+        self.prior_density = self.add_network("prior", lambda: parts.built_over_codes(prior, latent_size, 0))
+        self.decoder = self.add_network(
+            "decoder", lambda: parts.built_decoder(decoder, outputs, latent_size, self.encoder)
+        )
+        self.inner_size = getattr(self.decoder, "inner_size", 0)
+        self.latent_size = latent_size + self.inner_size
         self.posterior.from_noise(tf.zeros((1, latent_size)), tf.zeros((1, context_size)))  # refuses what is none
 
     # ---- Training ----
@@ -174,21 +183,47 @@ class VAE(GenerativeModel):
         network = self.networks.__getitem__ if training else self.network
         rows, count = tf.shape(noise)[0], noise.shape[1]
         features, log_det = self._features(target, network)
-        context = network("encoder")(2.0 * self.pixels.as_image(target) - 1.0, training=training)[:, None]
-        z, log_posterior = network("posterior").from_noise(noise, context)
+        context, maps = self._encoded(target, network, training)
+        top, inner = self._split(noise)
+        z, log_posterior = network("posterior").from_noise(top, context[:, None])
         log_prior = network("prior").distribution().log_prob(z)
-        parameters = network("decoder")(tf.reshape(z, (-1, self.latent_size)), training=training)
+        kl = self._kl(network, context, log_prior - log_posterior)
+        z = tf.reshape(z, (-1, z.shape[-1]))
+        if self.inner_size:
+            maps = [tf.repeat(features_of, count, 0) for features_of in maps]
+            inner = tf.reshape(inner, (-1, self.inner_size))
+            parameters, drawn = network("decoder")(z, noise=inner, maps=maps, training=training)
+            log_prior += tf.reshape(tf.reduce_sum(drawn.log_prior, -1), (rows, count))
+            log_posterior += tf.reshape(tf.reduce_sum(drawn.log_posterior, -1), (rows, count))
+            kl = tf.concat([kl, tf.reshape(drawn.kl, (rows, count, drawn.kl.shape[-1]))[:, 0]], -1)
+        else:
+            parameters = network("decoder")(z, training=training)
         likelihood = network("pixels").distribution(parameters)
         log_likelihood = tf.reshape(likelihood.log_prob(tf.repeat(features, count, 0)), (rows, count))
         log_weight = log_likelihood + log_prior - log_posterior + log_det[:, None]
-        kl = self._kl(network, context, log_prior - log_posterior)
         return Explained(log_likelihood, log_weight, log_det, kl)
+
+    def _encoded(self, target, network, training=False) -> tuple[tf.Tensor, list[tf.Tensor] | None]:
+        """The posterior's context [batch, context_size], and the encoder's feature maps if the decoder takes them."""
+        result = network("encoder")(2.0 * self.pixels.as_image(target) - 1.0, training=training)
+        return result if self.inner_size else (result, None)
+
+    def _split(self, codes) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """z₀ and the latents inside the decoder, or None; of codes, or of the noise that they are made of."""
+        return tf.split(codes, [-1, self.inner_size], -1) if self.inner_size else (codes, None)
+
+    def _generated(self, rows, seeds: Seeds) -> tf.Tensor:
+        """The decoder's output in training, of codes of the prior; nothing of the posterior takes part."""
+        z = seeds.rows("prior", rows, self.prior_density.distribution().sample)
+        if not self.inner_size:
+            return self.decoder(z, training=True)
+        return self.decoder(z, noise=seeds.normal("prior levels", (rows, self.inner_size)), training=True)[0]
 
     def _kl(self, network, context, log_ratio) -> tf.Tensor:
         posterior, prior = network("posterior"), network("prior")
         if not (isinstance(posterior, DiagonalNormal) and isinstance(prior, StandardNormal)):
             return -log_ratio[:, :1]
-        normals = (part.distribution for part in (posterior.distribution(context[:, 0]), prior.distribution()))
+        normals = (part.distribution for part in (posterior.distribution(context), prior.distribution()))
         return tfp.distributions.kl_divergence(*normals)
 
     def _features(self, target, network) -> tuple[tf.Tensor, tf.Tensor]:
@@ -217,7 +252,7 @@ class VAE(GenerativeModel):
     @property
     def stochastic_codes(self) -> bool:
         """Whether the posterior has a standard deviation in closed form."""
-        return isinstance(self.posterior, DiagonalNormal)
+        return isinstance(self.posterior, DiagonalNormal) and not self.inner_size
 
     def log_prob(self, x, num_samples=1):
         """A lower bound in nats [batch]; it rises with `num_samples`, the codes drawn for each image."""
@@ -248,26 +283,35 @@ class VAE(GenerativeModel):
 
     def prior(self, temperature=1.0):
         """The codes' density, its standard deviation multiplied by `temperature`."""
-        return self.network("prior").distribution(temperature=temperature)
+        top = self.network("prior").distribution(temperature=temperature)
+        return TopDownCodes(top, self.network("decoder"), None, temperature) if self.inner_size else top
 
     def sample(self, n, temperature=1.0, seed=None):
         return self.decode(self.prior(temperature).sample(n, seed=as_seed(seed)))
 
     def encode(self, x):
-        return self.network("posterior").distribution(self._context(x))
+        context, maps = self._encoded(self._middle(x), self.network)
+        top = self.network("posterior").distribution(context)
+        return TopDownCodes(top, self.network("decoder"), maps) if self.inner_size else top
 
     def codes(self, x):
-        context = self._context(x)
-        return self.network("posterior").from_noise(tf.zeros((tf.shape(context)[0], self.latent_size)), context)[0]
+        context, maps = self._encoded(self._middle(x), self.network)
+        top, inner = self._split(tf.zeros((tf.shape(context)[0], self.latent_size)))
+        z = self.network("posterior").from_noise(top, context)[0]
+        if not self.inner_size:
+            return z
+        return tf.concat([z, self.network("decoder")(z, noise=inner, maps=maps, training=False)[1].latents], -1)
 
-    def _context(self, x) -> tf.Tensor:
-        target = self._target(x, lambda unit: tf.fill(tf.shape(unit), 0.5))
-        return self.network("encoder")(2.0 * self.pixels.as_image(target) - 1.0, training=False)
+    def _middle(self, x) -> tf.Tensor:
+        """Images as the encoder is to see them where no noise is wanted."""
+        return self._target(x, lambda unit: tf.fill(tf.shape(unit), 0.5))
 
     def decode(self, z):
         """Images in [0, 1] from codes: decoder means, through the inverse of f; the gradient passes the clip."""
-        parameters = self.network("decoder")(tf.cast(z, tf.float32), training=False)
-        images = self._images(self.network("pixels").mean(parameters), self.network)
+        top, inner = self._split(tf.cast(z, tf.float32))
+        given = {"latents": inner} if self.inner_size else {}
+        parameters = self.network("decoder")(top, training=False, **given)
+        images = self._images(self.network("pixels").mean(parameters[0] if given else parameters), self.network)
         return numerics.straight_through(lambda y: tf.clip_by_value(y, 0.0, 1.0), images)
 
     def _images(self, means, network) -> tf.Tensor:
@@ -276,33 +320,3 @@ class VAE(GenerativeModel):
 
     def reconstruct(self, x):
         return self.decode(self.codes(x))
-
-
-def _flow(make, shape) -> FlowLayer:
-    """f over images, built."""
-    if not callable(make):
-        raise UsageError(
-            f"flow={make!r} is no class; give one such as functools.partial(Stack, parts), or @Stack in gin"
-        )
-    flow = make() if isinstance(make, type) and issubclass(make, FlowLayer) else Stack([make()])
-    flow.build(shape)
-    if len(flow.latent_shape) != 3:
-        raise UsageError(
-            f"flow turns images of shape {tuple(shape)} into features of shape {flow.latent_shape}; a decoder needs "
-            "features that are an image: leave out Flatten, and give MultiScale flatten=False"
-        )
-    return flow
-
-
-def _pixels(make, shape, in_image_space: bool):
-    layer = make()
-    layer.build(shape, in_image_space)
-    return layer
-
-
-def _over_codes(make, latent_size: int, context_size: int) -> DistributionLayer:
-    layer = make()
-    if not isinstance(layer, DistributionLayer):
-        raise UsageError(f"prior or posterior: {make!r} makes no distribution; see tfade.distributions for those")
-    layer.build((latent_size,), context_size)
-    return layer

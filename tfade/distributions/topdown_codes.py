@@ -1,0 +1,81 @@
+"""The distribution over whole codes of a decoder with levels: the vector at the top, and the latents of every level."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfade.distributions.topdown import TopDownDecoder
+
+tfd = tfp.distributions
+
+
+class TopDownCodes(tfd.Distribution):
+    """p(z₀) Π_l p(z_l | z_<l), or the posterior that goes with an encoder's maps, over [latent_size + inner_size].
+
+    Args:
+        top: the distribution of z₀; its batch shape is that of the codes.
+        decoder: the decoder, in inference mode.
+        maps: the encoder's maps for the posterior, and a batch of codes for each of their examples; None for the prior.
+        temperature: factor on the deviation of the levels' prior; that of `top` is its own affair.
+    """
+
+    def __init__(
+        self,
+        top: tfd.Distribution,
+        decoder: TopDownDecoder,
+        maps: Sequence[tf.Tensor] | None = None,
+        temperature=1.0,
+    ):
+        parameters = dict(locals())
+        self._top, self._decoder, self._maps, self._temperature = top, decoder, maps, temperature
+        super().__init__(
+            dtype=tf.float32,
+            reparameterization_type=top.reparameterization_type,
+            validate_args=False,
+            allow_nan_stats=False,
+            parameters=parameters,
+            name="TopDownCodes",
+        )
+
+    def _sample_n(self, n, seed=None):
+        seeds = tfp.random.split_seed(seed, 2)
+        z = self._top.sample(n, seed=seeds[0])
+        batch = tf.shape(z)[:-1]
+        noise = tf.random.stateless_normal(tf.concat([batch, [self._decoder.inner_size]], 0), seeds[1])
+        latents = self._passed(z, noise=noise).latents
+        return tf.concat([z, tf.reshape(latents, tf.shape(noise))], -1)
+
+    def _log_prob(self, codes):
+        batch = tf.broadcast_dynamic_shape(tf.shape(codes)[:-1], self.batch_shape_tensor())
+        codes = tf.broadcast_to(codes, tf.concat([batch, tf.shape(codes)[-1:]], 0))
+        z, latents = tf.split(codes, [-1, self._decoder.inner_size], -1)
+        drawn = self._passed(z, latents=latents)
+        log_prob = drawn.log_prior if self._maps is None else drawn.log_posterior
+        return self._top.log_prob(z) + tf.reshape(tf.reduce_sum(log_prob, -1), batch)
+
+    def _passed(self, z, **given):
+        """The levels' latents and densities, for z₀ [..., latent_size] and one value [..., inner_size] for them."""
+        flat = {name: tf.reshape(value, (-1, self._decoder.inner_size)) for name, value in given.items()}
+        z = tf.reshape(z, (-1, self._top.event_shape[-1]))
+        maps = self._maps
+        if maps is not None:
+            times = tf.shape(z)[0] // tf.shape(maps[0])[0]  # samples come first, examples last
+            maps = [tf.tile(features, (times, 1, 1, 1)) for features in maps]
+        return self._decoder(z, maps=maps, temperature=self._temperature, training=False, **flat)[1]
+
+    def _batch_shape(self):
+        return self._top.batch_shape
+
+    def _batch_shape_tensor(self):
+        return self._top.batch_shape_tensor()
+
+    def _event_shape(self):
+        return tf.TensorShape([self._top.event_shape[-1] + self._decoder.inner_size])
+
+    def _event_shape_tensor(self):
+        return tf.constant(self._event_shape().as_list(), tf.int32)
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return {}

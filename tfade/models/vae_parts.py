@@ -1,0 +1,52 @@
+"""The parts of a VAE, from the classes that a user gives: built, and refused where they do not fit."""
+
+from tfade.distributions.layer import DistributionLayer
+from tfade.errors import UsageError
+from tfade.flows.layer import FlowLayer
+from tfade.flows.stack import Stack
+
+
+def built_flow(make, shape) -> FlowLayer:
+    """f over images, built."""
+    if not callable(make):
+        raise UsageError(
+            f"flow={make!r} is no class; give one such as functools.partial(Stack, parts), or @Stack in gin"
+        )
+    flow = make() if isinstance(make, type) and issubclass(make, FlowLayer) else Stack([make()])
+    flow.build(shape)
+    if len(flow.latent_shape) != 3:
+        raise UsageError(
+            f"flow turns images of shape {tuple(shape)} into features of shape {flow.latent_shape}; a decoder needs "
+            "features that are an image: leave out Flatten, and give MultiScale flatten=False"
+        )
+    return flow
+
+
+def built_decoder(make, shape, latent_size: int, encoder):
+    """The decoder; one with levels is told the shapes of the feature maps that the posterior sees."""
+    layer = make(shape, latent_size, activation=None)
+    levels, maps = (getattr(part, name, ()) for part, name in ((layer, "latent_shapes"), (encoder, "map_shapes")))
+    if bool(levels) != bool(maps):
+        has = {True: "has", False: "has no"}
+        raise UsageError(
+            f"decoder={make!r} {has[bool(levels)]} latents at feature maps, but {type(encoder).__name__} "
+            f"{has[bool(maps)]} feature maps to give: TopDownDecoder goes with BottomUpEncoder, DCGANGenerator with "
+            "DCGANEncoder"
+        )
+    if levels:
+        layer.build_posterior(maps)
+    return layer
+
+
+def built_pixels(make, shape, in_image_space: bool):
+    layer = make()
+    layer.build(shape, in_image_space)
+    return layer
+
+
+def built_over_codes(make, latent_size: int, context_size: int) -> DistributionLayer:
+    layer = make()
+    if not isinstance(layer, DistributionLayer):
+        raise UsageError(f"prior or posterior: {make!r} makes no distribution; see tfade.distributions for those")
+    layer.build((latent_size,), context_size)
+    return layer
