@@ -24,6 +24,7 @@ def main(arguments: list[str]) -> int | None:
         "AV-ADE against its parts, or all",
     )
     parser.add_argument("--compile_peers", action="store_true", help="time the peers under torch.compile too (minutes)")
+    parser.add_argument("--threads", type=common.whole(1), default=1, help="of flows and peers; with --part=all of everything")
     flags = parser.parse_args(arguments)
     print(f"{'figure':<60}{'measured':>10}{'limit':>8}")
     for name, value, limit in figures(flags):
@@ -35,7 +36,7 @@ def figures(flags):
     if flags.part in ("flows", "all"):  # first, while the number of threads can still be set
         from launch import flow_benchmark
 
-        yield from flow_benchmark.measure(flags.steps, flags.compile_peers)
+        yield from flow_benchmark.measure(flags.steps, flags.compile_peers, flags.threads)
     if flags.part in ("ade", "all"):
         from launch import ade_benchmark
 
