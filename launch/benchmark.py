@@ -24,7 +24,9 @@ def main(arguments: list[str]) -> int | None:
         "AV-ADE against its parts, or all",
     )
     parser.add_argument("--compile_peers", action="store_true", help="time the peers under torch.compile too (minutes)")
-    parser.add_argument("--threads", type=common.whole(1), default=1, help="of flows and peers; with --part=all of everything")
+    parser.add_argument(
+        "--threads", type=common.whole(1), default=1, help="of flows and peers; with --part=all of everything"
+    )
     flags = parser.parse_args(arguments)
     print(f"{'figure':<60}{'measured':>10}{'limit':>8}")
     for name, value, limit in figures(flags):

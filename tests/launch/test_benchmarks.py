@@ -1,0 +1,31 @@
+"""What the benchmarks time really does its work."""
+
+import math
+
+import numpy as np
+
+from launch import ade_benchmark, flow_benchmark
+from tests.models.test_ade import model_of
+
+
+def test_a_step_is_a_training_step():
+    step, model = ade_benchmark.step_of("vae", ("DCGANEncoder.width = 2", "DCGANGenerator.width = 2", "batch_size = 4"))
+    before = [variable.numpy() for variable in model.decoder.trainable_variables]
+    assert math.isfinite(step())
+    assert int(model.step.numpy()) == 1
+    assert any(np.any(old != new.numpy()) for old, new in zip(before, model.decoder.trainable_variables))
+
+
+def test_the_flow_is_passed_both_ways():
+    assert math.isfinite(ade_benchmark.flow_passes(model_of())())
+
+
+def test_our_flows_train_and_sample():
+    step = flow_benchmark.our_training_step(4, 8, 2, jit=False)
+    losses = [float(step()) for _ in range(5)]
+    assert losses[0] > losses[-1] > 0
+    density = flow_benchmark.our_density(False, 4, 8, 2, jit=False)()
+    x, log_prob = flow_benchmark.our_density(True, 4, 8, 2, jit=False)()
+    assert (density.shape, x.shape, log_prob.shape) == ((256,), (256, 4), (256,))
+    normal = -0.5 * np.sum(x**2, -1) - 2 * np.log(2 * np.pi)  # flows begin as the identity
+    np.testing.assert_allclose(log_prob, normal, rtol=1e-4)
