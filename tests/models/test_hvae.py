@@ -1,0 +1,362 @@
+"""Latents inside the decoder: densities against closed forms and Jacobians, codes as a whole, and who reaches what."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.stats import norm
+
+from tests.helpers import ROOT, TINY, assert_same_state, newest_state, train_here
+from tests.models.test_vae import FLOW, MASKED, NORMAL
+from tfade.data.loading import load
+from tfade.distributions.pixels import DiscretizedLogistic
+from tfade.distributions.topdown import TopDownDecoder, TopDownLevel, precision_weighted
+from tfade.errors import UsageError
+from tfade.export import export
+from tfade.flows.autoregressive import IAF
+from tfade.models.ade import ADE
+from tfade.models.vae import VAE
+from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
+from tfade.networks.sngan import SNGANDiscriminator, SNGANGenerator
+from tfade.networks.topdown import BottomUpEncoder
+from tfade.training.strategy import make_strategy, precision
+
+STEPS = functools.partial(IAF, conditioner=MASKED)
+VARIANTS = {
+    "precision": {"merge": "precision"},
+    "sum": {"merge": "sum"},
+    "precision_iaf": {"merge": "precision", "flow": STEPS},
+    "sum_iaf": {"merge": "sum", "flow": STEPS},
+}
+variants = pytest.mark.parametrize("variant", VARIANTS)
+TOP, INNER = 5, 4 * 4 * 2 + 8 * 8 * 1
+ENCODER = functools.partial(DCGANEncoder, width=4, initial_scale=None)
+DECODER = functools.partial(DCGANGenerator, width=4, initial_scale=None)
+
+
+@pytest.fixture
+def images():
+    """Six grey scans of digits, uint8 [6, 16, 16, 1]."""
+    return load("digits", "train").fetch(np.arange(6))
+
+
+def disturb(layer, spread=0.05):
+    """Weights as after some training, so that everything depends on everything."""
+    generator = np.random.default_rng(0)
+    for variable in layer.trainable_variables:
+        variable.assign_add(spread * generator.normal(size=variable.shape))
+
+
+def model_of(variant="precision", kind=VAE, compiled=False, **arguments) -> VAE:
+    keras.utils.set_random_seed(4)
+    parts = {
+        "latent_size": TOP,
+        "context_size": 7,
+        "encoder": functools.partial(BottomUpEncoder, network=ENCODER),
+        "decoder": functools.partial(TopDownDecoder, network=DECODER, channels=(2, 1), **VARIANTS[variant]),
+        "posterior": NORMAL,
+    }
+    if kind is ADE:
+        parts |= {"discriminator": functools.partial(SNGANDiscriminator, width=2), "flow": FLOW}
+    model = kind((16, 16, 1), **{**parts, **arguments})
+    disturb(model)
+    if compiled:
+        model.compile(lambda name: keras.optimizers.Adam(1e-3))
+    return model
+
+
+def noise_for(count, rows=6):
+    return tf.constant(np.random.default_rng(3).normal(size=(rows, count, TOP + INNER)), tf.float32)
+
+
+def explained(model, images, noise):
+    return model._explained(model._middle(images), noise)
+
+
+# ---- One level ----
+
+
+def level_of(variant, spread=0.3) -> TopDownLevel:
+    keras.utils.set_random_seed(1)
+    level = TopDownLevel((2, 2, 3), 2, VARIANTS[variant]["merge"], VARIANTS[variant].get("flow"), 0)
+    level.build_posterior((2, 2, 4))
+    disturb(level, spread)
+    return level
+
+
+def features_of(rows=3, channels=3, seed=0):
+    return tf.constant(np.random.default_rng(seed).normal(size=(rows, 2, 2, channels)), tf.float32)
+
+
+@variants
+def test_densities_of_a_level_are_those_of_its_map_from_noise(variant):
+    """log q = log N(ε; 0, I) - log |det ∂z/∂ε|, the Jacobian by automatic differentiation."""
+    level = level_of(variant)
+    features, bottom_up = features_of(), features_of(channels=4, seed=1)
+    noise = tf.constant(np.random.default_rng(2).normal(size=(3, 8)), tf.float32)
+    for given, name in (({"bottom_up": bottom_up}, "log_posterior"), ({"temperature": 0.7}, "log_prior")):
+        with tf.GradientTape() as tape:
+            tape.watch(noise)
+            drawn = level(features, noise=noise, **given)[1]
+        jacobian = tape.batch_jacobian(drawn.latents, noise).numpy().astype(np.float64)
+        expected = norm.logpdf(noise).sum(-1) - np.linalg.slogdet(jacobian)[1]
+        np.testing.assert_allclose(getattr(drawn, name), expected, rtol=1e-4, atol=1e-4)
+        again = level(features, latents=drawn.latents, **given)[1]
+        np.testing.assert_allclose(getattr(again, name), expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(again.latents, drawn.latents)
+
+
+@pytest.mark.parametrize("merge", ["precision", "sum"])
+def test_moments_and_divergence_of_a_level_in_closed_form(merge):
+    level = level_of(merge, 0.1)
+    features, bottom_up = features_of(), features_of(channels=4, seed=1)
+    drawn = level(features, noise=tf.zeros((3, 8)), bottom_up=bottom_up)[1]
+
+    def moments(convolution, value):
+        mean, log_scale = np.split(convolution(value).numpy().astype(np.float64), 2, -1)
+        return mean.reshape(3, 8), log_scale.reshape(3, 8)
+
+    prior_mean, prior_scale = moments(level.prior, features)
+    mean, scale = moments(level.bottom_up, bottom_up)
+    prior_scale = np.exp(prior_scale)
+    if merge == "sum":
+        more_mean, more_scale = moments(level.top_down, features)
+        mean, scale = mean + more_mean, np.exp(scale + more_scale)
+    else:
+        precisions = prior_scale**-2, np.exp(-2 * scale)
+        mean = (prior_mean * precisions[0] + mean * precisions[1]) / sum(precisions)
+        scale = sum(precisions) ** -0.5
+    np.testing.assert_allclose(drawn.latents, mean, rtol=1e-3, atol=1e-4)
+    ratio = scale / prior_scale
+    kl = np.sum(0.5 * (ratio**2 + ((mean - prior_mean) / prior_scale) ** 2 - 1) - np.log(ratio), -1)
+    np.testing.assert_allclose(drawn.kl, kl, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(drawn.log_prior, norm.logpdf(mean, prior_mean, prior_scale).sum(-1), rtol=1e-3)
+
+
+def test_precision_weighting_of_far_unlike_scales():
+    """The sharper normal wins, and nothing overflows."""
+    mean, log_scale = precision_weighted((tf.constant(1.0), tf.constant(-9.0)), (tf.constant(-5.0), tf.constant(9.0)))
+    np.testing.assert_allclose([mean, log_scale], [1.0, -9.0], atol=1e-5)
+    mean, log_scale = precision_weighted((tf.constant(1.0), tf.constant(0.5)), (tf.constant(3.0), tf.constant(0.5)))
+    np.testing.assert_allclose([mean, log_scale], [2.0, 0.5 - 0.5 * np.log(2)], rtol=1e-6)
+
+
+def test_a_sum_starts_at_the_prior():
+    level = TopDownLevel((2, 2, 3), 2, "sum", STEPS, 0)
+    level.build_posterior((2, 2, 4))
+    drawn = level(features_of(), noise=tf.ones((3, 8)), bottom_up=features_of(channels=4))[1]
+    np.testing.assert_allclose(drawn.kl, 0.0, atol=1e-5)
+
+
+# ---- The model ----
+
+
+@variants
+def test_the_weight_of_a_code_from_the_public_distributions(variant, images):
+    """log p(x | z) + log p(z) - log q(z | x), for codes that the test makes itself."""
+    model = model_of(variant, pixels=DiscretizedLogistic)
+    noise = noise_for(2)
+    result = explained(model, images, noise)
+    context, maps = model.encoder(images.astype(np.float32) / 127.5 - 1, training=False)
+    for index in range(2):
+        top, inner = noise[:, index, :TOP], noise[:, index, TOP:]
+        z = model.posterior.from_noise(top, context)[0]
+        parameters, drawn = model.decoder(z, noise=inner, maps=maps, training=False)
+        code = tf.concat([z, drawn.latents], -1)
+        log_likelihood = model.pixels.distribution(parameters).log_prob(images.astype(np.float32))
+        expected = log_likelihood + model.prior().log_prob(code) - model.encode(images).log_prob(code)
+        np.testing.assert_allclose(result.log_weight[:, index], expected, rtol=1e-4)
+        np.testing.assert_allclose(model.decode(code), model.pixels.mean(parameters), atol=1e-5)
+    assert result.kl.shape == (6, TOP + 2)
+
+
+@variants
+def test_everything_is_answered(variant, images):
+    model = model_of(variant)
+    size = TOP + INNER
+    assert model.latent_size == size
+    assert not model.stochastic_codes
+    assert model.codes(images).shape == (6, size)
+    assert model.reconstruct(images).shape == (6, 16, 16, 1)
+    assert model.interpolate(images[:2], images[2:4], 3).shape == (2, 3, 16, 16, 1)
+    np.testing.assert_array_equal(model.reconstruct(images), model.decode(model.codes(images)))
+    np.testing.assert_array_equal(model.sample(3, seed=1), model.sample(3, seed=1))
+    assert np.abs(model.sample(3, seed=1) - model.sample(3, seed=2)).max() > 1e-4
+    posterior = model.encode(images)
+    codes = posterior.sample(3, seed=1)
+    assert codes.shape == (3, 6, size)
+    together = posterior.log_prob(codes)
+    assert together.shape == (3, 6)
+    alone = model.encode(images[2:3]).log_prob(codes[:, 2:3])
+    np.testing.assert_allclose(alone[:, 0], together[:, 2], rtol=1e-3, atol=1e-3)
+    assert model.prior().log_prob(codes).shape == (3, 6)
+
+
+def test_temperature_scales_every_level():
+    """Deviations of the prior about its centre: those of z₀, and of the first level given z₀."""
+    model = model_of()
+    for part in (slice(0, TOP), slice(TOP, TOP + 32)):
+        spread = [np.std(model.prior(t).sample(400, seed=0).numpy()[:, part], 0).mean() for t in (1.0, 0.25)]
+        assert 0.2 < spread[1] / spread[0] < 0.35
+    codes = model.prior(0.5).sample(3, seed=0)
+    assert np.all(model.prior(0.5).log_prob(codes) > model.prior(1.0).log_prob(codes))
+
+
+@variants
+def test_several_codes_of_an_image_meet_its_own_maps(variant, images):
+    model = model_of(variant)
+    once = explained(model, images, noise_for(1))
+    thrice = explained(model, images, tf.repeat(noise_for(1), 3, 1))
+    np.testing.assert_allclose(thrice.log_weight, np.repeat(once.log_weight, 3, 1), rtol=1e-4)
+    np.testing.assert_allclose(thrice.kl, once.kl, rtol=1e-3, atol=1e-3)
+
+
+@variants
+@pytest.mark.parametrize("k", [1, 3])
+def test_every_variable_gets_a_gradient(variant, k, images):
+    model = model_of(variant, importance_samples=k, compiled=True)
+    (player,) = model.players()
+    with tf.GradientTape() as tape:
+        losses = model.losses(tf.constant(images), model._seeds(0))["autoencoder"]
+        total = tf.add_n([weight * tf.reduce_mean(value) for weight, value in losses.values()])
+    for variable, gradient in zip(player.variables, tape.gradient(total, player.variables)):
+        assert gradient is not None, variable.path
+        assert np.any(tf.convert_to_tensor(gradient) != 0), variable.path
+
+
+@variants
+def test_a_likelihood_belongs_to_its_image(variant, images):
+    model = model_of(variant)
+    for samples in (1, 3):
+        together = model.log_prob(images, samples).numpy()
+        np.testing.assert_allclose(model.log_prob(images[[3, 0]], samples), together[[3, 0]], rtol=1e-4)
+
+
+def test_two_replicas_compute_the_losses_of_one(images):
+    found = []
+    for devices in (1, 2):
+        strategy = make_strategy(devices=devices)
+        with strategy.scope():
+            model = model_of("sum_iaf", compiled=True)
+        rows = lambda context: tf.constant(
+            np.array_split(images, context.num_replicas_in_sync)[context.replica_id_in_sync_group]
+        )
+        batch = strategy.experimental_distribute_values_from_function(rows)
+        for _ in range(2):
+            logs = strategy.run(model.train_step, (batch,))
+        found.append({name: strategy.experimental_local_results(value)[0] for name, value in logs.items()})
+    for name, value in found[0].items():
+        np.testing.assert_allclose(found[1][name], value, rtol=1e-3, err_msg=name)
+
+
+def test_each_level_has_free_bits_of_its_own(images):
+    """The first level spends more than λ; the last one less, which costs λ and has no gradient."""
+    model = model_of("sum", compiled=True)
+    first, last = model.decoder.level_layers
+    first.bottom_up.trainable_variables[1].assign_add([1.0, 1.0, 0.0, 0.0])  # to the means
+    kl = model._explained_in_training(tf.constant(images), model._seeds(0)).kl.numpy().mean(0)
+    model.free_bits = float(kl[TOP] + kl[TOP + 1]) / 2
+    assert kl[TOP] > model.free_bits > max(*kl[:TOP], kl[TOP + 1])
+    with tf.GradientTape() as tape:
+        terms = model.losses(tf.constant(images), model._seeds(0))["autoencoder"]
+        value = tf.reduce_mean(terms["kl_above_free_bits"].value)
+    np.testing.assert_allclose(value, (TOP + 1) * model.free_bits + kl[TOP], rtol=1e-4)
+    gradients = tape.gradient(value, [level.bottom_up.trainable_variables[0] for level in (first, last)])
+    assert np.any(gradients[0])
+    assert gradients[1] is None or not np.any(gradients[1])
+
+
+def test_the_adversary_reaches_nothing_of_the_posterior(images):
+    model = model_of("sum_iaf", ADE, compiled=True)
+    with tf.GradientTape(persistent=True) as tape:
+        losses = model.losses(tf.constant(images), model._seeds(0))["autoencoder"]
+        adversarial = tf.reduce_mean(losses["adversarial"].value)
+        likelihood = tf.add_n([tf.reduce_mean(value) for name, (_, value) in losses.items() if name != "adversarial"])
+
+    def reached(loss, network):
+        gradients = tape.gradient(loss, network.trainable_variables)
+        return [gradient is not None and bool(np.any(tf.convert_to_tensor(gradient))) for gradient in gradients]
+
+    of_posterior = [model.encoder, model.posterior]
+    for level in model.decoder.level_layers:
+        of_posterior += [part for part in (level.bottom_up, level.top_down, level.flow) if part is not None]
+        assert all(reached(adversarial, level.prior) + reached(adversarial, level.branch))
+    for network in of_posterior:
+        assert not any(reached(adversarial, network)), network.name
+        assert all(reached(likelihood, network)), network.name
+    assert all(reached(adversarial, model.decoder.network) + reached(adversarial, model.flow))
+    logs = tf.function(model.train_step)(tf.constant(images))
+    assert all(np.isfinite(value) for value in logs.values()), logs
+
+
+def test_mixed_precision_keeps_densities_in_float32(images):
+    with precision("mixed_bfloat16"):
+        model = model_of("sum_iaf", compiled=True)
+        logs = tf.function(model.train_step)(tf.constant(images))
+        drawn = model.decoder(tf.zeros((2, TOP)), noise=tf.zeros((2, INNER)))[1]
+    assert all(np.isfinite(value) for value in logs.values()), logs
+    assert drawn.latents.dtype == drawn.log_prior.dtype == model.log_prob(images).dtype == tf.float32
+    assert model.decoder.network.layers[0].compute_dtype == "bfloat16"
+    assert {variable.dtype for variable in model.decoder.variables} == {"float32"}
+
+
+def test_the_export_equals_the_live_model(tmp_path, images):
+    model = model_of("precision")
+    names = export(model, tmp_path / "export")
+    assert {"sample", "sample_from_latents", "encode", "reconstruct", "log_prob"} <= set(names)
+    served = tf.saved_model.load(str(tmp_path / "export")).signatures
+    sampled = served["sample"](n=tf.constant(3), temperature=tf.constant(0.9), seed=tf.constant(4, tf.int64))["images"]
+    np.testing.assert_allclose(sampled, model.sample(3, 0.9, 4), atol=1e-5)
+    given, codes = tf.constant(images), model.codes(images)
+    assert set(served["encode_uint8"](images=given)) == {"latents"}
+    np.testing.assert_allclose(served["encode_uint8"](images=given)["latents"], codes, atol=1e-5)
+    np.testing.assert_allclose(served["sample_from_latents"](latents=codes)["images"], model.decode(codes), atol=1e-5)
+    np.testing.assert_allclose(
+        served["reconstruct_uint8"](images=given)["images"], model.reconstruct(images), atol=1e-5
+    )
+    np.testing.assert_allclose(served["log_prob_uint8"](images=given)["log_prob"], model.log_prob(images), rtol=1e-4)
+
+
+def test_a_run_resumes_bit_for_bit(tmp_path):
+    paths = (str(ROOT / "gin" / "hvae.gin"), TINY)
+    bindings = ("TopDownDecoder.flow = @IAF", "Showing.samples = 0", "LinearDecay.steps = 100")
+    for run, steps in (("grown", 1), ("grown", 2), ("whole", 2)):
+        assert train_here(tmp_path / run, f"steps = {steps}", *bindings, files=paths) == 0
+    assert_same_state(newest_state(tmp_path / "grown"), newest_state(tmp_path / "whole"))
+
+
+def test_latents_at_the_size_of_the_image(images):
+    """Other networks than DCGAN's: SNGAN's generator has feature maps of every side, an encoder must have them too."""
+    network = functools.partial(SNGANGenerator, width=2)
+    wide = functools.partial(TopDownDecoder, network=network, channels=(1, 1, 1))
+    with pytest.raises(UsageError, match="sides"):
+        model_of(decoder=wide)
+    model = model_of(decoder=functools.partial(TopDownDecoder, network=network, channels=(3,)))
+    assert model.latent_size == TOP + 4 * 4 * 3
+    assert np.isfinite(model.log_prob(images)).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"encoder": ENCODER}, "TopDownDecoder goes with BottomUpEncoder"),
+        ({"decoder": DECODER}, "TopDownDecoder goes with BottomUpEncoder"),
+        ({"decoder": functools.partial(TopDownDecoder, network=DECODER, channels=())}, r"channels=\(\)"),
+        ({"decoder": functools.partial(TopDownDecoder, network=DECODER, channels=(1, 0))}, r"channels=\(1, 0\)"),
+        ({"decoder": functools.partial(TopDownDecoder, network=DECODER, channels=(1, 1, 1))}, "1 to 2 levels"),
+        ({"decoder": functools.partial(TopDownDecoder, network=DECODER, merge="product")}, "merge='product'"),
+        ({"decoder": functools.partial(TopDownDecoder, network=DECODER, flow=3)}, "flow=3"),
+        ({"decoder": functools.partial(TopDownDecoder, network=DECODER, flow=NORMAL)}, "makes no flow"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(arguments, message):
+    with pytest.raises(UsageError, match=message):
+        model_of(**arguments)
+
+
+def test_a_decoder_wants_noise_or_latents():
+    decoder = model_of().decoder
+    with pytest.raises(UsageError, match="either noise"):
+        decoder(tf.zeros((2, TOP)))
