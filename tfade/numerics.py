@@ -42,13 +42,19 @@ def dequantised(images, noise) -> tf.Tensor:
     return ((LEVELS - 1) * to_unit(images) + noise) / LEVELS
 
 
-def checked_unit(images) -> tf.Tensor:
-    """`to_unit`; where values can be looked at, images outside [0, 1] are refused.
+def checked_unit(images, shape: tuple[int, ...]) -> tf.Tensor:
+    """`to_unit` of a user's images.
+
+    Args:
+        images: [batch, *shape], uint8 or floats in [0, 1].
+        shape: (H, W, C) that they must have: others would be broadcast against it somewhere.
 
     Raises:
-        UsageError: floats outside [0, 1], or NaN.
+        UsageError: another shape or, where values can be looked at, floats outside [0, 1] or NaN.
     """
     unit = to_unit(images)
+    if unit.shape.rank is not None and tuple(unit.shape[1:]) != tuple(shape):
+        raise UsageError(f"images have shape {list(unit.shape)}; give [batch, {', '.join(map(str, shape))}]")
     if tf.executing_eagerly() and not bool(tf.reduce_all(tf.abs(unit - 0.5) <= 0.5 + 1e-5)):
         raise UsageError(
             f"images lie in [{float(tf.reduce_min(unit)):.4g}, {float(tf.reduce_max(unit)):.4g}] or hold NaN; "
@@ -68,7 +74,12 @@ def bits_per_dim(log_prob, dimensions: int, continuous: bool = True) -> tf.Tenso
 
 def straight_through(function, value: tf.Tensor) -> tf.Tensor:
     """function(value), with the gradient of the identity."""
-    return value + tf.stop_gradient(function(value) - value)
+
+    @tf.custom_gradient
+    def passed(value):
+        return function(value), lambda upstream: upstream
+
+    return passed(value)
 
 
 @tf.custom_gradient

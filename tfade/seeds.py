@@ -81,7 +81,8 @@ def noise_of(x: tf.Tensor, draw: int = 0, shape: Sequence[int] | None = None) ->
 
 def normal_noise_of(x: tf.Tensor, draw: int, shape: Sequence[int]) -> tf.Tensor:
     """Standard normal noise [batch, *shape] that is a function of each example alone; see `noise_of`."""
-    return tf.math.ndtri(noise_of(x, draw, shape) + 2.0**-25)
+    cells = tf.floor(noise_of(x, draw, shape) * 2.0**23)
+    return tf.math.ndtri((cells + 0.5) * 2.0**-23)  # the middle of a cell is never 0 or 1, not after rounding either
 
 
 def _places(count) -> tf.Tensor:

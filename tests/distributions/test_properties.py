@@ -138,6 +138,29 @@ def test_a_sample_and_its_density_agree_with_the_density_of_the_sample(case):
             np.testing.assert_allclose(distribution.log_prob(tf.identity(values)), log_probs, rtol=1e-7, atol=1e-7)
 
 
+POSTERIORS = ("standard_normal", "diagonal", "full", "real_nvp", "iaf")
+
+
+@cases
+def test_a_posterior_is_a_function_of_noise_with_its_density(case):
+    """What `from_noise` gives has the density that the distribution has there, and is distributed like its samples."""
+    with precision("float64"):
+        layer, noise = case.build(context_size=2), np.random.default_rng(0).normal(size=(4000, 5, 3))
+        if case.name not in POSTERIORS:
+            with pytest.raises(UsageError, match="cannot be a posterior"):
+                layer.from_noise(noise, CONTEXT)
+            return
+        values, log_probs = layer.from_noise(noise, CONTEXT)
+        distribution = layer.distribution(CONTEXT)
+        np.testing.assert_allclose(distribution.log_prob(tf.identity(values)), log_probs, rtol=1e-7, atol=1e-7)
+        samples = distribution.sample(4000, seed=SEED).numpy()
+        error = 5 * samples.std(0) / np.sqrt(2000)
+        assert np.all(np.abs(values.numpy().mean(0) - samples.mean(0)) < error)
+        centre = layer.from_noise(np.zeros((5, 3)), CONTEXT)[0]
+        if case.name in ("standard_normal", "diagonal", "full"):
+            np.testing.assert_allclose(centre, distribution.mean(), atol=1e-9)
+
+
 @cases
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
 def test_it_is_a_density_and_samples_follow_it(case, temperature):

@@ -11,6 +11,7 @@ from tests.helpers import ROOT, TINY, assert_same_state, newest_state, train_her
 from tests.models.test_vae import FLOW, NORMAL, POSTERIORS
 from tfade.data.loading import load
 from tfade.data.pipeline import batches
+from tfade.distributions.gaussian import DiagonalNormal
 from tfade.distributions.pixels import Categorical
 from tfade.errors import UsageError
 from tfade.export import export
@@ -120,6 +121,35 @@ def test_the_adversary_judges_decoder_means_in_image_space(images):
     np.testing.assert_allclose(losses["discriminator"]["real"], np.log1p(np.exp(-real)), rtol=1e-3)
 
 
+def test_a_learned_prior_is_part_of_the_generator(images):
+    model = model_of(prior=DiagonalNormal)
+    with tf.GradientTape(persistent=True) as tape:
+        adversarial = model.losses(tf.constant(images), model._seeds(0))["autoencoder"]["adversarial"].value
+    assert reached(tape, model, adversarial) == {"decoder", "flow", "discriminator", "prior"}
+
+
+def test_averages_serve_every_question(images):
+    """After a step with a quick average, what is asked differs from the networks that are trained."""
+    model = model_of()
+    kept = ("encoder", "posterior", "prior", "decoder", "flow", "pixels", "discriminator")
+    model.compile(lambda name: keras.optimizers.Adam(0.05), average_decay={name: 0.9 for name in kept})
+    questions = {
+        "log_prob": lambda: model.log_prob(images),
+        "sample": lambda: model.sample(3, seed=0),
+        "codes": lambda: model.codes(images),
+        "reconstruct": lambda: model.reconstruct(images),
+        "discriminate": lambda: model.discriminate(images),
+    }
+    before = {name: question().numpy() for name, question in questions.items()}
+    tf.function(model.train_step)(tf.constant(images))
+    averaged = {name: question().numpy() for name, question in questions.items()}
+    for variable in (variable for name in kept for variable in model.networks[name].variables):
+        variable.assign(tf.fill(variable.shape, float("nan")))  # nothing that is asked may look at them
+    for name, question in questions.items():
+        assert np.any(before[name] != averaged[name]), name
+        np.testing.assert_array_equal(question(), averaged[name], err_msg=name)
+
+
 def test_the_balance_is_a_switch(images):
     weights = {}
     for per_dimension in (True, False):
@@ -210,7 +240,7 @@ def test_two_replicas_train_like_one():
     for devices in (1, 2):
         chosen = make_strategy(devices=devices)
         with chosen.scope():
-            model = model_of(spread=0.0, optimizer=keras.optimizers.SGD)
+            model = model_of(optimizer=keras.optimizers.SGD)
         data = batches(source, 16, seed=0)
         report = model.fit(chosen.experimental_distribute_dataset(data), steps_per_epoch=2, verbose=0, shuffle=False)
         history.append({name: values[-1] for name, values in report.history.items()})

@@ -241,9 +241,9 @@ def test_free_bits_cost_the_same_and_have_no_gradient(images):
     model = model_of(free_bits=100.0, compiled=True)
     with tf.GradientTape() as tape:
         terms = model.losses(tf.constant(images), model._seeds(0))["autoencoder"]
-    np.testing.assert_allclose(terms["kl_above_free_bits"].value, 500.0)
+    np.testing.assert_allclose(terms["kl_with_free_bits"].value, 500.0)
     assert terms["kl"].weight == 0
-    gradients = tape.gradient(terms["kl_above_free_bits"].value, model.encoder.trainable_variables)
+    gradients = tape.gradient(terms["kl_with_free_bits"].value, model.encoder.trainable_variables)
     assert all(gradient is None or not np.any(gradient) for gradient in gradients)
 
 
@@ -267,15 +267,24 @@ def test_learned_priors_are_trained(prior, images):
         ({"flow": functools.partial(Stack, (Flatten,))}, "Flatten"),
         ({"flow": FLOW, "pixels": Categorical}, "pmf of 256 levels"),
         ({"flow": 3}, "flow=3"),
+        ({"latent_size": 2.5}, "no whole number"),
+        ({"posterior": NORMAL()}, "posterior=.* makes no DistributionLayer"),
+        ({"pixels": IsotropicNormal()}, "pixels=.* makes no PixelDistribution"),
     ],
 )
 def test_bad_parts_are_refused(arguments, message):
+    """Vectors, too."""
+    with pytest.raises(UsageError, match="DensityModel"):
+        VAE((2,), 2)
     with pytest.raises((UsageError, TypeError), match=message):
         model_of(**arguments)
 
 
 def test_bad_questions_are_refused(images):
     model = model_of()
+    for question in (model.log_prob, model.encode, model.reconstruct):
+        with pytest.raises(UsageError, match=r"\[6, 16, 16\]; give \[batch, 16, 16, 1\]"):
+            question(images[..., 0])
     with pytest.raises(UsageError, match="num_samples=0"):
         model.log_prob(images, num_samples=0)
     with pytest.raises(UsageError, match=r"\[0, 1\]"):

@@ -1,5 +1,6 @@
 """Gaussians: as plain functions of their parameters, and as layers that own or compute them."""
 
+import math
 from collections.abc import Sequence
 
 import gin
@@ -9,6 +10,7 @@ import tensorflow_probability as tfp
 
 from tfade.distributions.layer import ParametricLayer
 from tfade.distributions.scales import SCALE_RANGE, bounded_log_scale, checked_range, unbounded_log_scale
+from tfade.errors import UsageError
 from tfade.flows.layer import size_of
 from tfade.networks.conditioner import MLPConditioner
 
@@ -22,8 +24,14 @@ def standard_normal(latent_size: int, temperature=1.0) -> tfd.Distribution:
 
     Args:
         latent_size: dimension of the code.
-        temperature: T, the factor on the standard deviation (Glow's convention; p^(1/τ) has T = √τ).
+        temperature: T ≥ 0, the factor on the standard deviation (Glow's convention; p^(1/τ) has T = √τ).
+
+    Raises:
+        UsageError: a temperature that is negative or not finite.
     """
+    value = tf.get_static_value(temperature) if tf.is_tensor(temperature) else temperature
+    if isinstance(value, str) or (value is not None and not 0 <= value < math.inf):
+        raise UsageError(f"temperature={temperature!r} is not a finite number from 0 up; 1 is the model itself")
     scale = tf.fill([latent_size], tf.cast(temperature, tf.float32))
     return tfd.MultivariateNormalDiag(tf.zeros([latent_size]), scale)
 

@@ -199,6 +199,11 @@ class DiscretizedLogistic(ScaledPixels):
         location, scale = self._location_and_scale(parameters)
         return LogisticLevels((numerics.LEVELS - 1) * location, (numerics.LEVELS - 1) * scale)
 
+    def _mean(self, parameters):
+        """Of the logistic with its tails at 0 and 1, before it is rounded: half a level off at the most."""
+        location, scale = self._location_and_scale(parameters)
+        return scale * (tf.nn.softplus(location / scale) - tf.nn.softplus((location - 1.0) / scale))
+
 
 class LogisticLevels(tfd.Distribution):
     """The logistic distribution rounded to 0 … 255, its tails in the first and the last level.

@@ -64,7 +64,9 @@ class TopDownLevel(keras.layers.Layer):
     encoder and, for "sum", from h, as in the IAF paper. That paper masks 3×3 convolutions; `IAF` has a dense masked
     network, which sees all latents before one, costs with the square of their number, and so suits small maps.
 
-    Means and log σ are 0 at the start, so that prior and posterior are near each other (equal, for "sum").
+    Means and log σ are 0 at the start. For "sum" the posterior then is the prior; for "precision" it has half of the
+    prior's variance, which costs 0.1 nats a number before any of it is of use: without `VAE.warm_up` levels are
+    switched off in the first steps and stay so (digits, 600 steps: 0 nats in both levels, 23 with "sum").
 
     Args:
         shape: (H, W, C) of h.
@@ -168,7 +170,8 @@ class TopDownDecoder(keras.layers.Layer):
         network: class of the convolutional network, a `keras.Sequential` called as
             `network(image_shape, latent_size, activation=activation)`.
         channels: latent channels of each level, the smallest map first; as many levels as there are numbers.
-        merge: "precision" (Sønderby et al. 2016) or "sum" (Kingma et al. 2016), see `TopDownLevel`.
+        merge: "sum" (Kingma et al. 2016), or "precision" (Sønderby et al. 2016), which wants a warm-up of the KL term;
+            see `TopDownLevel`.
         flow: class of a flow over each level's flattened latents in the posterior, such as `IAF`; None for normals.
 
     Attributes:
@@ -188,7 +191,7 @@ class TopDownDecoder(keras.layers.Layer):
         activation: str | None = None,
         network=DCGANGenerator,
         channels: Sequence[int] = (4, 2),
-        merge: str = "precision",
+        merge: str = "sum",
         flow=None,
     ):
         super().__init__(autocast=False)  # its layers see to the precision themselves, densities are in float32

@@ -25,7 +25,7 @@ class ADE(VAE):
         L_C = -E_q(z|y)[log p(f(y) | z)] + KL(q(z | y) ‖ p(z)) - log |det ∂f/∂y|
         L_Q = -E_p(z)[log D(x̃) - log(1 - D(x̃))],   x̃ = f⁻¹(μ(z))
 
-        autoencoder    1/D (L_C) + w L_Q;   L_Q reaches the decoder and f only: its codes are the prior's
+        autoencoder    1/D (L_C) + w L_Q;   L_Q reaches the decoder, f and a prior that has variables: θ and ψ, not φ
         discriminator  -log D(x) - log(1 - D(x̃)) + penalty
 
     With latents inside the decoder z is all of them, drawn from their priors; L_Q reaches neither the layers of the
@@ -38,7 +38,7 @@ class ADE(VAE):
 
     - the balance: both losses have weight 1 there; in nats for an image L_C is thousands of times as large as L_Q, so
       it is divided by the number of dimensions, and L_Q has the weight `adversarial_weight` then.
-      `per_dimension = False` takes the paper's formula as it is written;
+      `per_dimension = False` and `adversarial_weight = 1` are the paper's formula as it is written;
     - the ratio of steps: one of each. In gin, `compile_model.schedule = (('discriminator',), ('autoencoder',))`
       alternates them as in the paper; None moves both at once;
     - the penalty: zero-centred on data (`R1`). The paper cites a zero-centred one (Thanh-Tung et al. 2019), which is
@@ -108,8 +108,7 @@ class ADE(VAE):
         return Player("autoencoder", *others), Player("discriminator", self.discriminator)
 
     def losses(self, x, seeds: Seeds):
-        means = self.pixels.mean(self._generated(tf.shape(x)[0], seeds))
-        samples = self._images(means, self.networks.__getitem__)
+        samples = self._images(self._generated(tf.shape(x)[0], seeds), self.networks.__getitem__)
         adversarial, discriminator = self.adversary.terms(self._judged(x), 2.0 * samples - 1.0, seeds)
         autoencoder = self._bound_terms(self._explained_in_training(x, seeds))
         if not self.per_dimension:
@@ -124,5 +123,5 @@ class ADE(VAE):
 
     def _judged(self, x) -> tf.Tensor:
         """Data as the discriminator sees them, in [-1, 1]."""
-        unit = numerics.checked_unit(x)
+        unit = numerics.checked_unit(x, self.image_shape)
         return 2.0 * (numerics.dequantised(unit, 0.5) if self.levels is None else unit) - 1.0

@@ -91,7 +91,7 @@ class FlowModel(GenerativeModel):
         """y from images and `noise(images in [0, 1])`; vectors as they are."""
         if not self._of_images:
             return tf.cast(x, tf.float32)
-        unit = numerics.checked_unit(x)
+        unit = numerics.checked_unit(x, self.image_shape)
         return numerics.dequantised(unit, noise(unit))
 
     def _generated(self, z, flow: FlowLayer) -> tf.Tensor:

@@ -71,7 +71,8 @@ class GAN(GenerativeModel):
 
     def _signed(self, x, noise) -> tf.Tensor:
         """Images in [-1, 1]; with dequantisation, `noise()` in [0, 1) puts each level into its bin."""
-        return 2.0 * numerics.dequantised(x, noise()) - 1.0 if self.dequantise else numerics.to_signed(x)
+        unit = numerics.checked_unit(x, self.image_shape)
+        return 2.0 * numerics.dequantised(unit, noise()) - 1.0 if self.dequantise else numerics.to_signed(unit)
 
     def prior(self, temperature=1.0):
         """N(0, temperature² I) over codes."""

@@ -19,15 +19,15 @@ from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.objectives.bounds import free_bits, importance_weighted_bound, warmed_up
 from tfade.seeds import Seeds, as_seed, noise_of, normal_noise_of
 
-CODES_AT_A_TIME = 16  # posterior samples of an image that are decoded together in `log_prob`
+NUMBERS_AT_A_TIME = 2**25  # of the decoder's outputs in `log_prob`: so many codes of an image are decoded together
 
 
 class Explained(NamedTuple):
     """What the model makes of images, in nats.
 
     Attributes:
-        log_likelihood: log p(y | z) of every sampled code, [batch, k].
-        log_weight: log p(y, z) - log q(z | y) + log |det ∂f/∂y|, [batch, k].
+        log_likelihood: log p(f(y) | z) of every sampled code, [batch, k].
+        log_weight: log p(f(y), z) - log q(z | y) + log |det ∂f/∂y|, [batch, k].
         log_det: log |det ∂f/∂y|, [batch]; 0 without a flow.
         kl: KL(q(z | y) ‖ p(z)), [batch, groups]: of every dimension in closed form where prior and posterior are
             normal, otherwise of all of them together, by one sample; then of every level inside the decoder.
@@ -75,6 +75,8 @@ class VAE(GenerativeModel):
         kl_weight: β ≥ 0 of the KL term; 1 is the bound.
         warm_up: training steps over which the weight of the KL term rises linearly from 0.
         free_bits: λ ≥ 0, nats that every group of latents may spend without cost; see `objectives.bounds.free_bits`.
+            A group is one latent where prior and posterior are normal, the whole code where one of them is not, and
+            a level of a decoder that has latents inside: with another posterior another λ is the same freedom.
         importance_samples: k ≥ 1 codes an image in training; above 1 the importance-weighted bound is maximised.
 
     Raises:
@@ -103,6 +105,11 @@ class VAE(GenerativeModel):
         importance_samples: int = 1,
     ):
         super().__init__(image_shape)
+        if len(self.image_shape) != 3:
+            raise UsageError(
+                f"{type(self).__name__} was given data of shape {self.image_shape}; it is for images (H, W, C), "
+                "vectors are for DensityModel and FlowModel"
+            )
         for name, value, least in (
             ("latent_size", latent_size, 1),
             ("context_size", context_size, 1),
@@ -113,6 +120,8 @@ class VAE(GenerativeModel):
         ):
             if not value >= least:
                 raise UsageError(f"{name}={value!r} is below {least}")
+            if name in ("latent_size", "context_size", "importance_samples") and value != int(value):
+                raise UsageError(f"{name}={value!r} is no whole number")
         if importance_samples > 1 and (kl_weight != 1 or warm_up or free_bits):
             raise UsageError(
                 f"importance_samples={importance_samples} has one term, whose parts cannot be weighted; leave "
@@ -127,9 +136,9 @@ class VAE(GenerativeModel):
         outputs = (*self.feature_shape[:2], self.feature_shape[2] * self.pixels.size)
         self.encoder = self.add_network("encoder", lambda: encoder(shape, context_size))
         self.posterior = self.add_network(
-            "posterior", lambda: parts.built_over_codes(posterior, latent_size, context_size)
+            "posterior", lambda: parts.built_over_codes("posterior", posterior, latent_size, context_size)
         )
-        self.prior_density = self.add_network("prior", lambda: parts.built_over_codes(prior, latent_size, 0))
+        self.prior_density = self.add_network("prior", lambda: parts.built_over_codes("prior", prior, latent_size, 0))
         self.decoder = self.add_network(
             "decoder", lambda: parts.built_decoder(decoder, outputs, latent_size, self.encoder)
         )
@@ -167,7 +176,7 @@ class VAE(GenerativeModel):
             terms = {"reconstruction": Weighted(share, -explained.log_likelihood[:, 0]), "kl": Weighted(weight, kl)}
             if self.free_bits:
                 terms["kl"] = Weighted(0.0, kl)
-                terms["kl_above_free_bits"] = Weighted(weight, free_bits(explained.kl, self.free_bits))
+                terms["kl_with_free_bits"] = Weighted(weight, free_bits(explained.kl, self.free_bits))
         if self.flow is not None and self.importance_samples == 1:
             terms["log_det"] = Weighted(share, -explained.log_det)
         return terms
@@ -233,7 +242,7 @@ class VAE(GenerativeModel):
 
     def _target(self, x, noise) -> tf.Tensor:
         """What the pixels' distribution is of, from images and `noise(images in [0, 1])`."""
-        unit = numerics.checked_unit(x)
+        unit = numerics.checked_unit(x, self.image_shape)
         return self.pixels.target(unit, noise(unit))
 
     # ---- What a user asks ----
@@ -269,11 +278,13 @@ class VAE(GenerativeModel):
         """The bound and the KL divergence of every image, [batch] each."""
         if num_samples < 1:
             raise UsageError(f"num_samples={num_samples!r} is below 1; it is the number of codes for an image")
-        unit = numerics.checked_unit(x)
+        unit = numerics.checked_unit(x, self.image_shape)
         target = self.pixels.target(unit, noise_of(unit))
+        numbers = (unit.shape[0] or 1) * self.dimensions * self.pixels.size
+        together = max(1, NUMBERS_AT_A_TIME // numbers)
         weights = []
-        for start in range(0, num_samples, CODES_AT_A_TIME):
-            count = min(CODES_AT_A_TIME, num_samples - start)
+        for start in range(0, num_samples, together):
+            count = min(together, num_samples - start)
             explained = self._explained(target, normal_noise_of(unit, 1 + start, (count, self.latent_size)))
             weights.append(explained.log_weight)
         kl = tf.reduce_sum(explained.kl, -1)
@@ -311,12 +322,13 @@ class VAE(GenerativeModel):
         top, inner = self._split(tf.cast(z, tf.float32))
         given = {"latents": inner} if self.inner_size else {}
         parameters = self.network("decoder")(top, training=False, **given)
-        images = self._images(self.network("pixels").mean(parameters[0] if given else parameters), self.network)
-        return numerics.straight_through(lambda y: tf.clip_by_value(y, 0.0, 1.0), images)
+        return self._images(parameters[0] if given else parameters, self.network)
 
-    def _images(self, means, network) -> tf.Tensor:
-        """f⁻¹ of decoder means: images in [0, 1], or a little outside."""
-        return means if self.flow is None else network("flow").bijector().forward(means)
+    def _images(self, parameters, network) -> tf.Tensor:
+        """f⁻¹ of the means that a decoder's outputs stand for: images in [0, 1]."""
+        means = network("pixels").mean(parameters)
+        images = means if self.flow is None else network("flow").bijector().forward(means)
+        return numerics.straight_through(lambda y: tf.clip_by_value(y, 0.0, 1.0), images)
 
     def reconstruct(self, x):
         return self.decode(self.codes(x))

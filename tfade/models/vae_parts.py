@@ -1,6 +1,9 @@
 """The parts of a VAE, from the classes that a user gives: built, and refused where they do not fit."""
 
+import keras
+
 from tfade.distributions.layer import DistributionLayer
+from tfade.distributions.pixels import PixelDistribution
 from tfade.errors import UsageError
 from tfade.flows.layer import FlowLayer
 from tfade.flows.stack import Stack
@@ -38,15 +41,22 @@ def built_decoder(make, shape, latent_size: int, encoder):
     return layer
 
 
-def built_pixels(make, shape, in_image_space: bool):
-    layer = make()
+def built_pixels(make, shape, in_image_space: bool) -> PixelDistribution:
+    layer = _made("pixels", make, PixelDistribution)
     layer.build(shape, in_image_space)
     return layer
 
 
-def built_over_codes(make, latent_size: int, context_size: int) -> DistributionLayer:
-    layer = make()
-    if not isinstance(layer, DistributionLayer):
-        raise UsageError(f"prior or posterior: {make!r} makes no distribution; see tfade.distributions for those")
+def built_over_codes(name: str, make, latent_size: int, context_size: int) -> DistributionLayer:
+    layer = _made(name, make, DistributionLayer)
     layer.build((latent_size,), context_size)
+    return layer
+
+
+def _made(name: str, make, kind: type):
+    """`make()`, if `make` is a class (or a function) that makes what is wanted."""
+    if isinstance(make, keras.layers.Layer) or not callable(make) or not isinstance(layer := make(), kind):
+        raise UsageError(
+            f"{name}={make!r} makes no {kind.__name__}; give the class of one, or functools.partial(class, …)"
+        )
     return layer
