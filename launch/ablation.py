@@ -16,7 +16,7 @@ SAMPLES_SHOWN = 64
 GENERATIVE = ("generator", "decoder", "flow", "pixels", "prior")  # networks that p(x) is made of
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str]) -> int | None:
     parser = common.Parser("ablation", __doc__)
     common.add_gin_flags(parser)
     parser.add_argument("--run_dir", help="folder of the rows' runs and of the table; runs/<table> by default")
@@ -28,30 +28,38 @@ def main(arguments: list[str]) -> None:
         )
     folder = Path(flags.run_dir or Path("runs") / Path(flags.gin_file[0]).stem)
     table, *over = flags.gin_file
-    mine = [line for line in flags.gin_bindings if line.startswith("Ablation.")]
-    rows = [line for line in flags.gin_bindings if line not in mine]
-    ablation = read_table(table, mine)
+    of_table = [line for line in flags.gin_bindings if line.startswith("Ablation.")]
+    of_rows = [line for line in flags.gin_bindings if line not in of_table]
+    if any(line.split("=")[0].strip() == "seed" for line in of_rows):
+        parser.error("--gin_bindings='seed = …' would give every run the same; use 'Ablation.seeds = (0, 1)'")
+    ablation = read_table(table, of_table)
 
     from launch.ablation_report import write_report
+    from tfade.errors import NonFiniteError
 
+    rows = {row.name: (laid_over(folder, row, ablation, over), of_rows) for row in ablation.rows}
+    counts = {name: count_parameters(*row) for name, row in rows.items()}
+    spread = ablation.check_parameters(counts)
+    print(
+        f"parameters of p(x): {', '.join(f'{name} {count:,}' for name, count in counts.items())} ({spread:.1%} apart)"
+    )
     results = []
     for row in ablation.rows:
+        files, bindings = rows[row.name]
         for seed in ablation.seeds:
-            files = [str(common.ROOT / file) for file in (*row.gin_files, *ablation.gin_files)] + over
-            bindings = [*row.bindings, *ablation.bindings, *rows, f"seed = {seed}"]
             run_dir = folder / f"{row.slug}-seed{seed}"
             print(f"\n{row.name}, seed {seed}: {run_dir}")
-            trained = train_row(run_dir, files, bindings)
-            results.append(
-                {
-                    "row": row.name,
-                    "seed": seed,
-                    **evaluate_row(run_dir, flags.num_samples, ablation.evaluation, trained),
-                }
-            )
-            write_report(folder, ablation, results)  # what is there is readable while the rest trains
-    markdown = write_report(folder, ablation, results)
+            result = {"row": row.name, "seed": seed, "parameters": counts[row.name], "failed": None}
+            try:
+                result["minutes"] = train_row(run_dir, files, [*bindings, f"seed = {seed}"])
+                result |= evaluate_row(run_dir, flags.num_samples, ablation.evaluation)
+            except NonFiniteError as error:  # the same every time: the other rows are to be had all the same
+                result |= {"failed": str(error), "results": {}, "minutes": None, "picture": None}
+                print(f"failed: {error}")
+            results.append(result)
+            markdown = write_report(folder, ablation, results)  # what is there is readable while the rest trains
     print(f"\n{markdown}\ntable: {folder / 'table.md'}\npage:  {folder / 'table.html'}")
+    return common.FAILED if any(result["failed"] for result in results) else common.OK
 
 
 def read_table(file: str, bindings: list[str]):
@@ -63,45 +71,81 @@ def read_table(file: str, bindings: list[str]):
         return configuration.make(ablation.Ablation)
 
 
-def train_row(run_dir: Path, files: list[str], bindings: list[str]) -> float:
-    """Trains a row, or continues to; the seconds that this took now."""
+def laid_over(folder: Path, row, ablation, over: list[str]) -> list[str]:
+    """The gin files of a row, the later over the earlier: its own, the table's, its bindings and the table's as a file
+    in `folder`, and the user's.
+
+    Raises:
+        UsageError: a file that does not exist.
+    """
+    from tfade.files import write_atomically
+
+    bindings = folder / "rows" / f"{row.slug}.gin"
+    text = "\n".join([f"# {row.name}: what the table binds.", *row.bindings, *ablation.bindings]) + "\n"
+    bindings.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(bindings, lambda file: file.write(text.encode()))
+    named = [str(common.ROOT / file) for file in (*row.gin_files, *ablation.gin_files)]
+    return [*named, str(bindings), *over]
+
+
+def count_parameters(files: list[str], bindings: list[str]) -> int:
+    """Trainable parameters of p(x) of a row's model."""
+    import gin
+
+    from tfade import data
+    from tfade.training import configuration
+    from tfade.training.recipe import Recipe
+
+    with configuration.isolated():
+        common.configure(files, bindings)
+        source = data.load(configuration.make(Recipe).data, "train")
+        with gin.unlock_config():
+            gin.bind_parameter("Recipe.image_shape", source.spec.shape)
+        recipe = configuration.make(Recipe)
+        networks = recipe.model(recipe.image_shape).networks
+    of_density = [network for name, network in networks.items() if name in GENERATIVE]
+    return sum(math.prod(variable.shape) for network in of_density for variable in network.trainable_variables)
+
+
+def train_row(run_dir: Path, files: list[str], bindings: list[str]) -> float | None:
+    """Trains a row, or continues to; the minutes that it took, or None if it did not train without a break."""
+    from tfade.files import write_atomically
     from tfade.training import configuration
     from tfade.training.train import train
 
+    file = run_dir / "minutes.json"
+    new = not run_dir.exists()
     began = time.perf_counter()
     with configuration.isolated():
         common.configure(files, bindings)
         train(run_dir, revision=common.revision())
-    return time.perf_counter() - began
+    if new:
+        text = json.dumps((time.perf_counter() - began) / 60) + "\n"
+        write_atomically(file, lambda handle: handle.write(text.encode()))
+    return json.loads(file.read_text()) if file.is_file() else None
 
 
-def evaluate_row(run_dir: Path, num_samples: int, bindings: Sequence[str], seconds: float) -> dict:
+def evaluate_row(run_dir: Path, num_samples: int, bindings: Sequence[str]) -> dict:
     """A trained row's numbers, from its file if it was evaluated before, with the same protocol and weights.
 
     Returns:
-        {"results": {name: {value, std, protocol}}, "parameters": of p(x), "minutes": of training, "not_applicable":
-        {metric: reason}, "picture": path of a grid of samples}.
+        {"results": {name: {value, std, protocol}}, "not_applicable": {metric: reason}, "picture": path of a grid of
+        samples from the table's folder, "asked": what was asked for}.
     """
     from launch.evaluate import evaluate_run
     from tfade import pictures
     from tfade.files import write_atomically
 
-    asked = {"num_samples": num_samples, "bindings": list(bindings), "checkpoint": newest(run_dir), "metrics": METRICS}
+    newest = max(path.name for path in (run_dir / "checkpoints").glob("step-*.npz"))
+    asked = {"num_samples": num_samples, "bindings": list(bindings), "checkpoint": newest, "metrics": list(METRICS)}
     file = run_dir / "ablation.json"
     known = json.loads(file.read_text()) if file.is_file() else {}
-    if known.get("asked") == json.loads(json.dumps(asked)):
+    if known.get("asked") == asked:
         return known
-    minutes = known.get("minutes", 0.0) + seconds / 60
     with common.opened(run_dir, list(bindings)) as (recipe, model):
         report = evaluate_run(run_dir, model, recipe, metrics=",".join(METRICS), bound=True, num_samples=num_samples)
         picture = run_dir / "samples" / "ablation.png"
         pictures.save(picture, pictures.magnified(pictures.grid(model.sample(SAMPLES_SHOWN, seed=0))))
-        parameters = sum(
-            math.prod(variable.shape)
-            for name in GENERATIVE
-            if name in model.networks
-            for variable in model.networks[name].trainable_variables
-        )
     result = {
         "asked": asked,
         "results": {
@@ -109,17 +153,11 @@ def evaluate_row(run_dir: Path, num_samples: int, bindings: Sequence[str], secon
             for name, result in report.results.items()
         },
         "not_applicable": {o.metric: o.not_applicable for o in report.outcomes if o.not_applicable is not None},
-        "parameters": parameters,
-        "minutes": minutes,
         "picture": str(picture.relative_to(run_dir.parent)),
     }
-    write_atomically(file, lambda handle: handle.write((json.dumps(result, indent=2) + "\n").encode()))
-    return json.loads(json.dumps(result))
-
-
-def newest(run_dir: Path) -> str:
-    """The name of the newest checkpoint."""
-    return max(path.name for path in (run_dir / "checkpoints").glob("step-*.npz"))
+    text = json.dumps(result, indent=2) + "\n"
+    write_atomically(file, lambda handle: handle.write(text.encode()))
+    return json.loads(text)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """The table of an ablation as Markdown, and as a page with the samples of all rows side by side."""
 
 import base64
+import dataclasses
 import html
 import math
 import statistics
 from pathlib import Path
 
 from tfade.files import write_atomically
-from tfade.training.ablation import PARAMETER_TOLERANCE, Ablation
+from tfade.training.ablation import Ablation
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }
@@ -47,7 +48,7 @@ def cells(ablation: Ablation, results: list[dict]) -> tuple[list[str], list[list
     reference = _values(results, ablation.reference, "classifier_frechet_distance")
     rows = []
     for row in ablation.rows:
-        mine = [result for result in results if result["row"] == row.name]
+        mine = [result for result in results if result["row"] == row.name and result["results"]]
         distances = _values(results, row.name, "classifier_frechet_distance")
         relative = [value / statistics.mean(reference) for value in distances] if reference else []
         bits = _number(_values(results, row.name, "bits_per_dim"), 2)
@@ -59,7 +60,7 @@ def cells(ablation: Ablation, results: list[dict]) -> tuple[list[str], list[list
                 _number(relative, 2),
                 _number(_values(results, row.name, "mean_absolute_error"), 4),
                 f"{mine[0]['parameters']:,}" if mine else "–",
-                _number([result["minutes"] for result in mine], 1),
+                _number([result["minutes"] for result in mine if result["minutes"] is not None], 1),
                 *(row.paper.get(name, "–") for name in published),
             ]
         )
@@ -68,23 +69,22 @@ def cells(ablation: Ablation, results: list[dict]) -> tuple[list[str], list[list
 
 def footnotes(ablation: Ablation, results: list[dict]) -> list[str]:
     """How the numbers were made, and what has to be known to read them."""
-    if not results:
+    done = [result for result in results if result["results"]]
+    if not done:
         return []
-    protocol = next(iter(results[0]["results"].values()))["protocol"]
+    protocol = next(iter(done[0]["results"].values()))["protocol"]
     notes = [
         f"Data {protocol['data']}, split {protocol['split']}, shape {protocol['shape']}; seeds "
-        f"{', '.join(map(str, ablation.seeds))}; {len(results)} of {len(ablation.rows) * len(ablation.seeds)} runs.",
+        f"{', '.join(map(str, ablation.seeds))}; {len(done)} of {len(ablation.rows) * len(ablation.seeds)} runs.",
         "The Fréchet distance is in features of a classifier of these data: it is no FID, and compares the rows only.",
         "Bits per dimension are upper bounds of held-out images; in brackets, those of an inference network and one σ "
         "fitted around the frozen generator, which was trained for no likelihood.",
     ]
-    counts = {result["row"]: result["parameters"] for result in results}
-    most, least = max(counts.values()), min(counts.values())
-    spread = (most - least) / most
-    notes.append(
-        f"Parameters of p(x) (decoder, flow, prior) differ by {spread:.1%}"
-        + ("." if spread <= PARAMETER_TOLERANCE else f", MORE than {PARAMETER_TOLERANCE:.1%}: rows are not matched.")
-    )
+    counts = {result["row"]: result["parameters"] for result in done}
+    spread = dataclasses.replace(ablation, tolerance=None).check_parameters(counts)
+    notes.append(f"Parameters of p(x) (decoder, flow, prior) differ by {spread:.1%}.")
+    notes.append("Minutes are those of training without a break; a run that was continued has none.")
+    notes += [f"{result['row']}, seed {result['seed']}: {result['failed']}" for result in results if result["failed"]]
     return notes
 
 
@@ -112,7 +112,7 @@ def _markdown(texts: list[str]) -> str:
 def _figures(folder: Path, results: list[dict]) -> str:
     figures = []
     for result in results:
-        picture = folder / result["picture"]
+        picture = folder / (result["picture"] or "none")
         if picture.is_file():
             data = base64.b64encode(picture.read_bytes()).decode()
             caption = html.escape(f"{result['row']}, seed {result['seed']}")

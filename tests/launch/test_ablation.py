@@ -2,12 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from launch import ablation
 from launch.ablation_report import cells, footnotes, write_report
 from tests.helpers import ROOT, TINY, run
 from tfade.errors import UsageError
+from tfade.networks.dcgan import DCGANGenerator
 from tfade.training.ablation import Ablation, Row
 
 TABLE = ROOT / "gin" / "ade_table1.gin"
@@ -50,6 +52,14 @@ def test_a_missing_table_and_wrong_names_are_refused(tmp_path, capsys):
         run(ablation.main, [f"--run_dir={tmp_path}"])
     assert status.value.code == 2
     assert run(ablation.main, ["--gin_file=gin/nowhere.gin"]) == 2
+    for seed in ("seed = 7", "seed=7"):
+        with pytest.raises(SystemExit) as status:
+            run(ablation.main, arguments(tmp_path, seed))
+        assert status.value.code == 2
+    assert "Ablation.seeds" in capsys.readouterr().err
+    assert run(ablation.main, arguments(tmp_path, "Ablation.tolerance = 0.0001")) == 2
+    assert "differ by" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*-seed*"))
     assert run(ablation.main, arguments(tmp_path, "Ablation.reference = 'Gan'")) == 2
     assert "Ablation.reference='Gan' is no row; the rows are GAN, AV-GDE" in capsys.readouterr().err
 
@@ -69,6 +79,30 @@ def test_tables_are_checked(changed, message):
         Ablation(**settings)
 
 
+def test_what_is_laid_over_wins(tmp_path):
+    """The row, then the table, then the user's file."""
+    over = tmp_path / "over.gin"
+    over.write_text("DCGANGenerator.width = 5\n")
+    row = Row("A", ("gin/vae.gin",), ("DCGANGenerator.width = 3", "VAE.latent_size = 4"))
+    table = Ablation("t", (row,), "A", bindings=("VAE.latent_size = 7",))
+    counts = [
+        ablation.count_parameters(ablation.laid_over(tmp_path, row, table, files), ["data = 'digits'"])
+        for files in ([], [str(over)])
+    ]
+    decoders = [DCGANGenerator((16, 16, 1), 7, width=width, initial_scale=None) for width in (3, 5)]
+    assert counts == [1 + sum(int(np.prod(v.shape)) for v in decoder.trainable_variables) for decoder in decoders]
+
+
+def test_a_row_that_diverges_does_not_stop_the_others(tmp_path, capsys):
+    diverging = ("VAE.kl_weight = 1e38", "Ablation.seeds = (0,)")
+    rows = "Ablation.rows = (@vae/Row(), @gan/Row())"
+    flags = [flag for flag in arguments(tmp_path, *diverging) if "Ablation.rows" not in flag]
+    assert run(ablation.main, [*flags, f"--gin_bindings={rows}"]) == 1
+    table = (tmp_path / "table.md").read_text()
+    assert "VAE, seed 0: " in table
+    assert "1 of 2 runs" in table
+
+
 def result(row, seed, distance, parameters=100):
     protocol = {"data": "d", "split": "test", "shape": [2], "inference": "its own"}
     values = {"classifier_frechet_distance": distance, "bits_per_dim": 4.0 + seed}
@@ -79,6 +113,7 @@ def result(row, seed, distance, parameters=100):
         "parameters": parameters,
         "minutes": 1.5,
         "picture": "none.png",
+        "failed": None,
     }
 
 
@@ -89,7 +124,12 @@ def test_the_numbers_of_the_table(tmp_path):
     assert header[-1] == "paper: FID"
     assert rows[0][:4] == ["A", "4.50 ± 0.71", "20.0 ± 14.1", "1.00 ± 0.71"]
     assert rows[1] == ["B", "4.00", "5.0", "0.25", "–", "110", "1.5", "3"]
-    assert "MORE than 1.5%" in footnotes(table, results)[-1]
+    assert "differ by 9.1%" in footnotes(table, results)[3]
+    with pytest.raises(UsageError, match=r"A 100, B 110\), more than Ablation\.tolerance=0\.015"):
+        table.check_parameters({"A": 100, "B": 110})
+    failed = {**result("B", 1, 5.0), "results": {}, "minutes": None, "picture": None, "failed": "NaN at step 7"}
+    assert cells(table, [*results, failed])[1] == rows
+    assert footnotes(table, [*results, failed])[-1] == "B, seed 1: NaN at step 7"
     assert "3 of 4 runs" in footnotes(table, results)[0]
     write_report(tmp_path, table, results)
     assert "t &lt;1&gt;" in (tmp_path / "table.html").read_text()

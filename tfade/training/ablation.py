@@ -7,8 +7,6 @@ import gin
 
 from tfade.errors import UsageError
 
-PARAMETER_TOLERANCE = 0.015  # by which rows may differ in parameters before it is pointed out
-
 
 @gin.register
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +44,7 @@ class Ablation:
         bindings: gin lines over every row: the budget.
         evaluation: gin lines over a finished run when it is evaluated.
         seeds: of the runs of every row.
+        tolerance: share by which the rows' parameters of p(x) may differ; None for any.
 
     Raises:
         UsageError: no rows, two of one name, no seeds, or a reference that is no row.
@@ -58,6 +57,7 @@ class Ablation:
     bindings: Sequence[str] = ()
     evaluation: Sequence[str] = ()
     seeds: Sequence[int] = (0,)
+    tolerance: float | None = 0.015
 
     def __post_init__(self):
         names = [row.name for row in self.rows]
@@ -67,3 +67,22 @@ class Ablation:
             raise UsageError(f"Ablation.reference={self.reference!r} is no row; the rows are {', '.join(names)}")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UsageError(f"Ablation.seeds={tuple(self.seeds)!r}; give one seed or more, each once")
+
+    def check_parameters(self, counts: Mapping[str, int]) -> float:
+        """The share by which the rows differ in parameters.
+
+        Args:
+            counts: parameters of p(x) by the rows' names.
+
+        Raises:
+            UsageError: they differ by more than the tolerance.
+        """
+        most, least = max(counts.values()), min(counts.values())
+        spread = (most - least) / most
+        if self.tolerance is not None and spread > self.tolerance:
+            listed = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+            raise UsageError(
+                f"the rows' parameters of p(x) differ by {spread:.1%} on these data ({listed}), more than "
+                f"Ablation.tolerance={self.tolerance}; bind other widths in the rows, or Ablation.tolerance = None"
+            )
+        return spread
