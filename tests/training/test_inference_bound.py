@@ -8,6 +8,7 @@ import tensorflow as tf
 from scipy.stats import multivariate_normal
 
 from tfade.data.source import ArraySource
+from tfade.distributions.gaussian import standard_normal
 from tfade.errors import UsageError
 from tfade.evaluation.metrics import Likelihood
 from tfade.evaluation.subject import NotApplicable, Subject
@@ -84,6 +85,9 @@ def test_the_metric_says_whose_likelihood_it_is(gan, source):
     assert results["bits_per_dim"].protocol["likelihood"] == "lower_bound"
 
 
-def test_bad_requests_are_refused(gan, source):
+def test_bad_requests_are_refused(gan, source, monkeypatch):
     with pytest.raises(UsageError, match="steps=0"):
         inference_bound(gan, source, steps=0)
+    monkeypatch.setattr(gan, "prior", lambda: standard_normal(2, 1.1))
+    with pytest.raises(UsageError, match=r"not N\(0, I\)"):
+        inference_bound(gan, source)

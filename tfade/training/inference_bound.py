@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import gin
 import keras
+import numpy as np
 
 from tfade.data.pipeline import batches
 from tfade.data.source import Source
-from tfade.distributions.gaussian import DiagonalNormal
+from tfade.distributions.gaussian import DiagonalNormal, standard_normal
 from tfade.errors import NonFiniteError, UsageError
 from tfade.flows.preprocessing import Rescale
 from tfade.models.base import GenerativeModel
@@ -52,9 +53,9 @@ def inference_bound(
 ) -> VAE:
     """Fits an encoder and one σ around a frozen generator G: a VAE whose bound is one of N(G(z), σ² I), z ~ N(0, I).
 
-    The density is that of G's samples with isotropic noise, which G was not trained for: as a likelihood of the GAN it
-    is a convention (the paper prints it in brackets), and as a bound on that density it is loose by the inference
-    network's error. Both make it too high in bits per dimension, so it is an upper bound.
+    The density is that of G's samples with isotropic noise. A generator with fewer codes than pixels has none of its
+    own, so to call this its likelihood is a convention (the paper prints it in brackets). The inference network is not
+    the exact posterior, so in bits per dimension the number is an upper bound of that density's.
 
     Args:
         model: has `decode`, codes of `latent_size` dimensions and the prior N(0, I).
@@ -68,7 +69,7 @@ def inference_bound(
         The VAE; `log_prob(x, num_samples)` is the bound in nats.
 
     Raises:
-        UsageError: fewer than one step, or a model of vectors.
+        UsageError: fewer than one step, a model of vectors, or one whose prior is not N(0, I).
         NonFiniteError: the bound was not finite.
 
     Reference: Lucas et al. 2019, section 5 (evaluation of GANs).
@@ -77,6 +78,10 @@ def inference_bound(
         raise UsageError(f"inference_bound.steps={steps!r} is below 1; thousands are usual")
     if len(model.image_shape) != 3:
         raise UsageError(f"inference_bound was given a model of data of shape {model.image_shape}; it is for images")
+    prior, normal = model.prior(), standard_normal(model.latent_size)
+    points = normal.sample(8, seed=(0, seed))
+    if not np.allclose(prior.log_prob(points), normal.log_prob(points), rtol=1e-4):
+        raise UsageError(f"{type(model).__name__}.prior() is not N(0, I), which the bound is taken with")
     keras.utils.set_random_seed(seed)
     bound = VAE(
         model.image_shape,
