@@ -261,7 +261,7 @@ def test_each_level_has_free_bits_of_its_own(images):
     assert kl[TOP] > model.free_bits > max(*kl[:TOP], kl[TOP + 1])
     with tf.GradientTape() as tape:
         terms = model.losses(tf.constant(images), model._seeds(0))["autoencoder"]
-        value = tf.reduce_mean(terms["kl_above_free_bits"].value)
+        value = tf.reduce_mean(terms["kl_with_free_bits"].value)
     np.testing.assert_allclose(value, (TOP + 1) * model.free_bits + kl[TOP], rtol=1e-4)
     gradients = tape.gradient(value, [level.bottom_up.trainable_variables[0] for level in (first, last)])
     assert np.any(gradients[0])
