@@ -13,7 +13,7 @@ from tfade.training import configuration
 
 TABLES = [ROOT / "gin" / "ade_table1.gin"]
 RECIPES = sorted(set((ROOT / "gin").glob("*.gin")) - set(TABLES))
-SIZES = {"mnist": 28, "cifar10": 32, "celeba": 64}
+SIZES = {"mnist": 28, "cifar10": 32, "stl10": 48, "celeba": 64, "imagenet64": 64, "lsun": 64}
 DATA = sorted((ROOT / "gin" / "data").glob("*.gin"))
 
 
@@ -34,7 +34,7 @@ def test_recipes_train(path, tmp_path):
 def test_the_refinements_of_ade_go_together(tmp_path):
     """Residual discriminator, IAF posterior and two scales, laid over the recipe as its head comment says."""
     fragments = [ROOT / "gin" / "fragments" / f"{name}.gin" for name in ("ade_flow_two_scales", "ade_iaf")]
-    bindings = [f"{stack}/Stack.repeat = 1" for stack in ("first", "second", "third")]
+    bindings = [f"{stack}/Stack.repeat = 1" for stack in ("couplings", "second", "third")]
     rd = "ADE.discriminator = @ResidualDiscriminator"
     files = (ROOT / "gin" / "av_ade.gin", *fragments, TINY)
     assert train_here(tmp_path / "run", "steps = 2", rd, *bindings, "Showing.samples = 0", files=files) == 0
