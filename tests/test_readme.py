@@ -1,6 +1,9 @@
 """What the README shows is what works."""
 
+import os
 import re
+import subprocess
+import sys
 
 import gin
 import keras
@@ -8,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from launch import common, train
+from launch import common, export, train
 from tests.helpers import ROOT, TINY, newest_state, run
 from tfade import numerics
 from tfade.distributions.gaussian import standard_normal
@@ -32,6 +35,31 @@ def example():
     }
     exec(code.replace("@gin.register", ""), names)
     return names["MyGAN"]
+
+
+def test_the_python_examples_run_in_a_process_of_their_own(tmp_path):
+    """A process that imported nothing before: opening a run has to know what its configuration names."""
+    folder = tmp_path / "runs" / "vgh_pp"
+    arguments = [
+        f"--gin_file={ROOT / 'gin' / 'vgh_pp.gin'}",
+        f"--gin_file={TINY}",
+        f"--run_dir={folder}",
+        "--train_only",
+    ]
+    assert run(train.main, [*arguments, "--gin_bindings=steps = 1", "--gin_bindings=Showing.samples = 0"]) == 0
+    assert run(export.main, [f"--run_dir={folder}", f"--out={folder / 'export'}"]) == 0
+    blocks = [block for block in re.findall(r"```python\n(.*?)```", README, re.S) if "runs/vgh_pp" in block]
+    assert len(blocks) == 2
+    for block in blocks:
+        result = subprocess.run(
+            [sys.executable, "-c", block],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
 
 
 def test_a_new_model_trains_with_critic_steps(example, source):

@@ -4,6 +4,7 @@
 def __getattr__(name: str):
     # TensorFlow takes seconds to import; `python -m launch.train --help` must not wait for it.
     if name == "load_run":
+        import tfade.configurables  # noqa: F401 (what the configuration of a run may name)
         from tfade.training.recipe import load_run
 
         return load_run
