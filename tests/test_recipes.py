@@ -1,5 +1,6 @@
 """Every gin file that is shipped builds its model and takes steps, small enough for a test."""
 
+import ast
 import csv
 import re
 
@@ -18,11 +19,14 @@ DATA = sorted((ROOT / "gin" / "data").glob("*.gin"))
 
 
 def shallow(path) -> list[str]:
-    """Bindings that take each stack of a recipe, and of what it includes, twice and no more."""
+    """Bindings that take each stack of a recipe, and of what it includes, twice, and each pass of a step once."""
     text = path.read_text()
-    found = re.findall(r"^(\w+/Stack)\.repeat", text, re.MULTILINE)
+    lines = [f"{scope}.repeat = 2" for scope in re.findall(r"^(\w+/Stack)\.repeat", text, re.MULTILINE)]
+    for schedule in re.findall(r"^compile_model\.schedule = (\(.*?\))$", text, re.MULTILINE | re.DOTALL):
+        phases = tuple(tuple(dict.fromkeys(phase)) for phase in ast.literal_eval(schedule))
+        lines.append(f"compile_model.schedule = {phases}")
     included = re.findall(r"^include '(.*)'", text, re.MULTILINE)
-    return [f"{scope}.repeat = 2" for scope in found] + [line for file in included for line in shallow(ROOT / file)]
+    return lines + [line for file in included for line in shallow(ROOT / file)]
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
