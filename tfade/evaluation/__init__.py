@@ -23,7 +23,7 @@ from tfade.evaluation.metrics import (
 from tfade.evaluation.modes import mode_coverage, mode_divergence, stacked_mode_distribution
 from tfade.evaluation.moments import Moments
 from tfade.evaluation.reconstruction import ErrorSums, same_label_share
-from tfade.evaluation.result import Result
+from tfade.evaluation.result import Figure, Result
 from tfade.evaluation.subject import Subject
 from tfade.evaluation.suite import Report, evaluate, select
 
@@ -31,6 +31,7 @@ __all__ = [
     "Classifier",
     "ClassifierFrechetDistance",
     "ErrorSums",
+    "Figure",
     "Likelihood",
     "Metric",
     "ModeCoverage",

@@ -12,7 +12,8 @@
 That is all: `select` finds it by its name, `evaluate` times it, saves it and prints it. A metric asks `Subject` for
 samples, real images and the classifier's judgements, which are computed once for all metrics, and raises
 `NotApplicable(reason)` where it does not fit. Its settings are constructor arguments with defaults, which gin can bind.
-Results whose name ends in `_real` are the same numbers of real data; the table prints them beside the model's.
+Results whose name ends in `_real` are the same numbers of real data; the table prints them beside the model's. A
+`Figure` among the results is a picture for the report.
 """
 
 import abc
@@ -27,7 +28,7 @@ from tfade.evaluation.likelihood import bits_per_dim, negative_log_likelihood
 from tfade.evaluation.modes import mode_coverage, mode_divergence, stacked_mode_distribution
 from tfade.evaluation.moments import Moments
 from tfade.evaluation.reconstruction import ErrorSums, same_label_share
-from tfade.evaluation.result import Result
+from tfade.evaluation.result import Figure, Result
 from tfade.evaluation.subject import NotApplicable, Subject
 
 REAL = "_real"
@@ -38,13 +39,16 @@ class Metric(abc.ABC):
 
     Attributes:
         name: what users type and what its file is called; lower case with underscores.
+        default: whether it belongs to an evaluation that names no metrics, as at the end of a training: seconds, not
+            minutes.
     """
 
     name: str
+    default: bool = True
 
     @abc.abstractmethod
-    def __call__(self, subject: Subject) -> list[Result]:
-        """Measures the subject; the most telling number first.
+    def __call__(self, subject: Subject) -> list[Result | Figure]:
+        """Measures the subject: results, the most telling first, and figures.
 
         Raises:
             NotApplicable: the metric does not fit this model or these data.
@@ -97,10 +101,15 @@ class ClassifierFrechetDistance(Metric):
     def __call__(self, subject):
         origin = subject.classifier.protocol
         real = Moments(subject.judged_real.features, protocol=origin)
+        judged_train = subject.extract(subject.train_images, subject.classifier)
         results = []
         for features, suffix, fake_split in (
             (subject.judged_samples.features, "", "samples"),
-            (subject.judge(subject.train_images).features, REAL, f"{subject.train.spec.split} split"),
+            (
+                subject.extract(subject.train_images, subject.classifier).features,
+                REAL,
+                f"{subject.train.spec.split} split",
+            ),
         ):
             result = frechet_distance(real=real, fake=Moments(features, protocol=origin))
             results.append(result.with_protocol(**subject.protocol(), fake=fake_split).renamed(self.name + suffix))

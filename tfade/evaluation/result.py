@@ -55,6 +55,21 @@ class Result:
         return dataclasses.replace(self, protocol={**more, **self.protocol})
 
 
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """A picture that an evaluation gave: images or a plot.
+
+    Attributes:
+        name: of its file, lower case with underscores.
+        caption: what one sees, in a sentence or two, sizes included.
+        png: the file's bytes.
+    """
+
+    name: str
+    caption: str
+    png: bytes
+
+
 def _finite(name: str, field: str, number) -> float:
     try:
         number = float(number)

@@ -20,11 +20,21 @@ class NotApplicable(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
-class Judged:
-    """What the classifier makes of images: their features [N, D] and modes [N]."""
+class Extracted:
+    """What an extractor makes of images.
+
+    Attributes:
+        features: float [N, D].
+        probabilities: of classes, float64 [N, K] (of a stacked classifier [N, 3, K]), or None where it has no classes.
+    """
 
     features: np.ndarray
-    modes: np.ndarray
+    probabilities: np.ndarray | None
+
+    @property
+    def modes(self) -> np.ndarray:
+        """The most probable class, int64 [N]."""
+        return modes_of(self.probabilities)
 
 
 @dataclasses.dataclass(eq=False)
@@ -42,6 +52,8 @@ class Subject:
         temperature: of the samples; 1 is the model's distribution.
         fit_bound: makes a model with a likelihood of one that has none, from it and the training data; see
             `tfade.training.inference_bound`. None where that is not wanted: it costs a training.
+        extractor: the feature network of sample metrics: has `protocol` and `outputs(images, batch_size)` → features
+            [N, D] and probabilities [N, K] or None. None for the classifier.
         progress: receives lines of text.
     """
 
@@ -54,6 +66,7 @@ class Subject:
     cache_dir: Any = None
     temperature: float = 1.0
     fit_bound: Callable[[Any, Source], Any] | None = None
+    extractor: Any = None
     progress: Callable[[str], None] = print
 
     def __post_init__(self):
@@ -115,19 +128,42 @@ class Subject:
         return train_classifier(self.train, self.real, cache_dir=self.cache_dir, progress=self.progress)
 
     @functools.cached_property
-    def judged_samples(self) -> Judged:
-        """The classifier's features and modes of `samples`."""
-        return self.judge(self.samples)
+    def features_by(self) -> Any:
+        """The extractor of sample metrics: the given one, or the classifier.
+
+        Raises:
+            NotApplicable: none was given, and there are no labels to train a classifier from.
+        """
+        return self.classifier if self.extractor is None else self.extractor
 
     @functools.cached_property
-    def judged_real(self) -> Judged:
-        """The classifier's features and modes of `real_images`."""
-        return self.judge(self.real_images)
+    def extracted_samples(self) -> Extracted:
+        """What the extractor makes of `samples`."""
+        return self.extract(self.samples)
 
-    def judge(self, images: np.ndarray) -> Judged:
-        """The classifier's features and modes of uint8 images, in one pass."""
-        features, probabilities = self.classifier.outputs(images, self.batch_size)
-        return Judged(features, modes_of(probabilities))
+    @functools.cached_property
+    def extracted_real(self) -> Extracted:
+        """What the extractor makes of `real_images`."""
+        return self.extract(self.real_images)
+
+    @functools.cached_property
+    def extracted_train(self) -> Extracted:
+        """What the extractor makes of `train_images`."""
+        return self.extract(self.train_images)
+
+    def extract(self, images: np.ndarray, extractor=None) -> Extracted:
+        """What an extractor, `features_by` by default, makes of uint8 images, in one pass."""
+        return Extracted(*(extractor or self.features_by).outputs(images, self.batch_size))
+
+    @functools.cached_property
+    def judged_samples(self) -> Extracted:
+        """What the classifier makes of `samples`."""
+        return self.extracted_samples if self.extractor is None else self.extract(self.samples, self.classifier)
+
+    @functools.cached_property
+    def judged_real(self) -> Extracted:
+        """What the classifier makes of `real_images`."""
+        return self.extracted_real if self.extractor is None else self.extract(self.real_images, self.classifier)
 
     def protocol(self) -> dict:
         """What every result of the suite states: data and split, sampling, precision of the images."""

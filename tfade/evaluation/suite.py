@@ -12,7 +12,7 @@ import gin
 
 from tfade.errors import UsageError
 from tfade.evaluation.metrics import REAL, Metric
-from tfade.evaluation.result import Result
+from tfade.evaluation.result import Figure, Result
 from tfade.evaluation.subject import NotApplicable, Subject
 from tfade.files import write_atomically
 
@@ -24,6 +24,7 @@ class Outcome:
     metric: str
     seconds: float
     results: tuple[Result, ...] = ()
+    figures: tuple[Figure, ...] = ()
     not_applicable: str | None = None
 
 
@@ -41,15 +42,26 @@ class Report:
     def save(self, folder) -> list[Path]:
         """Writes `folder`/<metric>.json for every metric, each whole or not at all.
 
-        A file holds the metric's name, its seconds, its results (name, value, std, protocol), and `not_applicable`,
-        which is null or the reason why there are none.
+        A file holds the metric's name, its seconds, its results (name, value, std, protocol), its figures' names and
+        captions (they are `folder`/figures/<name>.png), and `not_applicable`: null or the reason why there are none.
 
         Returns:
             The files' paths.
         """
         paths = []
         for outcome in self.outcomes:
-            text = json.dumps(dataclasses.asdict(outcome), indent=2, allow_nan=False) + "\n"
+            for figure in outcome.figures:
+                write_atomically(
+                    Path(folder) / "figures" / f"{figure.name}.png", lambda file, png=figure.png: file.write(png)
+                )
+            record = {
+                "metric": outcome.metric,
+                "seconds": outcome.seconds,
+                "results": [result.to_json() for result in outcome.results],
+                "figures": [{"name": figure.name, "caption": figure.caption} for figure in outcome.figures],
+                "not_applicable": outcome.not_applicable,
+            }
+            text = json.dumps(record, indent=2, allow_nan=False) + "\n"
             paths.append(Path(folder) / f"{outcome.metric}.json")
             write_atomically(paths[-1], lambda file, text=text: file.write(text.encode()))
         return paths
@@ -79,7 +91,8 @@ def select(names: str | None = None) -> list[Metric]:
     """Metrics by name, each with the settings that gin binds to its class.
 
     Args:
-        names: names with commas between, such as "mode_coverage,reconstruction_error"; None for all.
+        names: names with commas between, such as "mode_coverage,reconstruction_error"; "all"; None for the quick ones,
+            those whose class says `default`.
 
     Returns:
         One instance each, in the order given.
@@ -88,7 +101,10 @@ def select(names: str | None = None) -> list[Metric]:
         UsageError: an unknown name; the message has the nearest known ones.
     """
     known = {metric.name: metric for metric in Metric.__subclasses__() if not inspect.isabstract(metric)}
-    wanted = list(known) if names is None else list(dict.fromkeys(name.strip() for name in names.split(",")))
+    if names is None:
+        wanted = [name for name, metric in known.items() if metric.default]
+    else:
+        wanted = list(known) if names == "all" else list(dict.fromkeys(name.strip() for name in names.split(",")))
     for name in wanted:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
@@ -103,7 +119,7 @@ def evaluate(subject: Subject, metrics: Sequence[Metric] | None = None) -> Repor
 
     Args:
         subject: the model and its data.
-        metrics: instances of `Metric`, of which no two have one name; None for all known ones.
+        metrics: instances of `Metric`, of which no two have one name; None for the quick ones.
 
     Returns:
         A `Report` with an outcome for every metric: its results, or why it does not apply.
@@ -122,15 +138,17 @@ def evaluate(subject: Subject, metrics: Sequence[Metric] | None = None) -> Repor
     for position, metric in enumerate(metrics, 1):
         subject.progress(f"[{position}/{len(metrics)}] {metric.name} …")
         started = time.perf_counter()
-        results, reason = (), None
+        found, reason = (), None
         try:
-            results = tuple(metric(subject))
+            found = tuple(metric(subject))
         except NotApplicable as error:
             reason = str(error)
         # Samples and the classifier are made by the first metric that needs them, and count among its seconds.
-        outcomes.append(Outcome(metric.name, round(time.perf_counter() - started, 3), results, reason))
-        found = f"not applicable, {reason}" if reason is not None else f"{outcomes[-1].seconds:.1f} s"
-        subject.progress(f"[{position}/{len(metrics)}] {metric.name}: {found}")
+        results = tuple(part for part in found if isinstance(part, Result))
+        figures = tuple(part for part in found if isinstance(part, Figure))
+        outcomes.append(Outcome(metric.name, round(time.perf_counter() - started, 3), results, figures, reason))
+        said = f"not applicable, {reason}" if reason is not None else f"{outcomes[-1].seconds:.1f} s"
+        subject.progress(f"[{position}/{len(metrics)}] {metric.name}: {said}")
     return Report(tuple(outcomes))
 
 
