@@ -106,7 +106,7 @@ class ClassifierFrechetDistance(Metric):
         for features, suffix, fake_split in (
             (subject.judged_samples.features, "", "samples"),
             (
-                subject.extract(subject.train_images, subject.classifier).features,
+                judged_train.features,
                 REAL,
                 f"{subject.train.spec.split} split",
             ),
