@@ -29,10 +29,22 @@ TINY = {
 }
 
 
+def pytest_addoption(parser):
+    parser.addoption("--full", action="store_true", help="whole grids where the suite runs every pair of their sides")
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     """The same weights and draws in every test, whichever tests ran before it."""
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def eager():
+    """Steps run as they are written: tracing a large network takes many times as long as a few of its steps."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture

@@ -79,6 +79,19 @@ def test_tables_are_checked(changed, message):
         Ablation(**settings)
 
 
+@pytest.mark.parametrize(("name", "data"), [("ade_table1", "digits"), ("ade_table1_colour", "color_digits")])
+def test_the_rows_have_as_many_parameters(name, data, tmp_path):
+    """16×16×1, and 32×32×3."""
+    table = ablation.read_table(str(ROOT / "gin" / f"{name}.gin"), [])
+    bindings = [f"data = '{data}'", *(["load.image_size = 32"] if data == "color_digits" else [])]
+    counts = {
+        row.name: ablation.count_parameters(ablation.laid_over(tmp_path, row, table, []), bindings)
+        for row in table.rows
+    }
+    assert table.check_parameters(counts) < 0.015
+    assert len(counts) == 5
+
+
 def test_what_is_laid_over_wins(tmp_path):
     """The row, then the table, then the user's file."""
     over = tmp_path / "over.gin"

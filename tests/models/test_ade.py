@@ -231,6 +231,7 @@ def test_the_export_equals_the_live_model(tmp_path, posterior, images):
     )
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_run_resumes_bit_for_bit(tmp_path):
     settings = ("couplings/Stack.repeat = 2", "Showing.samples = 0")
     train = functools.partial(train_here, files=(ROOT / "gin" / "av_ade.gin", TINY))

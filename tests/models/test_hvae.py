@@ -318,6 +318,7 @@ def test_the_export_equals_the_live_model(tmp_path, images):
     np.testing.assert_allclose(served["log_prob_uint8"](images=given)["log_prob"], model.log_prob(images), rtol=1e-4)
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_run_resumes_bit_for_bit(tmp_path):
     paths = (str(ROOT / "gin" / "hvae.gin"), TINY)
     bindings = ("TopDownDecoder.flow = @IAF", "Showing.samples = 0", "LinearDecay.steps = 100")
