@@ -9,6 +9,8 @@ from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_features
 from tfade.files import read_arrays, write_atomically
 
+ROWS = 8192  # rows of a batch that are taken to float64 together: 128 MiB at 2,048 features
+
 
 class Moments:
     """Mean and covariance, mergeable over batches, replicas and processes.
@@ -34,11 +36,17 @@ class Moments:
             self.update(features)
 
     def update(self, batch) -> "Moments":
-        """Adds features [n, D], n ≥ 1; returns itself.
+        """Adds features [n, D], n ≥ 1, copying a few thousand rows at a time; returns itself.
 
         Raises:
-            UsageError: not [n, D], NaN or infinite, or of another D than before.
+            UsageError: not [n, D], NaN or infinite, or of another D than before. Nothing is added then.
         """
+        batch = np.asarray(batch)
+        if batch.ndim == 2 and len(batch) > ROWS:
+            pieces = Moments()
+            for start in range(0, len(batch), ROWS):
+                pieces.update(batch[start : start + ROWS])
+            return self._add(pieces.count, pieces._mean, pieces._scatter, "batch")
         batch = checked_features("batch", batch)
         mean = batch.mean(axis=0)
         centred = batch - mean
@@ -59,13 +67,17 @@ class Moments:
 
     def _add(self, count: int, mean: np.ndarray, scatter: np.ndarray, argument: str) -> "Moments":
         if self.count == 0:
-            self._mean, self._scatter = np.zeros_like(mean), np.zeros_like(scatter)
+            self.count, self._mean, self._scatter = count, mean, scatter
+            return self
         if mean.shape != self._mean.shape:
             raise UsageError(f"{argument} has {len(mean)} features; earlier ones had {len(self._mean)}")
         total = self.count + count
         delta = mean - self._mean
         self._mean = self._mean + delta * (count / total)
-        self._scatter = self._scatter + scatter + np.outer(delta, delta) * (self.count * count / total)
+        between = np.outer(delta * (self.count * count / total), delta)
+        between += self._scatter
+        between += scatter
+        self._scatter = between
         self.count = total
         return self
 
