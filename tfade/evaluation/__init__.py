@@ -11,6 +11,7 @@ print(report.table())
 from tfade.evaluation.classifier import Classifier, StackedClassifier, train_classifier
 from tfade.evaluation.distribution_curve import precision_recall_distributions
 from tfade.evaluation.frechet import frechet_distance, frechet_infinity
+from tfade.evaluation.image_metrics import MSSSIMDiversity, NearestNeighbours
 from tfade.evaluation.jacobian import Spectrum, jacobians, singular_values, spectrum
 from tfade.evaluation.kernel import kernel_distance
 from tfade.evaluation.likelihood import bits_per_dim, negative_log_likelihood
@@ -29,6 +30,15 @@ from tfade.evaluation.ms_ssim import ms_ssim_diversity
 from tfade.evaluation.neighbours import Neighbours, nearest_neighbours
 from tfade.evaluation.reconstruction import ErrorSums, same_label_share
 from tfade.evaluation.result import Figure, Result
+from tfade.evaluation.sample_metrics import (
+    DensityCoverage,
+    FrechetInfinity,
+    InceptionScore,
+    KernelDistance,
+    ModeScore,
+    PrecisionRecall,
+    PrecisionRecallDistributions,
+)
 from tfade.evaluation.scores import inception_score, mode_score
 from tfade.evaluation.subject import Subject
 from tfade.evaluation.suite import Report, evaluate, select
@@ -36,14 +46,23 @@ from tfade.evaluation.suite import Report, evaluate, select
 __all__ = [
     "Classifier",
     "ClassifierFrechetDistance",
+    "DensityCoverage",
     "ErrorSums",
     "Figure",
+    "FrechetInfinity",
+    "InceptionScore",
+    "KernelDistance",
     "Likelihood",
+    "MSSSIMDiversity",
     "Metric",
     "ModeCoverage",
+    "ModeScore",
     "Moments",
+    "NearestNeighbours",
     "Neighbours",
     "NotApplicable",
+    "PrecisionRecall",
+    "PrecisionRecallDistributions",
     "ReconstructionError",
     "Report",
     "Result",

@@ -27,7 +27,7 @@ class CurveResult(Result):
         return Result(self.name, self.value, self.std, self.protocol).to_json()
 
 
-class DistributionPrecisionRecall(NamedTuple):
+class DistributionResults(NamedTuple):
     """F_⅛, which weighs precision, and F_8, which weighs recall, each with the curve that both summarise."""
 
     precision: CurveResult
@@ -36,7 +36,7 @@ class DistributionPrecisionRecall(NamedTuple):
 
 def precision_recall_distributions(
     *, real, fake, clusters: int = 20, runs: int = 10, angles: int = 1001, seed: int = 0
-) -> DistributionPrecisionRecall:
+) -> DistributionResults:
     """Precision and recall of the fake set's distribution over clusters, and their F-scores.
 
         precision(λ) = Σ_c min(λ·p_c, q_c),   recall(λ) = precision(λ)/λ,   λ = tan(angle), angles in (0, π/2)
@@ -54,7 +54,7 @@ def precision_recall_distributions(
         seed: of k-means.
 
     Returns:
-        `DistributionPrecisionRecall` of `CurveResult` "prd_precision" (F_⅛) and "prd_recall" (F_8), both in [0, 1],
+        `DistributionResults` of `CurveResult` "prd_precision" (F_⅛) and "prd_recall" (F_8), both in [0, 1],
         with the spread of the F-scores of single runs, and `curve` [angles, 2] of recall and precision.
 
     Raises:
@@ -90,7 +90,7 @@ def precision_recall_distributions(
     for name, beta in (("prd_precision", 1 / BETA), ("prd_recall", BETA)):
         spread = np.std([_f_score(one, beta) for one in curves]) if runs > 1 else None
         scores.append(CurveResult(name, _f_score(curve, beta), spread, {**protocol, "beta": beta}, curve))
-    return DistributionPrecisionRecall(*scores)
+    return DistributionResults(*scores)
 
 
 def _shares(real: np.ndarray, fake: np.ndarray, clusters: int, seed: int, run: int) -> tuple[np.ndarray, np.ndarray]:

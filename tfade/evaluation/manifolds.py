@@ -9,21 +9,21 @@ from tfade.evaluation.distances import checked_integer, checked_sets, distance_b
 from tfade.evaluation.result import Result
 
 
-class PrecisionRecall(NamedTuple):
+class PrecisionRecallResults(NamedTuple):
     """Two results: how much of the fake set is realistic, and how much of the real set it covers."""
 
     precision: Result
     recall: Result
 
 
-class DensityCoverage(NamedTuple):
+class DensityCoverageResults(NamedTuple):
     """Two results: how densely real examples surround samples, and how many real examples have a sample near."""
 
     density: Result
     coverage: Result
 
 
-def precision_recall(*, real, fake, k: int = 3, strict: bool = False) -> PrecisionRecall:
+def precision_recall(*, real, fake, k: int = 3, strict: bool = False) -> PrecisionRecallResults:
     """Shares of each set that lie in the other's manifold, estimated by balls that reach the k-th nearest neighbour.
 
         precision = mean_j 1[∃i: ‖y_j − x_i‖ ≤ r_k(x_i)],   recall = mean_i 1[∃j: ‖x_i − y_j‖ ≤ r_k(y_j)]
@@ -39,7 +39,7 @@ def precision_recall(*, real, fake, k: int = 3, strict: bool = False) -> Precisi
             Repeated samples have balls of radius 0: they recall the data that they equal, or not even those.
 
     Returns:
-        `PrecisionRecall` of `Result` "precision" and "recall" in [0, 1], without an uncertainty.
+        `PrecisionRecallResults` of `Result` "precision" and "recall" in [0, 1], without an uncertainty.
 
     Raises:
         UsageError: not [N, D], NaN or infinite, unlike D, k below 1, or N ≤ k.
@@ -53,12 +53,12 @@ def precision_recall(*, real, fake, k: int = 3, strict: bool = False) -> Precisi
     for block in distance_blocks(fake, real):
         realistic[block.rows] |= block.within(real_radii[None, block.columns], strict=strict).any(axis=1)
         recalled[block.columns] |= block.within(fake_radii[block.rows, None], strict=strict).any(axis=0)
-    return PrecisionRecall(
+    return PrecisionRecallResults(
         Result("precision", realistic.mean(), None, protocol), Result("recall", recalled.mean(), None, protocol)
     )
 
 
-def density_coverage(*, real, fake, k: int = 5, strict: bool = True) -> DensityCoverage:
+def density_coverage(*, real, fake, k: int = 5, strict: bool = True) -> DensityCoverageResults:
     """How many real balls hold a sample on average, and how many real balls hold any sample.
 
         density = 1/(k·M) Σ_j Σ_i 1[‖y_j − x_i‖ < r_k(x_i)],   coverage = mean_i 1[∃j: ‖y_j − x_i‖ < r_k(x_i)]
@@ -74,7 +74,7 @@ def density_coverage(*, real, fake, k: int = 5, strict: bool = True) -> DensityC
         strict: as in `precision_recall`; the authors' code has `<`.
 
     Returns:
-        `DensityCoverage` of `Result` "density" ≥ 0 and "coverage" in [0, 1], without an uncertainty.
+        `DensityCoverageResults` of `Result` "density" ≥ 0 and "coverage" in [0, 1], without an uncertainty.
 
     Raises:
         UsageError: as `precision_recall`; the fake set need not exceed k.
@@ -88,7 +88,7 @@ def density_coverage(*, real, fake, k: int = 5, strict: bool = True) -> DensityC
         inside = block.within(radii[None, block.columns], strict=strict)
         count += int(inside.sum())
         covered[block.columns] |= inside.any(axis=0)
-    return DensityCoverage(
+    return DensityCoverageResults(
         Result("density", count / (k * len(fake)), None, protocol), Result("coverage", covered.mean(), None, protocol)
     )
 

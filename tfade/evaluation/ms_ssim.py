@@ -63,7 +63,7 @@ def ms_ssim_diversity(
         "num_fake": len(images),
         "num_compared": used,
         "pairs": sum(map(len, similar)),
-        "batch_size": batch_size,
+        "pair_batch_size": batch_size,
         "batches": len(parts),
         "batch_seed": seed,
         "shape": list(images.shape[1:]),

@@ -58,7 +58,7 @@ def nearest_neighbours(*, real, fake, k: int = 1) -> Neighbours:
     else:
         real = checked_images("real", real)
         fake = checked_images("fake", fake, real.shape[1:])
-        real, fake = (images.reshape(len(images), -1) for images in (real, fake))
+        real, fake = (images.reshape(len(images), np.prod(images.shape[1:])) for images in (real, fake))
         scale = 255.0  # levels are whole numbers, whose distances are exact
     if len(real) < k or len(fake) < 1:
         raise UsageError(
