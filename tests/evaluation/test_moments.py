@@ -104,6 +104,7 @@ def test_hand_case_ddof_1():
         ([[np.inf, 1.0]], "1 NaN or infinite"),
         ([["a", "b"]], "dtype"),
         (np.ones((2, 2), complex), "complex"),
+        (np.full((2, 2), 1e308), "up to 1e\\+308, whose squares overflow"),
     ],
 )
 def test_refuses_features(batch, message):
