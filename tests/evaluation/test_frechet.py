@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfade.errors import UsageError
-from tfade.evaluation import Moments, frechet_distance
+from tfade.evaluation import Moments, frechet, frechet_distance, frechet_infinity
 
 
 def with_moments(mean, covariance, count=8):
@@ -116,3 +116,86 @@ def test_refusals(sets):
     ):
         with pytest.raises(UsageError, match=message):
             frechet_distance(real=Moments(real, protocol={"extractor": "a", "resize": "legacy"}), fake=bad)
+
+
+def test_cholesky_and_eigenvalues_agree(sets, monkeypatch):
+    by_cholesky = value(*sets)
+    monkeypatch.setattr(frechet, "SMALLEST_PIVOT", np.inf)
+    np.testing.assert_allclose(value(*sets), by_cholesky, rtol=1e-10)
+
+
+def test_nearly_singular_covariances():
+    """A repeated and a constant feature: Cholesky's pivots are rounding, and the rest is a closed form."""
+    generator = np.random.default_rng(4)
+    real, fake = generator.normal(size=(300, 3)), generator.normal(1, 2, size=(300, 3))
+    widened = [np.column_stack([points, points[:, 0], np.full(300, 7.0)]) for points in (real, fake)]
+    stretched = [points * [np.sqrt(2), 1, 1] for points in (real, fake)]  # (x, x) is (√2·x, 0), rotated
+    np.testing.assert_allclose(value(*widened), value(*stretched), rtol=1e-7)
+
+
+def extrapolated(real, fake, **settings):
+    return frechet_infinity(real=real, fake=fake, **settings)
+
+
+def test_extrapolation_removes_the_bias_of_few_samples():
+    """Data with known moments, and samples of the same distribution: d² of N samples is about b/N, and 0 at infinity."""
+    generator = np.random.default_rng(5)
+    real = with_moments(np.zeros(16), np.eye(16))
+    found = [extrapolated(real, generator.normal(size=(400, 16)), seed=seed) for seed in range(20)]
+    values = np.array([result.value for result in found])
+    plain = value(real, generator.normal(size=(400, 16)))
+    assert abs(values.mean()) < 0.15 * plain
+    assert values.min() < 0 < values.max()  # clipping at 0 would bring a bias back
+    assert all(result.std > 0 for result in found)
+
+
+def test_extrapolation_of_an_exact_line():
+    sizes = np.array([10, 20, 40, 80])
+    np.testing.assert_allclose(frechet._intercept(1 / sizes, 3 + 5 / sizes), (3, 0), atol=1e-12)
+    x, y = np.array([1.0, 2, 3]), np.array([1.0, 2, 6])
+    residual, spread = np.array([0.5, -1, 0.5]), 2  # y = −2 + 2.5·x
+    error = np.sqrt((residual @ residual) / 1 * (1 / 3 + 4 / spread))
+    np.testing.assert_allclose(frechet._intercept(x, y), (-2, error), rtol=1e-12)
+
+
+def test_extrapolation_scales_and_is_seeded(sets):
+    real, fake = sets
+    found = extrapolated(real, fake, seed=1)
+    assert found == extrapolated(real, fake, seed=1)
+    assert found.value != extrapolated(real, fake, seed=2).value
+    twice = extrapolated(2 * real, 2 * fake, seed=1)
+    np.testing.assert_allclose([twice.value, twice.std], [4 * found.value, 4 * found.std], rtol=1e-9)
+    moments = extrapolated(Moments(real, protocol={"extractor": "a"}), fake, seed=1)
+    np.testing.assert_allclose(moments.value, found.value, rtol=1e-9)
+    assert moments.protocol["extractor"] == "a"
+    wanted = {"num_real": 400, "num_fake": 300, "dimensions": 20, "subset_seed": 1, "std": "of the fit's intercept"}
+    assert wanted.items() <= found.protocol.items()
+    assert found.protocol["sizes"][::14] == [30, 300]
+    assert extrapolated(real, fake, sizes=3, smallest=100).protocol["sizes"] == [100, 200, 300]
+
+
+def test_extrapolation_warns_of_small_subsets():
+    points = np.random.default_rng(6).normal(size=(40, 50))
+    with pytest.warns(UserWarning, match="fake's smallest subset has 20 examples of 50 features"):
+        extrapolated(np.random.default_rng(7).normal(size=(90, 50)), points)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"fake": Moments(np.eye(20))}, "fake=Moments has no samples"),
+        ({"fake": np.zeros((300, 5))}, "fake has 5 features and real has 20"),
+        ({"fake": np.zeros(20)}, r"fake has shape \[20\]"),
+        ({"fake": np.full((300, 20), np.nan)}, "fake holds 6000 NaN"),
+        ({"real": np.full((300, 20), np.inf)}, "real holds 6000 NaN or infinite"),
+        ({"real": np.zeros((1, 20))}, r"real has 1 example\(s\)"),
+        ({"fake": np.zeros((15, 20))}, "fake has 15 examples, too few for sizes=15"),
+        ({"smallest": 300}, "too few for sizes=15 unlike subsets of at least smallest=300"),
+        ({"smallest": 1}, "smallest=1"),
+        ({"sizes": 2}, "sizes=2"),
+        ({"seed": None}, "seed=None"),
+    ],
+)
+def test_extrapolation_refuses(sets, changes, message):
+    with pytest.raises(UsageError, match=message):
+        extrapolated(**{"real": sets[0], "fake": sets[1], **changes})

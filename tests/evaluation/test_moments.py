@@ -1,10 +1,14 @@
 """Streaming moments against NumPy: any batching, order or merging; files that must be refused."""
 
+import itertools
+import pickle
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from tfade.errors import UsageError
-from tfade.evaluation import Moments
+from tfade.evaluation import Moments, moments
 
 FEATURES = np.random.default_rng(0).normal(size=(1003, 7)) @ np.random.default_rng(1).normal(size=(7, 7)) + 5
 
@@ -37,6 +41,45 @@ def test_merging(cut):
     assert_exact(Moments().merge(Moments(FEATURES)).merge(Moments()), FEATURES)
 
 
+def test_merging_in_any_order_and_shape():
+    """Pieces of four replicas or processes, in every order, one after the other and in pairs."""
+    pieces = [FEATURES[start:stop] for start, stop in ((0, 1), (1, 300), (300, 302), (302, 1003))]
+    for order in itertools.permutations(pieces):
+        first, second, third, fourth = (pickle.loads(pickle.dumps(Moments(piece))) for piece in order)
+        assert_exact(Moments(order[0]).merge(Moments(order[1])).merge(Moments(order[2])).merge(fourth), FEATURES)
+        assert_exact(first.merge(second).merge(third.merge(Moments(order[3]))), FEATURES)
+
+
+def test_merging_leaves_the_other_as_it_was():
+    other = Moments(FEATURES[:500])
+    Moments().merge(other).update(FEATURES[500:]).update(FEATURES[:100])
+    assert_exact(other, FEATURES[:500])
+
+
+def test_large_batches_go_in_pieces(monkeypatch):
+    monkeypatch.setattr(moments, "ROWS", 100)
+    assert_exact(Moments(FEATURES), FEATURES)
+    broken = np.where(np.arange(1003)[:, None] == 900, np.nan, FEATURES)
+    untouched = Moments(FEATURES[:50])
+    with pytest.raises(UsageError, match="NaN"):
+        untouched.update(broken)
+    assert_exact(untouched, FEATURES[:50])
+
+
+def test_memory_does_not_grow_with_the_stream():
+    def peak(batches):
+        stream = Moments()
+        tracemalloc.start()
+        for index in range(batches):
+            stream.update(np.full((200, 100), index, np.float32))
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return highest
+
+    peak(2)
+    assert peak(60) < 1.05 * peak(6)
+
+
 def test_large_offset_in_float32():
     """Raw float32 sums of squares give a variance of 74,898 for 6 here."""
     features = np.random.default_rng(3).integers(-4, 5, size=(10_000, 1)).astype(np.float32) + np.float32(1e6)
@@ -61,6 +104,7 @@ def test_hand_case_ddof_1():
         ([[np.inf, 1.0]], "1 NaN or infinite"),
         ([["a", "b"]], "dtype"),
         (np.ones((2, 2), complex), "complex"),
+        (np.full((2, 2), 1e308), "up to 1e\\+308, whose squares overflow"),
     ],
 )
 def test_refuses_features(batch, message):

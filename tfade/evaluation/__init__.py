@@ -9,9 +9,13 @@ print(report.table())
 """
 
 from tfade.evaluation.classifier import Classifier, StackedClassifier, train_classifier
-from tfade.evaluation.frechet import frechet_distance
+from tfade.evaluation.distribution_curve import precision_recall_distributions
+from tfade.evaluation.frechet import frechet_distance, frechet_infinity
+from tfade.evaluation.image_metrics import MSSSIMDiversity, NearestNeighbours
 from tfade.evaluation.jacobian import Spectrum, jacobians, singular_values, spectrum
+from tfade.evaluation.kernel import kernel_distance
 from tfade.evaluation.likelihood import bits_per_dim, negative_log_likelihood
+from tfade.evaluation.manifolds import density_coverage, precision_recall
 from tfade.evaluation.metrics import (
     ClassifierFrechetDistance,
     Likelihood,
@@ -22,21 +26,43 @@ from tfade.evaluation.metrics import (
 )
 from tfade.evaluation.modes import mode_coverage, mode_divergence, stacked_mode_distribution
 from tfade.evaluation.moments import Moments
+from tfade.evaluation.ms_ssim import ms_ssim_diversity
+from tfade.evaluation.neighbours import Neighbours, nearest_neighbours
 from tfade.evaluation.reconstruction import ErrorSums, same_label_share
 from tfade.evaluation.result import Figure, Result
+from tfade.evaluation.sample_metrics import (
+    DensityCoverage,
+    FrechetInfinity,
+    InceptionScore,
+    KernelDistance,
+    ModeScore,
+    PrecisionRecall,
+    PrecisionRecallDistributions,
+)
+from tfade.evaluation.scores import inception_score, mode_score
 from tfade.evaluation.subject import Subject
 from tfade.evaluation.suite import Report, evaluate, select
 
 __all__ = [
     "Classifier",
     "ClassifierFrechetDistance",
+    "DensityCoverage",
     "ErrorSums",
     "Figure",
+    "FrechetInfinity",
+    "InceptionScore",
+    "KernelDistance",
     "Likelihood",
+    "MSSSIMDiversity",
     "Metric",
     "ModeCoverage",
+    "ModeScore",
     "Moments",
+    "NearestNeighbours",
+    "Neighbours",
     "NotApplicable",
+    "PrecisionRecall",
+    "PrecisionRecallDistributions",
     "ReconstructionError",
     "Report",
     "Result",
@@ -44,12 +70,21 @@ __all__ = [
     "StackedClassifier",
     "Subject",
     "bits_per_dim",
+    "density_coverage",
     "evaluate",
     "frechet_distance",
+    "frechet_infinity",
+    "inception_score",
     "jacobians",
+    "kernel_distance",
     "mode_coverage",
     "mode_divergence",
+    "mode_score",
+    "ms_ssim_diversity",
+    "nearest_neighbours",
     "negative_log_likelihood",
+    "precision_recall",
+    "precision_recall_distributions",
     "same_label_share",
     "select",
     "singular_values",

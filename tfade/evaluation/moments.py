@@ -4,10 +4,13 @@ import hashlib
 import json
 
 import numpy as np
+from scipy.linalg.blas import dsyrk
 
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_features
 from tfade.files import read_arrays, write_atomically
+
+ROWS = 1024  # rows of a batch that are taken to float64 together: 16 MiB at 2,048 features
 
 
 class Moments:
@@ -34,15 +37,23 @@ class Moments:
             self.update(features)
 
     def update(self, batch) -> "Moments":
-        """Adds features [n, D], n ≥ 1; returns itself.
+        """Adds features [n, D], n ≥ 1, copying about a thousand rows at a time; returns itself.
 
         Raises:
-            UsageError: not [n, D], NaN or infinite, or of another D than before.
+            UsageError: not [n, D], NaN or infinite, or of another D than before. Nothing is added then.
         """
-        batch = checked_features("batch", batch)
-        mean = batch.mean(axis=0)
-        centred = batch - mean
-        return self._add(len(batch), mean, centred.T @ centred, "batch")
+        batch = np.asarray(batch)
+        if batch.dtype.kind != "f" or batch.ndim != 2 or not batch.size:
+            batch = checked_features("batch", batch)
+        mean = batch.mean(axis=0, dtype=np.float64)
+        if not np.isfinite(mean).all():
+            checked_features("batch", batch)  # says what is not finite
+            raise UsageError(f"batch holds values of up to {np.abs(batch).max():.3g}, whose squares overflow")
+        scatter = np.zeros((len(mean), len(mean)), order="F")
+        for start in range(0, len(batch), ROWS):
+            centred = batch[start : start + ROWS] - mean
+            scatter = dsyrk(1.0, centred.T, beta=1.0, c=scatter, overwrite_c=1)  # the upper triangle, in place
+        return self._add(len(batch), mean, scatter + np.triu(scatter, 1).T, "batch")
 
     def merge(self, other: "Moments") -> "Moments":
         """Adds what `other` has seen; returns itself.
@@ -59,13 +70,17 @@ class Moments:
 
     def _add(self, count: int, mean: np.ndarray, scatter: np.ndarray, argument: str) -> "Moments":
         if self.count == 0:
-            self._mean, self._scatter = np.zeros_like(mean), np.zeros_like(scatter)
+            self.count, self._mean, self._scatter = count, mean, scatter
+            return self
         if mean.shape != self._mean.shape:
             raise UsageError(f"{argument} has {len(mean)} features; earlier ones had {len(self._mean)}")
         total = self.count + count
         delta = mean - self._mean
         self._mean = self._mean + delta * (count / total)
-        self._scatter = self._scatter + scatter + np.outer(delta, delta) * (self.count * count / total)
+        between = np.outer(delta * (self.count * count / total), delta)
+        between += self._scatter
+        between += scatter
+        self._scatter = between
         self.count = total
         return self
 
