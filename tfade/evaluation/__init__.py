@@ -8,8 +8,13 @@ report = evaluate(Subject(model, real=test, train=train), select("mode_coverage,
 print(report.table())
 """
 
+from tfade.evaluation.classification import ClassificationScores, classification_scores
 from tfade.evaluation.classifier import Classifier, StackedClassifier, train_classifier
+from tfade.evaluation.extractors import CallableExtractor, Extractor, KerasExtractor
 from tfade.evaluation.frechet import frechet_distance
+from tfade.evaluation.frechet_inception import FrechetDistance, FrechetInceptionDistance, frechet_inception_distance
+from tfade.evaluation.images import as_levels
+from tfade.evaluation.inception import InceptionExtractor
 from tfade.evaluation.jacobian import Spectrum, jacobians, singular_values, spectrum
 from tfade.evaluation.likelihood import bits_per_dim, negative_log_likelihood
 from tfade.evaluation.metrics import (
@@ -24,14 +29,24 @@ from tfade.evaluation.modes import mode_coverage, mode_divergence, stacked_mode_
 from tfade.evaluation.moments import Moments
 from tfade.evaluation.reconstruction import ErrorSums, same_label_share
 from tfade.evaluation.result import Figure, Result
+from tfade.evaluation.squeezenet import SqueezeNetExtractor
 from tfade.evaluation.subject import Subject
 from tfade.evaluation.suite import Report, evaluate, select
+from tfade.evaluation.wasserstein_critic import IndependentWassersteinCritic, independent_wasserstein_critic
 
 __all__ = [
+    "CallableExtractor",
+    "ClassificationScores",
     "Classifier",
     "ClassifierFrechetDistance",
     "ErrorSums",
+    "Extractor",
     "Figure",
+    "FrechetDistance",
+    "FrechetInceptionDistance",
+    "InceptionExtractor",
+    "IndependentWassersteinCritic",
+    "KerasExtractor",
     "Likelihood",
     "Metric",
     "ModeCoverage",
@@ -41,11 +56,16 @@ __all__ = [
     "Report",
     "Result",
     "Spectrum",
+    "SqueezeNetExtractor",
     "StackedClassifier",
     "Subject",
+    "as_levels",
     "bits_per_dim",
+    "classification_scores",
     "evaluate",
     "frechet_distance",
+    "frechet_inception_distance",
+    "independent_wasserstein_critic",
     "jacobians",
     "mode_coverage",
     "mode_divergence",
