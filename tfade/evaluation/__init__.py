@@ -8,10 +8,16 @@ report = evaluate(Subject(model, real=test, train=train), select("mode_coverage,
 print(report.table())
 """
 
+from tfade.evaluation.classification import ClassificationScores, classification_scores
 from tfade.evaluation.classifier import Classifier, StackedClassifier, train_classifier
 from tfade.evaluation.distribution_curve import precision_recall_distributions
 from tfade.evaluation.frechet import frechet_distance, frechet_infinity
 from tfade.evaluation.image_metrics import MSSSIMDiversity, NearestNeighbours
+from tfade.evaluation.extractors import CallableExtractor, Extractor, KerasExtractor
+from tfade.evaluation.frechet import frechet_distance
+from tfade.evaluation.frechet_inception import FrechetDistance, FrechetInceptionDistance, frechet_inception_distance
+from tfade.evaluation.images import as_levels
+from tfade.evaluation.inception import InceptionExtractor
 from tfade.evaluation.jacobian import Spectrum, jacobians, singular_values, spectrum
 from tfade.evaluation.kernel import kernel_distance
 from tfade.evaluation.likelihood import bits_per_dim, negative_log_likelihood
@@ -40,18 +46,28 @@ from tfade.evaluation.sample_metrics import (
     PrecisionRecallDistributions,
 )
 from tfade.evaluation.scores import inception_score, mode_score
+from tfade.evaluation.squeezenet import SqueezeNetExtractor
 from tfade.evaluation.subject import Subject
 from tfade.evaluation.suite import Report, evaluate, select
+from tfade.evaluation.wasserstein_critic import IndependentWassersteinCritic, independent_wasserstein_critic
 
 __all__ = [
+    "CallableExtractor",
+    "ClassificationScores",
     "Classifier",
     "ClassifierFrechetDistance",
     "DensityCoverage",
     "ErrorSums",
+    "Extractor",
     "Figure",
     "FrechetInfinity",
     "InceptionScore",
     "KernelDistance",
+    "FrechetDistance",
+    "FrechetInceptionDistance",
+    "InceptionExtractor",
+    "IndependentWassersteinCritic",
+    "KerasExtractor",
     "Likelihood",
     "MSSSIMDiversity",
     "Metric",
@@ -67,14 +83,21 @@ __all__ = [
     "Report",
     "Result",
     "Spectrum",
+    "SqueezeNetExtractor",
     "StackedClassifier",
     "Subject",
+    "as_levels",
     "bits_per_dim",
     "density_coverage",
     "evaluate",
     "frechet_distance",
     "frechet_infinity",
     "inception_score",
+    "classification_scores",
+    "evaluate",
+    "frechet_distance",
+    "frechet_inception_distance",
+    "independent_wasserstein_critic",
     "jacobians",
     "kernel_distance",
     "mode_coverage",

@@ -12,6 +12,7 @@ from tfade.data.source import Source
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_unit, to_uint8
 from tfade.evaluation.classifier import Classifier, StackedClassifier, train_classifier
+from tfade.evaluation.extractors import Extractor
 from tfade.evaluation.modes import modes_of
 
 
@@ -52,8 +53,7 @@ class Subject:
         temperature: of the samples; 1 is the model's distribution.
         fit_bound: makes a model with a likelihood of one that has none, from it and the training data; see
             `tfade.training.inference_bound`. None where that is not wanted: it costs a training.
-        extractor: the feature network of sample metrics: has `protocol` and `outputs(images, batch_size)` → features
-            [N, D] and probabilities [N, K] or None. None for the classifier.
+        extractor: the feature network of sample metrics, an `Extractor`; None for the classifier.
         progress: receives lines of text.
     """
 
@@ -66,7 +66,7 @@ class Subject:
     cache_dir: Any = None
     temperature: float = 1.0
     fit_bound: Callable[[Any, Source], Any] | None = None
-    extractor: Any = None
+    extractor: Extractor | None = None
     progress: Callable[[str], None] = print
 
     def __post_init__(self):
@@ -78,6 +78,11 @@ class Subject:
             raise UsageError(
                 f"real has images of shape {list(self.real.spec.shape)} and train of {list(self.train.spec.shape)}; "
                 "give two splits of one data set"
+            )
+        if self.extractor is not None and not isinstance(self.extractor, Extractor):
+            raise UsageError(
+                f"extractor={self.extractor!r} has no `protocol` and `outputs`; give an extractor such as "
+                "InceptionExtractor(path), or CallableExtractor(function, name) around a function"
             )
 
     @property
