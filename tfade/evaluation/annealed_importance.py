@@ -83,8 +83,11 @@ def annealed_importance_sampling(
         progress=progress,
         **settings,
     )
+    # What may be refused comes before what takes minutes.
+    shift = 0 if log_det is None else checked_nats("log_det", log_det, len(x))
+    simulated = None if simulate is None else _simulated(annealing, simulate, num_simulated)
     annealed = annealing.run(x, betas)
-    values = annealed.log_mean_weight + (0 if log_det is None else checked_nats("log_det", log_det, len(x)))
+    values = annealed.log_mean_weight + shift
     monte_carlo = float(np.sqrt((annealed.standard_error**2).sum()) / len(x))
     protocol = {
         "num_real": len(x),
@@ -97,8 +100,8 @@ def annealed_importance_sampling(
         "monte_carlo_error": monte_carlo,
         **_diagnostics(annealed),
     }
-    if simulate is not None:
-        lower, upper = bidirectional_bounds(annealing, betas, simulate, num_simulated)
+    if simulated is not None:
+        lower, upper = _bounds(annealing, betas, *simulated)
         protocol |= {
             "num_simulated": num_simulated,
             "simulated_lower_bound": float(lower.mean()),
@@ -133,14 +136,22 @@ def bidirectional_bounds(
 
     Reference: Grosse et al. 2015; Wu et al. 2017, section 4.2.
     """
-    if num_simulated < 1:
-        raise UsageError(f"num_simulated={num_simulated!r} is below 1; 16 examples give a useful mean")
-    noise = ExampleNoise(noise_key(annealing.seed, "simulated"), np.arange(num_simulated))
+    return _bounds(annealing, checked_schedule(betas), *_simulated(annealing, simulate, num_simulated))
+
+
+def _simulated(annealing: Annealing, simulate: Callable, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Examples [count, ...] and the codes [count, latent_size] that they were drawn from."""
+    if count != int(count) or count < 1:
+        raise UsageError(f"num_simulated={count!r} is not a whole number from 1 up; 16 examples give a useful mean")
+    noise = ExampleNoise(noise_key(annealing.seed, "simulated"), np.arange(count))
     codes, examples = [], []
-    for prior_seed, seed in zip(noise.seed(0), noise.seed(1)):
-        codes.append(annealing.prior.sample(1, seed=prior_seed))
-        examples.append(np.asarray(simulate(codes[-1], seed)))
-    x, codes = checked_examples("simulate", np.concatenate(examples)), np.concatenate(codes)
+    for of_code, of_example in zip(noise.seed(0), noise.seed(1)):
+        codes.append(annealing.prior.sample(1, seed=of_code))
+        examples.append(np.asarray(simulate(codes[-1], of_example)))
+    return checked_examples("simulate", np.concatenate(examples)), np.concatenate(codes)
+
+
+def _bounds(annealing: Annealing, betas, x, codes) -> tuple[np.ndarray, np.ndarray]:
     forward = annealing.run(x, betas, name="simulated, forward")
     backward = annealing.run(x, betas[::-1].copy(), start=codes, name="simulated, backward")
     return forward.log_mean_weight, -backward.log_mean_weight

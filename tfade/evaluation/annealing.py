@@ -80,11 +80,8 @@ class Annealing:
         self.target_acceptance, self.batch_size, self.seed = target_acceptance, batch_size, seed
         self._progress = progress
         self._dtype, self.latent_size = prior.dtype, int(prior.event_shape[-1])
-        # As partial functions, or TensorFlow takes the functions of several objects for one that is traced too often.
-        self._begin, self._advance = (
-            tf.function(functools.partial(method), jit_compile=jit_compile)
-            for method in (self._first_state, self._transitions)
-        )
+        # As a partial function, or TensorFlow takes those of several objects for one that is traced too often.
+        self._advance = tf.function(functools.partial(self._transitions), autograph=False, jit_compile=jit_compile)
 
     def run(self, x, betas: np.ndarray, start=None, name: str = "forward") -> Annealed:
         """The chains of examples x [N, ...] through inverse temperatures `betas`, upwards or downwards.
@@ -92,17 +89,19 @@ class Annealing:
         Args:
             x: the examples.
             betas: [steps + 1].
-            start: codes [N, latent_size] that all chains of an example start from; None draws each from q.
+            start: codes [N, latent_size] that all chains of an example start from, or [chains, N, latent_size]; None
+                draws each from q.
             name: of the noise, and of the run in progress lines.
 
         Raises:
             UsageError: a weight that is not finite, or an example that accepts no proposal at the end.
         """
         parts, size = [], min(self.batch_size, len(x))
+        shape = self.chains, size, self.latent_size
         for first in range(0, len(x), size):
             # The last batch is filled up by its last example: one shape, one compilation.
             rows = np.minimum(np.arange(first, first + size), len(x) - 1)
-            codes = None if start is None else np.broadcast_to(start[rows], (self.chains, size, self.latent_size))
+            codes = None if start is None else np.broadcast_to(start[..., rows, :], shape)
             said = f"{name}, examples {first + 1} to {rows[-1] + 1} of {len(x)}"
             result = self._run(x[rows], betas, codes, tf.constant(rows, tf.int32), name, said)
             parts.append([value[..., : len(x) - first] for value in result])
@@ -116,7 +115,7 @@ class Annealing:
         if codes is None:
             codes = self._drawn(x, ExampleNoise(noise_key(self.seed, f"{name} start"), examples).seed())
         key, betas, steps = noise_key(self.seed, name), tf.constant(betas, tf.float64), len(betas) - 1
-        state = self._begin(x, tf.cast(codes, self._dtype))
+        state = self._first_state(x, tf.cast(codes, self._dtype))
         block, done, told = 1, 0, time.perf_counter()
         while done < steps:
             stop, began = min(done + block, steps), time.perf_counter()

@@ -1,5 +1,6 @@
 """The importance-weighted bound on log p(x) of a model with an encoder and a decoder."""
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -37,7 +38,7 @@ def importance_weighted_bound(
         log_likelihood: codes [rows, latent_size] and examples [rows, ...] → log p(x | z) in nats [rows].
         prior: p(z), a TFP distribution over [latent_size].
         posterior: examples [batch, ...] → q(z | x), a TFP distribution over [latent_size] of batch shape [batch]
-            that has a density. The prior itself would be `lambda x: tfd.BatchBroadcast(prior, [len(x)])`.
+            that has a density. The prior itself would be `lambda x: tfd.BatchBroadcast(prior, x.shape[:1])`.
         log_det: nats [N] to be added, of the map from data to `x`; None for none.
         seed: of the codes.
         progress: receives a line every hundred examples.
@@ -56,7 +57,7 @@ def importance_weighted_bound(
     x = checked_examples("x", x)
     _require_density(posterior(x[:1]))
 
-    @tf.function
+    @functools.partial(tf.function, autograph=False)
     def log_weights(x, seed, count):
         q = posterior(x)
         z = q.sample(count, seed=seed)
