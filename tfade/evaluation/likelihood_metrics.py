@@ -44,7 +44,7 @@ class ImportanceWeightedBound(Metric):
             raise NotApplicable(f"the likelihood of {type(model).__name__} is exact and needs no bound")
         if getattr(model, "likelihood", None) == "lower_bound":
             result = bound_result(self._own(model, examples, subject), self.k)
-            protocol = {"dequantisation": "noise by image, draw 0", "observation": "the model's p(x | z)"}
+            protocol = {"dequantisation": "noise by image, draw 0", **_observation(model, subject)}
         else:
             view = latent_model(model, examples, self.sigma)
             if view.posterior is None:
@@ -131,7 +131,7 @@ class AnnealedImportanceSampling(Metric):
             seed=subject.seed,
             progress=subject.progress,
             **self.settings,
-        ).with_protocol(**subject.protocol(), **view.protocol)
+        ).with_protocol(**subject.protocol(), **{**view.protocol, **_observation(model, subject)})
         results = _with_bits([result], model, subject)
         if self.num_simulated:
             said = result.protocol
@@ -249,6 +249,13 @@ def _model(subject: Subject):
     """The model; where it has no likelihood and one is to be fitted around its decoder, the model with that."""
     wanted = getattr(subject.model, "likelihood", None) is None and subject.fit_bound is not None
     return subject.likelihood_model if wanted else subject.model
+
+
+def _observation(model, subject: Subject) -> dict:
+    """What p(x | z) is, where it is not assumed."""
+    if model is not subject.model:
+        return {"observation": "N(G(z), σ² I), σ fitted with an inference network"}
+    return {"observation": "the model's p(x | z)"} if has_conditional(model) else {}
 
 
 def _choice(subject: Subject) -> dict:
