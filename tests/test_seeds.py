@@ -63,3 +63,43 @@ def test_users_seeds():
     np.testing.assert_array_equal(as_seed(2**40 + 5), as_seed(tf.constant(2**40 + 5, tf.int64)))
     assert not np.array_equal(as_seed(5), as_seed(2**40 + 5))
     assert not np.array_equal(as_seed(None), as_seed(None))
+
+
+@pytest.mark.parametrize(
+    ("key", "counter", "expected"),
+    [
+        ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
+        ((0xFFFFFFFF, 0xFFFFFFFF), (0xFFFFFFFF, 0xFFFFFFFF), (0x1CB996FC, 0xBB002BE7)),
+        ((0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xC4923A9C, 0x483DF7A0)),
+    ],
+)
+def test_threefry_gives_the_published_words(key, counter, expected):
+    """Known answers of Random123, the authors' library."""
+    words = [[tf.constant(word, tf.uint32) for word in pair] for pair in (key, counter)]
+    assert tuple(int(word) for word in seeds.threefry(*words)) == expected
+
+
+def test_noise_of_numbered_examples_is_theirs_alone():
+    key = seeds.noise_key(3, "chains")
+    whole = seeds.ExampleNoise(key, np.arange(6)).normal(5, (7, 3))
+    np.testing.assert_allclose(seeds.ExampleNoise(key, [4, 2]).normal(5, (7, 3)), tf.gather(whole, [4, 2]), rtol=1e-5)
+    for other in (
+        seeds.ExampleNoise(key, np.arange(6)).normal(6, (7, 3)),
+        seeds.ExampleNoise(seeds.noise_key(3, "other"), np.arange(6)).normal(5, (7, 3)),
+        seeds.ExampleNoise(seeds.noise_key(4, "chains"), np.arange(6)).normal(5, (7, 3)),
+    ):
+        assert np.abs(np.corrcoef(np.ravel(whole), np.ravel(other))[0, 1]) < 0.4
+    numbers = seeds.ExampleNoise(key, np.arange(6)).seed(1).numpy()
+    assert numbers.shape == (6, 2)
+    assert len(np.unique(numbers)) == 12
+    assert numbers.min() >= 0
+
+
+def test_noise_of_numbered_examples_is_normal_and_uniform():
+    noise = seeds.ExampleNoise(seeds.noise_key(0, "test"), np.arange(100))
+    assert kstest(np.ravel(noise.normal(0, (51,))), "norm").pvalue > 0.01
+    uniform = np.ravel(noise.uniform(1, (51,)))
+    assert kstest(uniform, "uniform").pvalue > 0.01
+    assert 0 < uniform.min() < uniform.max() < 1
+    halves = noise.normal(0, (40,)).numpy().reshape(100, 2, 20)  # both of a pair of Box and Muller
+    assert np.abs(np.corrcoef(halves[:, 0].ravel(), halves[:, 1].ravel())[0, 1]) < 0.1

@@ -85,6 +85,74 @@ def normal_noise_of(x: tf.Tensor, draw: int, shape: Sequence[int]) -> tf.Tensor:
     return tf.math.ndtri((cells + 0.5) * 2.0**-23)  # the middle of a cell is never 0 or 1, not after rounding either
 
 
+class ExampleNoise:
+    """Noise of a long simulation that is a function of (name, example, draw, place), by a counter-based generator.
+
+    An example gets the same noise whatever its place in a batch and whoever its batch mates are. Threefry-2x32 with 20
+    rounds is made of 32-bit additions, rotations and exclusive ors, which are the same with and without XLA.
+
+    Args:
+        key: of the simulation, see `noise_key`.
+        examples: numbers of the examples, integers [batch].
+
+    Reference: Salmon et al. 2011, section 3.2.
+    """
+
+    def __init__(self, key, examples):
+        self._keys = key, tf.cast(examples, tf.uint32)[:, None]
+
+    def uniform(self, draw, shape: Sequence[int]) -> tf.Tensor:
+        """Uniform on (0, 1), float32 [batch, *shape]; `draw` is an integer or a scalar tensor."""
+        count = math.prod(shape)
+        bits = tf.concat(self._bits(draw, -(-count // 2)), 1)[:, :count]
+        return tf.reshape((_as_float(bits) + 0.5) * 2.0**-23, (-1, *shape))
+
+    def normal(self, draw, shape: Sequence[int]) -> tf.Tensor:
+        """Standard normal, float32 [batch, *shape], by the transformation of Box and Muller."""
+        count = math.prod(shape)
+        first, second = ((_as_float(bits) + 0.5) * 2.0**-23 for bits in self._bits(draw, -(-count // 2)))
+        radius, angle = tf.sqrt(-2.0 * tf.math.log(first)), 2.0 * math.pi * second
+        return tf.reshape(tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], 1)[:, :count], (-1, *shape))
+
+    def seed(self, draw: int = 0) -> tf.Tensor:
+        """A seed [batch, 2] for each example, for samplers that take one."""
+        bits = tf.concat(self._bits(draw, 1), 1)
+        return tf.cast(tf.bitwise.right_shift(bits, tf.constant(1, tf.uint32)), tf.int32)
+
+    def _bits(self, draw, count: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Two words of 32 bits for each example and place, [batch, count] each."""
+        return threefry(self._keys, (tf.cast(draw, tf.uint32), tf.cast(tf.range(count), tf.uint32)))
+
+
+def noise_key(seed: int, name: str) -> tf.Tensor:
+    """The key of `ExampleNoise` that belongs to an integer and the name of a simulation, a uint32 scalar."""
+    return tf.constant(_digest(f"{seed}/{name}"), tf.uint32)
+
+
+def threefry(keys, counters) -> tuple[tf.Tensor, tf.Tensor]:
+    """Threefry-2x32 with 20 rounds: two words of a key and two of a counter, uint32, to two random words.
+
+    Reference: Salmon et al. 2011, section 3.2.
+    """
+    schedule = (*keys, keys[0] ^ keys[1] ^ tf.constant(0x1BD11BDA, tf.uint32))
+    first, second = (counter + key for counter, key in zip(counters, keys))
+    for group in range(5):
+        for rotation in ((13, 15, 26, 6), (17, 29, 16, 24))[group % 2]:
+            first += second
+            second = first ^ (
+                tf.bitwise.left_shift(second, tf.constant(rotation, tf.uint32))
+                | tf.bitwise.right_shift(second, tf.constant(32 - rotation, tf.uint32))
+            )
+        first += schedule[(group + 1) % 3]
+        second += schedule[(group + 2) % 3] + tf.constant(group + 1, tf.uint32)
+    return first, second
+
+
+def _as_float(bits) -> tf.Tensor:
+    """The upper 23 bits as a whole number, float32: half a step more is still exact."""
+    return tf.cast(tf.cast(tf.bitwise.right_shift(bits, tf.constant(9, tf.uint32)), tf.int32), tf.float32)
+
+
 def _places(count) -> tf.Tensor:
     return tf.cast(tf.range(count), tf.uint32) * tf.constant(0x9E3779B1, tf.uint32)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
 from tfade.errors import UsageError
 from tfade.evaluation.likelihood import bits_per_dim, negative_log_likelihood
@@ -10,6 +11,27 @@ from tfade.evaluation.likelihood import bits_per_dim, negative_log_likelihood
 def test_the_uniform_density_takes_eight_bits():
     result = bits_per_dim(log_prob=np.zeros(5, np.float32), dimensions=784)
     assert (result.value, result.std) == (pytest.approx(8.0), 0.0)
+    assert result.protocol["value_range"] == [0.0, 1.0]
+
+
+def test_the_uniform_density_takes_eight_bits_in_any_range():
+    """On [-1, 1]^D it is 2^-D; the levels' own pmf, 256^-D, needs no range."""
+    wide = bits_per_dim(log_prob=np.full(5, -784 * np.log(2)), dimensions=784, value_range=(-1.0, 1.0))
+    assert (wide.value, wide.protocol["value_range"]) == (pytest.approx(8.0), [-1.0, 1.0])
+    pmf = bits_per_dim(log_prob=np.full(5, -784 * np.log(256)), dimensions=784, continuous=False)
+    assert pmf.value == pytest.approx(8.0)
+    assert "value_range" not in pmf.protocol
+
+
+def test_a_mixture_of_normals_takes_the_bits_of_its_entropy():
+    """Three components that do not overlap: log 3 + D/2 log 2πe σ² nats."""
+    generator, scale, dimensions = np.random.default_rng(0), 0.01, 4
+    means = np.array([[0.2] * 4, [0.5] * 4, [0.8] * 4])
+    x = means[generator.integers(3, size=2000)] + scale * generator.normal(size=(2000, dimensions))
+    log_prob = np.logaddexp.reduce([multivariate_normal(mean, scale**2).logpdf(x) for mean in means]) - np.log(3)
+    entropy = np.log(3) + dimensions / 2 * np.log(2 * np.pi * np.e * scale**2)
+    result = bits_per_dim(log_prob=log_prob, dimensions=dimensions)
+    assert abs(result.value - (entropy / (dimensions * np.log(2)) + 8)) < 4 * result.std < 0.1
 
 
 def test_published_nats_are_published_bits():
@@ -38,3 +60,9 @@ def test_no_mean_of_what_is_not_finite(values):
 def test_dimensions_are_counted():
     with pytest.raises(UsageError, match="dimensions=0"):
         bits_per_dim(log_prob=np.zeros(3), dimensions=0)
+
+
+@pytest.mark.parametrize("value_range", [(1.0, 1.0), (1.0, 0.0), (0.0, np.inf), (np.nan, 1.0)])
+def test_a_range_has_a_width(value_range):
+    with pytest.raises(UsageError, match="value_range="):
+        bits_per_dim(log_prob=np.zeros(3), dimensions=1, value_range=value_range)

@@ -360,3 +360,15 @@ def test_a_decoder_wants_noise_or_latents():
     decoder = model_of().decoder
     with pytest.raises(UsageError, match="either noise"):
         decoder(tf.zeros((2, TOP)))
+
+
+def test_whole_codes_have_a_likelihood(images):
+    """log p(x | z) of all levels' codes is the one that the bound is made of."""
+    model, noise = model_of("sum"), noise_for(1)
+    y = model.observed(images)[0]
+    context, maps = model._encoded(y, model.network)
+    top, inner = model._split(noise[:, 0])
+    z = model.posterior.from_noise(top, context)[0]
+    codes = tf.concat([z, model.decoder(z, noise=inner, maps=maps, training=False)[1].latents], -1)
+    expected = model._explained(y, noise).log_likelihood[:, 0]
+    np.testing.assert_allclose(model.log_likelihood(images, codes), expected, rtol=1e-4)

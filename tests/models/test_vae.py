@@ -26,6 +26,7 @@ from tfade.networks.conditioner import LinearConditioner, MLPConditioner
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.networks.made import MADE
 from tfade.networks.residual import ResidualConditioner
+from tfade.seeds import noise_of
 
 SMALL = functools.partial(MLPConditioner, width=8)
 MASKED = functools.partial(MADE, width=12)
@@ -300,3 +301,35 @@ def test_training_lowers_the_bound():
     for _ in range(60):
         step(tf.constant(images))
     assert float(tf.reduce_mean(model.validate(images)["bits_per_dim"])) < before - 0.3
+
+
+@pytest.mark.parametrize("pixels", PIXELS)
+def test_a_likelihood_given_codes_is_part_of_the_bound(pixels, images):
+    flow = FLOW if pixels in (IsotropicNormal, QuantizedNormal) else None
+    model = model_of(pixels=pixels, flow=flow)
+    noise = np.random.default_rng(3).normal(size=(6, 1, 5)).astype(np.float32)
+    y = model._target(tf.constant(images), noise_of)
+    parts = model._explained(y, noise)
+    context = model.encoder(2 * model.pixels.as_image(y) - 1, training=False)
+    codes = model.posterior.from_noise(noise[:, 0], context)[0]
+    given = model.log_likelihood(images, codes)
+    np.testing.assert_allclose(given, parts.log_likelihood[:, 0] + parts.log_det, rtol=1e-4)
+    features, log_det = model.observed(images)
+    np.testing.assert_allclose(model.conditional(codes).log_prob(features), given - log_det, rtol=1e-4)
+    np.testing.assert_allclose(log_det, parts.log_det, rtol=1e-4)
+
+
+@pytest.mark.parametrize("pixels", [Bernoulli, IsotropicNormal, Categorical])
+def test_draws_given_codes_are_observations_of_images(pixels, images):
+    flow = FLOW if pixels is IsotropicNormal else None
+    model = model_of(pixels=pixels, flow=flow)
+    drawn = model.conditional(model.prior().sample(6, seed=(0, 1))).sample(seed=(0, 2))
+    made = model.unobserved(drawn).numpy()
+    assert made.shape == images.shape
+    assert 0 <= made.min() < made.max() <= 1
+    features, _ = model.observed(images)
+    unit = images.astype(np.float32) / 255
+    if pixels is Bernoulli:
+        np.testing.assert_array_equal(np.unique(model.unobserved(features)), [0, 1])
+    else:
+        np.testing.assert_allclose(model.unobserved(features), unit, atol=1.01 / 256)

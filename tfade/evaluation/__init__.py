@@ -9,6 +9,9 @@ print(report.table())
 """
 
 from tfade.evaluation.classification import ClassificationScores, classification_scores
+from tfade.evaluation.annealed_importance import annealed_importance_sampling, bidirectional_bounds
+from tfade.evaluation.annealing import Annealing
+from tfade.evaluation.annealing_weights import Annealed, sigmoid_schedule
 from tfade.evaluation.classifier import Classifier, StackedClassifier, train_classifier
 from tfade.evaluation.distribution_curve import precision_recall_distributions
 from tfade.evaluation.frechet import frechet_distance, frechet_infinity
@@ -22,6 +25,17 @@ from tfade.evaluation.jacobian import Spectrum, jacobians, singular_values, spec
 from tfade.evaluation.kernel import kernel_distance
 from tfade.evaluation.likelihood import bits_per_dim, negative_log_likelihood
 from tfade.evaluation.manifolds import density_coverage, precision_recall
+from tfade.evaluation.importance_weighted import importance_weighted_bound
+from tfade.evaluation.jacobian import Spectrum, jacobians, singular_values, spectrum
+from tfade.evaluation.latent_model import LatentModel, latent_model
+from tfade.evaluation.likelihood import bits_per_dim, negative_log_likelihood
+from tfade.evaluation.likelihood_comparison import likelihood_comparison
+from tfade.evaluation.likelihood_metrics import (
+    AnnealedImportanceSampling,
+    ImportanceWeightedBound,
+    LikelihoodComparison,
+    ParzenLogLikelihood,
+)
 from tfade.evaluation.metrics import (
     ClassifierFrechetDistance,
     Likelihood,
@@ -34,6 +48,7 @@ from tfade.evaluation.modes import mode_coverage, mode_divergence, stacked_mode_
 from tfade.evaluation.moments import Moments
 from tfade.evaluation.ms_ssim import ms_ssim_diversity
 from tfade.evaluation.neighbours import Neighbours, nearest_neighbours
+from tfade.evaluation.parzen import parzen_log_likelihood
 from tfade.evaluation.reconstruction import ErrorSums, same_label_share
 from tfade.evaluation.result import Figure, Result
 from tfade.evaluation.sample_metrics import (
@@ -54,6 +69,9 @@ from tfade.evaluation.wasserstein_critic import IndependentWassersteinCritic, in
 __all__ = [
     "CallableExtractor",
     "ClassificationScores",
+    "Annealed",
+    "AnnealedImportanceSampling",
+    "Annealing",
     "Classifier",
     "ClassifierFrechetDistance",
     "DensityCoverage",
@@ -70,6 +88,10 @@ __all__ = [
     "KerasExtractor",
     "Likelihood",
     "MSSSIMDiversity",
+    "ImportanceWeightedBound",
+    "LatentModel",
+    "Likelihood",
+    "LikelihoodComparison",
     "Metric",
     "ModeCoverage",
     "ModeScore",
@@ -79,6 +101,7 @@ __all__ = [
     "NotApplicable",
     "PrecisionRecall",
     "PrecisionRecallDistributions",
+    "ParzenLogLikelihood",
     "ReconstructionError",
     "Report",
     "Result",
@@ -87,6 +110,8 @@ __all__ = [
     "StackedClassifier",
     "Subject",
     "as_levels",
+    "annealed_importance_sampling",
+    "bidirectional_bounds",
     "bits_per_dim",
     "density_coverage",
     "evaluate",
@@ -100,6 +125,10 @@ __all__ = [
     "independent_wasserstein_critic",
     "jacobians",
     "kernel_distance",
+    "importance_weighted_bound",
+    "jacobians",
+    "latent_model",
+    "likelihood_comparison",
     "mode_coverage",
     "mode_divergence",
     "mode_score",
@@ -108,8 +137,10 @@ __all__ = [
     "negative_log_likelihood",
     "precision_recall",
     "precision_recall_distributions",
+    "parzen_log_likelihood",
     "same_label_share",
     "select",
+    "sigmoid_schedule",
     "singular_values",
     "spectrum",
     "stacked_mode_distribution",

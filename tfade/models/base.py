@@ -97,6 +97,10 @@ class GenerativeModel(keras.Model):
         """Images in [0, 1], [batch, H, W, C], from codes [batch, latent_size]."""
         raise self.cannot("decode", "it has no decoder")
 
+    def conditional(self, z):
+        """The distribution p(· | z) of what a model with a likelihood observes, for codes [batch, latent_size]."""
+        raise self.cannot("conditional", "it has no distribution of images around those that it decodes")
+
     def reconstruct(self, x) -> tf.Tensor:
         """Images in [0, 1] from the codes of images `x` (uint8, or float in [0, 1])."""
         raise self.cannot("reconstruct", "it has no encoder")

@@ -1,7 +1,5 @@
 """Variational autoencoders, whose encoder, decoder, prior, posterior and pixel distribution can be exchanged."""
 
-from typing import NamedTuple
-
 import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -15,28 +13,12 @@ from tfade.errors import UsageError
 from tfade.models import vae_parts as parts
 from tfade.models.base import GenerativeModel
 from tfade.models.players import Player, Weighted
+from tfade.models.vae_parts import Explained
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.objectives.bounds import free_bits, importance_weighted_bound, warmed_up
 from tfade.seeds import Seeds, as_seed, noise_of, normal_noise_of
 
 NUMBERS_AT_A_TIME = 2**25  # of the decoder's outputs in `log_prob`: so many codes of an image are decoded together
-
-
-class Explained(NamedTuple):
-    """What the model makes of images, in nats.
-
-    Attributes:
-        log_likelihood: log p(f(y) | z) of every sampled code, [batch, k].
-        log_weight: log p(f(y), z) - log q(z | y) + log |det ∂f/∂y|, [batch, k].
-        log_det: log |det ∂f/∂y|, [batch]; 0 without a flow.
-        kl: KL(q(z | y) ‖ p(z)), [batch, groups]: of every dimension in closed form where prior and posterior are
-            normal, otherwise of all of them together, by one sample; then of every level inside the decoder.
-    """
-
-    log_likelihood: tf.Tensor
-    log_weight: tf.Tensor
-    log_det: tf.Tensor
-    kl: tf.Tensor
 
 
 @gin.register
@@ -319,10 +301,33 @@ class VAE(GenerativeModel):
 
     def decode(self, z):
         """Images in [0, 1] from codes: decoder means, through the inverse of f; the gradient passes the clip."""
+        return self._images(self._decoded(z), self.network)
+
+    def observed(self, x):
+        """What `conditional` is of, [batch, H, W, C], and log |det ∂f/∂y| in nats [batch]; noise as in `log_prob`."""
+        return self._features(self._target(x, noise_of), self.network)
+
+    def conditional(self, z):
+        """p(f(y) | z) of codes [batch, latent_size]: a density of dequantised images or features, or a levels' pmf."""
+        return self.network("pixels").distribution(self._decoded(z))
+
+    def log_likelihood(self, x, z):
+        """log p(y | z) in nats [batch] of images with one code each: log p(f(y) | z) + log |det ∂f/∂y|."""
+        features, log_det = self.observed(x)
+        return self.conditional(z).log_prob(features) + log_det
+
+    def unobserved(self, features):
+        """Images in [0, 1] of what `conditional` is of, such as draws of it."""
+        bijector = None if self.flow is None else self.network("flow").bijector()
+        images = self.pixels.as_image(features) if bijector is None else bijector.forward(features)
+        return tf.clip_by_value(images, 0.0, 1.0)
+
+    def _decoded(self, z) -> tf.Tensor:
+        """The parameters of the pixels' distribution, of codes."""
         top, inner = self._split(tf.cast(z, tf.float32))
-        given = {"latents": inner} if self.inner_size else {}
-        parameters = self.network("decoder")(top, training=False, **given)
-        return self._images(parameters[0] if given else parameters, self.network)
+        if not self.inner_size:
+            return self.network("decoder")(top, training=False)
+        return self.network("decoder")(top, latents=inner, training=False)[0]
 
     def _images(self, parameters, network) -> tf.Tensor:
         """f⁻¹ of the means that a decoder's outputs stand for: images in [0, 1]."""

@@ -1,12 +1,32 @@
-"""The parts of a VAE, from the classes that a user gives: built, and refused where they do not fit."""
+"""The parts of a VAE: what its bound is made of, and networks from the classes that a user gives, or a refusal."""
+
+from typing import NamedTuple
 
 import keras
+import tensorflow as tf
 
 from tfade.distributions.layer import DistributionLayer
 from tfade.distributions.pixels import PixelDistribution
 from tfade.errors import UsageError
 from tfade.flows.layer import FlowLayer
 from tfade.flows.stack import Stack
+
+
+class Explained(NamedTuple):
+    """What the model makes of images, in nats.
+
+    Attributes:
+        log_likelihood: log p(f(y) | z) of every sampled code, [batch, k].
+        log_weight: log p(f(y), z) - log q(z | y) + log |det ∂f/∂y|, [batch, k].
+        log_det: log |det ∂f/∂y|, [batch]; 0 without a flow.
+        kl: KL(q(z | y) ‖ p(z)), [batch, groups]: of every dimension in closed form where prior and posterior are
+            normal, otherwise of all of them together, by one sample; then of every level inside the decoder.
+    """
+
+    log_likelihood: tf.Tensor
+    log_weight: tf.Tensor
+    log_det: tf.Tensor
+    kl: tf.Tensor
 
 
 def built_flow(make, shape) -> FlowLayer:

@@ -1,0 +1,274 @@
+"""The suite's metrics of likelihood that take minutes: bounds and estimates on some of the test data."""
+
+import gin
+import numpy as np
+
+from tfade.errors import UsageError
+from tfade.evaluation.annealed_importance import annealed_importance_sampling
+from tfade.evaluation.importance_weighted import bound_result, importance_weighted_bound
+from tfade.evaluation.latent_model import LatentModel, dequantised, latent_model
+from tfade.evaluation.likelihood import bits_per_dim
+from tfade.evaluation.likelihood_comparison import at_middles, likelihood_comparison
+from tfade.evaluation.metrics import Metric
+from tfade.evaluation.parzen import BANDWIDTHS, parzen_log_likelihood
+from tfade.evaluation.result import Result
+from tfade.evaluation.subject import NotApplicable, Subject
+
+TOGETHER = 16  # images whose bounds are computed at a time
+
+
+@gin.register
+class ImportanceWeightedBound(Metric):
+    """The importance-weighted bound on log p of some test data, in nats and for images in bits per dimension.
+
+    Of a model with a bound it is the one of its `log_prob`, of another one with a stochastic encoder that of images
+    with normal noise, see `latent_model`.
+
+    Args:
+        k: codes of an example.
+        num_real: examples of the real split.
+        sigma: σ of the observation model where the model has none of its own.
+
+    Reference: Burda et al. 2016.
+    """
+
+    name = "importance_weighted_bound"
+    default = False
+
+    def __init__(self, k: int = 1000, num_real: int = 256, sigma: float = 0.1):
+        self.k, self.num_real, self.sigma = k, num_real, sigma
+
+    def __call__(self, subject):
+        model, examples = _model(subject), chosen(subject.real, self.num_real, subject.seed)
+        if getattr(model, "likelihood", None) == "exact":
+            raise NotApplicable(f"the likelihood of {type(model).__name__} is exact and needs no bound")
+        if getattr(model, "likelihood", None) == "lower_bound":
+            result = bound_result(self._own(model, examples, subject), self.k)
+            protocol = {"dequantisation": "noise by image, draw 0", **_observation(model, subject)}
+        else:
+            view = latent_model(model, examples, self.sigma)
+            if view.posterior is None:
+                raise NotApplicable(f"{type(model).__name__} has no encoder with a density over codes")
+            result, protocol = self._with_noise(view, subject), view.protocol
+        return _with_bits([result.with_protocol(**subject.protocol(), **protocol)], model, subject)
+
+    def _own(self, model, examples, subject) -> np.ndarray:
+        values = []
+        for start in range(0, len(examples), TOGETHER):
+            rows = examples[start : start + TOGETHER]
+            values.append(np.asarray(model.log_prob(rows, num_samples=self.k), np.float64))
+            subject.progress(f"  {self.name}: {start + len(rows):,} of {len(examples):,}")
+        return np.concatenate(values)
+
+    def _with_noise(self, view: LatentModel, subject) -> Result:
+        return importance_weighted_bound(
+            x=view.x,
+            k=self.k,
+            log_likelihood=view.log_likelihood,
+            prior=view.prior,
+            posterior=view.posterior,
+            log_det=view.log_det,
+            seed=subject.seed,
+            progress=subject.progress,
+        )
+
+
+@gin.register
+class AnnealedImportanceSampling(Metric):
+    """log p of some test data by annealed importance sampling, its bits, and the bidirectional gap on simulated data.
+
+    Args:
+        num_real: examples of the real split.
+        num_simulated: examples of the model for the gap; 0 for none.
+        start: "prior", or "posterior" of the model's encoder, where chains start.
+        sigma: σ of the observation model where the model has none of its own, see `latent_model`.
+        chains, steps, leapfrogs, step_size, batch_size, jit_compile: see `annealed_importance_sampling`.
+
+    Reference: Wu et al. 2017.
+    """
+
+    name = "annealed_importance_sampling"
+    default = False
+
+    def __init__(
+        self,
+        num_real: int = 64,
+        num_simulated: int = 16,
+        start: str = "prior",
+        sigma: float = 0.1,
+        chains: int = 16,
+        steps: int = 1000,
+        leapfrogs: int = 10,
+        step_size: float = 0.1,
+        batch_size: int = 64,
+        jit_compile: bool = True,
+    ):
+        if start not in ("prior", "posterior"):
+            raise UsageError(f"AnnealedImportanceSampling.start={start!r} is neither 'prior' nor 'posterior'")
+        self.num_real, self.num_simulated, self.start, self.sigma = num_real, num_simulated, start, sigma
+        self.settings = {
+            "chains": chains,
+            "steps": steps,
+            "leapfrogs": leapfrogs,
+            "step_size": step_size,
+            "batch_size": batch_size,
+            "jit_compile": jit_compile,
+        }
+
+    def __call__(self, subject):
+        model, examples = _model(subject), chosen(subject.real, self.num_real, subject.seed)
+        view = latent_model(model, examples, None if has_conditional(model) else self.sigma)
+        if self.start == "posterior" and view.posterior is None:
+            raise NotApplicable(f"{type(model).__name__} has no encoder with a density where chains could start")
+        result = annealed_importance_sampling(
+            x=view.x,
+            log_likelihood=view.log_likelihood,
+            prior=view.prior,
+            initial=view.posterior if self.start == "posterior" else None,
+            simulate=view.simulate if self.num_simulated else None,
+            num_simulated=self.num_simulated,
+            log_det=view.log_det,
+            seed=subject.seed,
+            progress=subject.progress,
+            **self.settings,
+        ).with_protocol(**subject.protocol(), **{**view.protocol, **_observation(model, subject)})
+        results = _with_bits([result], model, subject)
+        if self.num_simulated:
+            said = result.protocol
+            gap = said["bidirectional_gap"], said["bidirectional_gap_std"]
+            results.append(Result(f"{self.name}_gap", *gap, {**said, "of": f"{self.num_simulated} simulated examples"}))
+        return results
+
+
+@gin.register
+class ParzenLogLikelihood(Metric):
+    """log p of some test images under kernels around the samples, whose bandwidth is chosen on training images.
+
+    Images are dequantised, samples lie at the middles of their bins, both in [0, 1].
+
+    Args:
+        num_real: test images.
+        num_validation: training images for the choice: samples are not made of them, and no test image takes part.
+        bandwidths: see `parzen_log_likelihood`.
+
+    Reference: Goodfellow et al. 2014, section 5.
+    """
+
+    name = "parzen_log_likelihood"
+    default = False
+
+    def __init__(self, num_real: int = 1000, num_validation: int = 1000, bandwidths=BANDWIDTHS):
+        self.num_real, self.num_validation, self.bandwidths = num_real, num_validation, bandwidths
+
+    def __call__(self, subject):
+        fake = at_middles(subject.samples)
+        real = dequantised(chosen(subject.real, self.num_real, subject.seed))
+        validation = dequantised(chosen(subject.train, self.num_validation, subject.seed))
+        fake, real, validation = (part.reshape(len(part), -1) for part in (fake, real, validation))
+        result = parzen_log_likelihood(real=real, fake=fake, validation=validation, bandwidths=self.bandwidths)
+        return [result.with_protocol(**subject.protocol(), **_choice(subject))]
+
+
+@gin.register
+class LikelihoodComparison(Metric):
+    """Flow-GAN's table 3: exact log-likelihood, annealed importance sampling and kernels, of the same test data.
+
+    Args:
+        num_real: test data.
+        num_validation: training data for the choice of the bandwidth.
+        sigma, chains, steps, leapfrogs, step_size, simulated, batch_size, jit_compile, bandwidths: see
+            `likelihood_comparison`.
+
+    Reference: Grover, Dhar and Ermon 2018, table 3.
+    """
+
+    name = "likelihood_comparison"
+    default = False
+
+    def __init__(
+        self,
+        num_real: int = 64,
+        num_validation: int = 1000,
+        sigma: float = 0.1,
+        chains: int = 16,
+        steps: int = 1000,
+        leapfrogs: int = 10,
+        step_size: float = 0.1,
+        simulated: bool = True,
+        batch_size: int = 64,
+        jit_compile: bool = True,
+        bandwidths=BANDWIDTHS,
+    ):
+        self.num_real, self.num_validation = num_real, num_validation
+        self.settings = {
+            "sigma": sigma,
+            "chains": chains,
+            "steps": steps,
+            "leapfrogs": leapfrogs,
+            "step_size": step_size,
+            "simulated": simulated,
+            "batch_size": batch_size,
+            "jit_compile": jit_compile,
+            "bandwidths": bandwidths,
+        }
+
+    def __call__(self, subject):
+        if getattr(subject.model, "likelihood", None) != "exact":
+            raise NotApplicable(f"{type(subject.model).__name__} has no exact likelihood to compare estimates with")
+        results = likelihood_comparison(
+            model=subject.model,
+            real=chosen(subject.real, self.num_real, subject.seed),
+            validation=chosen(subject.train, self.num_validation, subject.seed),
+            fake=subject.samples,
+            seed=subject.seed,
+            progress=subject.progress,
+            **self.settings,
+        )
+        return [result.with_protocol(**subject.protocol(), **_choice(subject)) for result in results]
+
+
+def chosen(source, count: int, seed: int) -> np.ndarray:
+    """`count` examples of a source, or all where there are fewer: the same for every metric with the same count."""
+    total = source.spec.num_examples
+    if count < 1:
+        raise UsageError(f"num_real or num_validation is {count!r}; give at least 1")
+    order = np.random.Generator(np.random.Philox(key=seed)).permutation(total)
+    return source.fetch(np.sort(order[:count]))
+
+
+def has_conditional(model) -> bool:
+    """Whether the model has a distribution p(x | z) of its own."""
+    try:
+        model.conditional(model.prior().sample(1, seed=(0, 0)))
+    except (NotImplementedError, AttributeError):
+        return False
+    return True
+
+
+def _model(subject: Subject):
+    """The model; where it has no likelihood and one is to be fitted around its decoder, the model with that."""
+    wanted = getattr(subject.model, "likelihood", None) is None and subject.fit_bound is not None
+    return subject.likelihood_model if wanted else subject.model
+
+
+def _observation(model, subject: Subject) -> dict:
+    """What p(x | z) is, where it is not assumed."""
+    if model is not subject.model:
+        return {"observation": "N(G(z), σ² I), σ fitted with an inference network"}
+    return {"observation": "the model's p(x | z)"} if has_conditional(model) else {}
+
+
+def _choice(subject: Subject) -> dict:
+    return {"bandwidth_chosen_on": f"{subject.train.spec.split} split"}
+
+
+def _with_bits(results: list[Result], model, subject: Subject) -> list[Result]:
+    """The nats, and before them bits per dimension where they are of images of 256 levels."""
+    levels = getattr(model, "levels", None)
+    if not subject.real.spec.is_image or levels == 2:
+        return results
+    nats, dimensions = results[0], int(np.prod(subject.real.spec.shape))
+    bits = bits_per_dim(log_prob=np.array([nats.value]), dimensions=dimensions, continuous=levels is None)
+    std = None if nats.std is None else nats.std / (dimensions * np.log(2))
+    protocol = {**bits.protocol, **nats.protocol}
+    return [Result(f"{nats.name}_bits_per_dim", bits.value, std, protocol), *results]
