@@ -14,7 +14,8 @@ from tfade.evaluation.density_ratio import RatioClassifier, density_ratio_kl
 from tfade.evaluation.elbo_surgery import density_model_kl, elbo_surgery, marginal_kl, mixture_draws
 from tfade.evaluation.frechet import frechet_distance
 from tfade.evaluation.jacobian import Spectrum, jacobians, singular_values, spectrum
-from tfade.evaluation.latent_metrics import ActiveUnits, ElboSurgery, LatentMap, LowPosteriorSamples, MarginalKL
+from tfade.evaluation.latent_metrics import ActiveUnits, ElboSurgery, MarginalKL
+from tfade.evaluation.latent_views import LatentMap, LowPosteriorSamples
 from tfade.evaluation.likelihood import bits_per_dim, negative_log_likelihood
 from tfade.evaluation.metrics import (
     ClassifierFrechetDistance,
