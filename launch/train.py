@@ -41,10 +41,12 @@ def finished(run) -> None:
         from tfade import data
         from tfade.export import export
         from tfade.training import configuration
+        from tfade.training.projector import project
         from tfade.training.showing import Showing, write_overview
 
-        showing = configuration.make(Showing)
-        picture = write_overview(model, data.load(recipe.data, "test"), run, showing, recipe.stacked)
+        showing, held_out = configuration.make(Showing), data.load(recipe.data, "test")
+        picture = write_overview(model, held_out, run, showing, recipe.stacked)
+        project(model, held_out, run.logs, showing.codes)
         report = evaluate_run(run.path, model, recipe)
         export(model, run.export)
     print(

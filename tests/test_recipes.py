@@ -12,7 +12,7 @@ from launch import common
 from tests.helpers import ROOT, TINY, newest_state, train_here
 from tfade.training import configuration
 
-TABLES = sorted((ROOT / "gin").glob("ade_table1*.gin"))
+TABLES = [*sorted((ROOT / "gin").glob("ade_table1*.gin")), ROOT / "gin" / "density_ratio.gin"]
 RECIPES = sorted(set((ROOT / "gin").glob("*.gin")) - set(TABLES))
 SIZES = {"mnist": 28, "cifar10": 32, "stl10": 48, "celeba": 64, "imagenet64": 64, "lsun": 64}
 DATA = sorted((ROOT / "gin" / "data").glob("*.gin"))

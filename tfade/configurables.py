@@ -9,6 +9,8 @@ import tfade.distributions.mixture
 import tfade.distributions.pixels
 import tfade.distributions.standard
 import tfade.distributions.topdown
+import tfade.evaluation.density_ratio
+import tfade.evaluation.gaussian_study
 import tfade.evaluation.suite
 import tfade.flows.actnorm
 import tfade.flows.autoregressive
@@ -42,6 +44,7 @@ import tfade.networks.topdown
 import tfade.objectives.divergences
 import tfade.objectives.penalties
 import tfade.training.ablation
+import tfade.training.fit_density
 import tfade.training.inference_bound
 import tfade.training.optimizers
 import tfade.training.recipe

@@ -10,7 +10,7 @@ from PIL import Image
 from launch import benchmark, evaluate, export, sample, train
 from tests.helpers import RECIPE, ROOT, TINY, newest_state, run, start, train_arguments, train_here
 
-LAUNCHERS = ("train", "evaluate", "sample", "export", "jacobian", "ablation", "benchmark")
+LAUNCHERS = ("train", "evaluate", "sample", "export", "jacobian", "ablation", "benchmark", "density_ratio")
 
 
 @pytest.mark.parametrize("name", LAUNCHERS)

@@ -8,26 +8,27 @@ report = evaluate(Subject(model, real=test, train=train), select("mode_coverage,
 print(report.table())
 """
 
-from tfade.evaluation.classification import ClassificationScores, classification_scores
+from tfade.evaluation.active_units import active_units
 from tfade.evaluation.annealed_importance import annealed_importance_sampling, bidirectional_bounds
 from tfade.evaluation.annealing import Annealing
 from tfade.evaluation.annealing_weights import Annealed, sigmoid_schedule
+from tfade.evaluation.classification import ClassificationScores, classification_scores
 from tfade.evaluation.classifier import Classifier, StackedClassifier, train_classifier
+from tfade.evaluation.density_ratio import RatioClassifier, density_ratio_kl
 from tfade.evaluation.distribution_curve import precision_recall_distributions
-from tfade.evaluation.frechet import frechet_distance, frechet_infinity
-from tfade.evaluation.image_metrics import MSSSIMDiversity, NearestNeighbours
+from tfade.evaluation.elbo_surgery import density_model_kl, elbo_surgery, marginal_kl, mixture_draws
 from tfade.evaluation.extractors import CallableExtractor, Extractor, KerasExtractor
-from tfade.evaluation.frechet import frechet_distance
+from tfade.evaluation.frechet import frechet_distance, frechet_infinity
 from tfade.evaluation.frechet_inception import FrechetDistance, FrechetInceptionDistance, frechet_inception_distance
+from tfade.evaluation.image_metrics import MSSSIMDiversity, NearestNeighbours
 from tfade.evaluation.images import as_levels
+from tfade.evaluation.importance_weighted import importance_weighted_bound
 from tfade.evaluation.inception import InceptionExtractor
 from tfade.evaluation.jacobian import Spectrum, jacobians, singular_values, spectrum
 from tfade.evaluation.kernel import kernel_distance
-from tfade.evaluation.likelihood import bits_per_dim, negative_log_likelihood
-from tfade.evaluation.manifolds import density_coverage, precision_recall
-from tfade.evaluation.importance_weighted import importance_weighted_bound
-from tfade.evaluation.jacobian import Spectrum, jacobians, singular_values, spectrum
+from tfade.evaluation.latent_metrics import ActiveUnits, ElboSurgery, MarginalKL
 from tfade.evaluation.latent_model import LatentModel, latent_model
+from tfade.evaluation.latent_views import LatentMap, LowPosteriorSamples
 from tfade.evaluation.likelihood import bits_per_dim, negative_log_likelihood
 from tfade.evaluation.likelihood_comparison import likelihood_comparison
 from tfade.evaluation.likelihood_metrics import (
@@ -36,6 +37,7 @@ from tfade.evaluation.likelihood_metrics import (
     LikelihoodComparison,
     ParzenLogLikelihood,
 )
+from tfade.evaluation.manifolds import density_coverage, precision_recall
 from tfade.evaluation.metrics import (
     ClassifierFrechetDistance,
     Likelihood,
@@ -49,6 +51,7 @@ from tfade.evaluation.moments import Moments
 from tfade.evaluation.ms_ssim import ms_ssim_diversity
 from tfade.evaluation.neighbours import Neighbours, nearest_neighbours
 from tfade.evaluation.parzen import parzen_log_likelihood
+from tfade.evaluation.posteriors import DiagonalPosteriors, DistributionPosteriors, PointPosteriors, Posteriors
 from tfade.evaluation.reconstruction import ErrorSums, same_label_share
 from tfade.evaluation.result import Figure, Result
 from tfade.evaluation.sample_metrics import (
@@ -67,31 +70,37 @@ from tfade.evaluation.suite import Report, evaluate, select
 from tfade.evaluation.wasserstein_critic import IndependentWassersteinCritic, independent_wasserstein_critic
 
 __all__ = [
-    "CallableExtractor",
-    "ClassificationScores",
+    "ActiveUnits",
     "Annealed",
     "AnnealedImportanceSampling",
     "Annealing",
+    "CallableExtractor",
+    "ClassificationScores",
     "Classifier",
     "ClassifierFrechetDistance",
     "DensityCoverage",
+    "DiagonalPosteriors",
+    "DistributionPosteriors",
+    "ElboSurgery",
     "ErrorSums",
     "Extractor",
     "Figure",
-    "FrechetInfinity",
-    "InceptionScore",
-    "KernelDistance",
     "FrechetDistance",
     "FrechetInceptionDistance",
+    "FrechetInfinity",
+    "ImportanceWeightedBound",
     "InceptionExtractor",
+    "InceptionScore",
     "IndependentWassersteinCritic",
     "KerasExtractor",
-    "Likelihood",
-    "MSSSIMDiversity",
-    "ImportanceWeightedBound",
+    "KernelDistance",
+    "LatentMap",
     "LatentModel",
     "Likelihood",
     "LikelihoodComparison",
+    "LowPosteriorSamples",
+    "MSSSIMDiversity",
+    "MarginalKL",
     "Metric",
     "ModeCoverage",
     "ModeScore",
@@ -99,9 +108,12 @@ __all__ = [
     "NearestNeighbours",
     "Neighbours",
     "NotApplicable",
+    "ParzenLogLikelihood",
+    "PointPosteriors",
+    "Posteriors",
     "PrecisionRecall",
     "PrecisionRecallDistributions",
-    "ParzenLogLikelihood",
+    "RatioClassifier",
     "ReconstructionError",
     "Report",
     "Result",
@@ -109,35 +121,38 @@ __all__ = [
     "SqueezeNetExtractor",
     "StackedClassifier",
     "Subject",
-    "as_levels",
+    "active_units",
     "annealed_importance_sampling",
+    "as_levels",
     "bidirectional_bounds",
     "bits_per_dim",
-    "density_coverage",
-    "evaluate",
-    "frechet_distance",
-    "frechet_infinity",
-    "inception_score",
     "classification_scores",
+    "density_coverage",
+    "density_model_kl",
+    "density_ratio_kl",
+    "elbo_surgery",
     "evaluate",
     "frechet_distance",
     "frechet_inception_distance",
+    "frechet_infinity",
+    "importance_weighted_bound",
+    "inception_score",
     "independent_wasserstein_critic",
     "jacobians",
     "kernel_distance",
-    "importance_weighted_bound",
-    "jacobians",
     "latent_model",
     "likelihood_comparison",
+    "marginal_kl",
+    "mixture_draws",
     "mode_coverage",
     "mode_divergence",
     "mode_score",
     "ms_ssim_diversity",
     "nearest_neighbours",
     "negative_log_likelihood",
+    "parzen_log_likelihood",
     "precision_recall",
     "precision_recall_distributions",
-    "parzen_log_likelihood",
     "same_label_share",
     "select",
     "sigmoid_schedule",

@@ -14,6 +14,7 @@ from tfade.evaluation.checks import checked_unit, to_uint8
 from tfade.evaluation.classifier import Classifier, StackedClassifier, train_classifier
 from tfade.evaluation.extractors import Extractor
 from tfade.evaluation.modes import modes_of
+from tfade.evaluation.posteriors import Posteriors, posteriors_of
 
 
 class NotApplicable(Exception):
@@ -210,6 +211,31 @@ class Subject:
         for _, examples in zip(self._ticks("likelihood", range(0, total, self.batch_size), total), batches):
             values.append(np.asarray(self.likelihood_model.log_prob(examples, num_samples=draws), np.float64))
         return np.concatenate(values)
+
+    @functools.cached_property
+    def posteriors(self) -> Posteriors:
+        """q(z | x) of every example of the training split, in its order.
+
+        Raises:
+            NotApplicable: the model has no encoder.
+        """
+        return self._posteriors(self.train)
+
+    @functools.cached_property
+    def real_posteriors(self) -> Posteriors:
+        """q(z | x) of every example of the real split, in its order; raises as `posteriors`."""
+        return self._posteriors(self.real)
+
+    def _posteriors(self, source: Source) -> Posteriors:
+        name, total = type(self.model).__name__, source.spec.num_examples
+        if not hasattr(self.model, "encode"):
+            raise NotApplicable(f"{name} has no encoder")
+        starts = self._ticks("codes", range(0, total, self.batch_size), total)
+        batches = (np.arange(start, min(start + self.batch_size, total)) for start in starts)
+        try:
+            return posteriors_of(lambda rows: self.model.encode(source.fetch(rows)), count=total, batches=batches)
+        except NotImplementedError as error:
+            raise NotApplicable(str(error) or f"{name} has no encoder") from error
 
     def reconstructions(self):
         """Every image of the real split, once, with its reconstruction: pairs of uint8 and float [n, H, W, C].

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+import gin
 import keras
 import numpy as np
 
@@ -19,6 +20,7 @@ REPORTS = 10  # lines of progress in a fit
 INITIAL_VECTORS = 10_000  # at most so many show a density where the data lie before the first step
 
 
+@gin.configurable(denylist=["vectors", "progress"])
 def fit_density(
     vectors,
     distribution: Callable[[], DistributionLayer] = GaussianMixture,

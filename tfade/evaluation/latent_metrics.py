@@ -1,0 +1,139 @@
+"""The suite's numbers of codes: is what the decoder learnt from what it gets when it samples?"""
+
+from collections.abc import Callable, Sequence
+
+import gin
+import numpy as np
+
+from tfade.distributions.mixture import GaussianMixture
+from tfade.errors import UsageError
+from tfade.evaluation.active_units import THRESHOLD, active_units
+from tfade.evaluation.density_ratio import density_ratio_kl
+from tfade.evaluation.elbo_surgery import density_model_kl, elbo_surgery, marginal_kl
+from tfade.evaluation.latent_codes import bounds, centres, code_protocol, draws_of, prior_codes, prior_of
+from tfade.evaluation.metrics import Metric
+from tfade.evaluation.result import Result
+from tfade.evaluation.subject import NotApplicable
+
+METHODS = ("monte_carlo", "density_ratio", "density_model")
+
+
+def fit_mixture(codes: np.ndarray):
+    """A mixture of ten diagonal Gaussians, fitted by expectation-maximisation; what `MarginalKL.fit` is by default."""
+    mixture = gin.get_configurable(GaussianMixture)(covariance="diagonal")
+    mixture.build(codes.shape[1:])
+    mixture.fit_em(codes)
+    return mixture.distribution()
+
+
+@gin.register
+class MarginalKL(Metric):
+    """KL of the aggregate posterior from the prior, by one method or several; 0 is a model whose codes match its prior.
+
+    Deterministic codes have no density, so that Monte Carlo does not apply to them; the other methods do.
+
+    Args:
+        methods: "monte_carlo" (exact but for its standard error), "density_ratio" (a classifier, see
+            `RatioClassifier`), "density_model" (a fitted density, a lower bound).
+        num_samples: codes that Monte Carlo draws.
+        num_codes: codes of either kind that the other methods take, of which a quarter is held out.
+        fit: codes [n, D] → what has `log_prob`, such as @fit_density in gin; None for `fit_mixture`.
+
+    Raises:
+        UsageError: an unknown method.
+
+    Reference: Rosca et al. 2018, section 4.
+    """
+
+    name = "marginal_kl"
+    default = False
+
+    def __init__(
+        self,
+        methods: Sequence[str] = ("monte_carlo", "density_ratio"),
+        num_samples: int = 5000,
+        num_codes: int = 20_000,
+        fit: Callable | None = None,
+    ):
+        if not methods or set(methods) - set(METHODS):
+            raise UsageError(f"MarginalKL.methods={methods!r}; give some of {', '.join(METHODS)}")
+        self.methods, self.num_samples, self.num_codes, self.fit = tuple(methods), num_samples, num_codes, fit
+
+    def __call__(self, subject):
+        results, missing = [], {}
+        for method in self.methods:
+            try:
+                results.append(getattr(self, f"_{method}")(subject))
+            except NotApplicable as error:
+                missing[method] = f"not applicable: {error}"
+        if not results:
+            raise NotApplicable("; ".join(text.removeprefix("not applicable: ") for text in missing.values()))
+        return [result.with_protocol(**code_protocol(subject), **missing) for result in results]
+
+    def _monte_carlo(self, subject) -> Result:
+        return marginal_kl(draws=draws_of(subject, self.num_samples))
+
+    def _density_ratio(self, subject) -> Result:
+        codes = subject.posteriors.draw(self.num_codes, subject.seed).codes
+        return density_ratio_kl(
+            codes=codes,
+            prior_codes=prior_codes(subject, self.num_codes, 0),
+            seed=subject.seed,
+            progress=subject.progress,
+        )
+
+    def _density_model(self, subject) -> Result:
+        codes = subject.posteriors.draw(self.num_codes, subject.seed).codes
+        held_out = len(codes) // 4
+        fitted = (self.fit or fit_mixture)(codes[held_out:])
+        result = density_model_kl(codes=codes[:held_out], density=fitted, prior=prior_of(subject))
+        name = getattr(fitted, "density", fitted)
+        return result.with_protocol(num_codes=len(codes), density=type(name).__name__)
+
+
+@gin.register
+class ElboSurgery(Metric):
+    """The bound's terms on training images: reconstruction, mutual information, and the aggregate posterior's KL.
+
+    Args:
+        num_samples: codes that are drawn, and images whose bound is taken.
+
+    Reference: Hoffman and Johnson 2016.
+    """
+
+    name = "elbo_surgery"
+    default = False
+
+    def __init__(self, num_samples: int = 5000):
+        self.num_samples = num_samples
+
+    def __call__(self, subject):
+        draws = draws_of(subject, self.num_samples)
+        bound, protocol = None, code_protocol(subject)
+        if getattr(subject.model, "likelihood", None) == "lower_bound":
+            images, places = np.unique(draws.indices, return_inverse=True)
+            bound = bounds(subject, images)[places]
+        else:
+            protocol["elbo"] = f"not applicable: {type(subject.model).__name__} has no bound"
+        return [result.with_protocol(**protocol) for result in elbo_surgery(draws=draws, bound=bound)]
+
+
+@gin.register
+class ActiveUnits(Metric):
+    """The number of dimensions of the code that move with the data, of the posteriors' centres.
+
+    Args:
+        threshold: variance over the data above which a dimension is active.
+
+    Reference: Burda et al. 2016, section 5.2.
+    """
+
+    name = "active_units"
+    default = False
+
+    def __init__(self, threshold: float = THRESHOLD):
+        self.threshold = threshold
+
+    def __call__(self, subject):
+        means, kind = centres(subject)
+        return [active_units(means=means, threshold=self.threshold).with_protocol(**code_protocol(subject), means=kind)]
