@@ -9,6 +9,7 @@ print(report.table())
 """
 
 from tfade.evaluation.classifier import Classifier, StackedClassifier, train_classifier
+from tfade.evaluation.foreign import ForeignImages, read_foreign
 from tfade.evaluation.frechet import frechet_distance
 from tfade.evaluation.jacobian import Spectrum, jacobians, singular_values, spectrum
 from tfade.evaluation.likelihood import bits_per_dim, negative_log_likelihood
@@ -22,7 +23,9 @@ from tfade.evaluation.metrics import (
 )
 from tfade.evaluation.modes import mode_coverage, mode_divergence, stacked_mode_distribution
 from tfade.evaluation.moments import Moments
+from tfade.evaluation.pictures import Pictures
 from tfade.evaluation.reconstruction import ErrorSums, same_label_share
+from tfade.evaluation.records import Record, read_records
 from tfade.evaluation.result import Figure, Result
 from tfade.evaluation.subject import Subject
 from tfade.evaluation.suite import Report, evaluate, select
@@ -32,12 +35,15 @@ __all__ = [
     "ClassifierFrechetDistance",
     "ErrorSums",
     "Figure",
+    "ForeignImages",
     "Likelihood",
     "Metric",
     "ModeCoverage",
     "Moments",
     "NotApplicable",
+    "Pictures",
     "ReconstructionError",
+    "Record",
     "Report",
     "Result",
     "Spectrum",
@@ -50,6 +56,8 @@ __all__ = [
     "mode_coverage",
     "mode_divergence",
     "negative_log_likelihood",
+    "read_foreign",
+    "read_records",
     "same_label_share",
     "select",
     "singular_values",
