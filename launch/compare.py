@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from launch import page
-from launch.evaluation_report import what
+from launch.evaluation_report import said, what
 from tfade.errors import UsageError
 from tfade.evaluation.metrics import REAL
 from tfade.evaluation.records import Record, named_results, read_records
@@ -25,7 +25,7 @@ OF_THE_RUN = (
     "batch_size",  # images at a time
     "latent_size",  # of the model
 )
-OF_THE_DATA = ("data", "split", "shape", "dimensions")  # no flag makes these alike
+OF_THE_DATA = ("data", "split", "shape")  # no flag makes these alike, and what else differs follows from them
 WIDTH = 120  # of what is printed
 
 
@@ -151,19 +151,17 @@ def cells(runs: Sequence[Run], columns: Sequence[Column]) -> tuple[list[str], li
 
 def differences(runs: Sequence[Run], columns: Sequence[Column]) -> list[str]:
     """For numbers of unlike protocols: which keys differ, and what would make them alike."""
-    groups: dict[str, list[Column]] = {}
-    for column in columns:
-        groups.setdefault(column.name, []).append(column)
+    first: dict[str, Column] = {}
     notes: dict[str, list[str]] = {}
-    for name, (first, *others) in groups.items():
-        for other in others:
-            one, two = first.protocol, other.protocol
-            keys = [key for key in _keys(one, two) if one.get(key) != two.get(key)]
-            said = "; ".join(f"{words(key)} {_text(one.get(key))} or {_text(two.get(key))}" for key in keys)
-            said = f"{', '.join(first.values)} against {', '.join(other.values)}: {said}"
-            remedy = _remedy(runs, first, other, keys)
-            notes.setdefault(f"unlike protocols ({said}). {remedy}", []).append(words(name))
-    return [f"{', '.join(names)}: {note}" for note, names in notes.items()]
+    for column in columns:
+        one, two = first.setdefault(column.name, column).protocol, column.protocol
+        if keys := [key for key in _keys(one, two) if one.get(key) != two.get(key)]:
+            others = [key for key in keys if key in OF_THE_DATA]
+            parts = "; ".join(f"{words(key)} {said(one.get(key))} or {said(two.get(key))}" for key in others or keys)
+            whose = f"{', '.join(first[column.name].values)} against {', '.join(column.values)}"
+            remedy = "No command makes these alike." if others else _remedy(runs, first[column.name], column)
+            notes.setdefault(f"{whose}: {parts}. {remedy}", []).append(words(column.name))
+    return [f"unlike protocols of {', '.join(names)}, {note}" for note, names in notes.items()]
 
 
 def missing(runs: Sequence[Run], columns: Sequence[Column]) -> list[str]:
@@ -221,9 +219,7 @@ def _telling(protocol: dict, all_protocols: list[dict]) -> dict:
     return {key: protocol.get(key) for key in chosen}
 
 
-def _remedy(runs: Sequence[Run], first: Column, other: Column, keys: list[str]) -> str:
-    if any(key in OF_THE_DATA for key in keys):
-        return "They are of other data: no command makes them alike."
+def _remedy(runs: Sequence[Run], first: Column, other: Column) -> str:
     by_label = {run.label: run for run in runs}
 
     def settings(label: str) -> list[str]:
@@ -231,7 +227,7 @@ def _remedy(runs: Sequence[Run], first: Column, other: Column, keys: list[str]) 
 
     wanted = settings(next(iter(first.values)))
     if all(settings(label) == wanted for label in other.values):
-        return "The flags were the same: the runs' configurations differ; bind alike by --gin_bindings in both."
+        return "The flags were the same; a setting that the runs' configurations bind can be bound by --gin_bindings."
     commands = [by_label[label].command(first.metric, wanted) for label in other.values]
     return f"Alike with: {'; '.join(commands)}"
 
@@ -247,7 +243,7 @@ def _newest(run: Run) -> dict:
 
 def _page(runs, columns, header, rows, notes) -> str:
     protocols = [
-        page.details(column.header, page.definitions({words(k): _text(v) for k, v in column.protocol.items()}))
+        page.details(column.header, page.definitions({words(k): said(v) for k, v in column.protocol.items()}))
         for column in columns
     ]
     samples = [
@@ -298,11 +294,5 @@ def _keys(*protocols: dict) -> list[str]:
     return list(dict.fromkeys(key for protocol in protocols for key in protocol))
 
 
-def _text(value) -> str:
-    if value is None or isinstance(value, str):
-        return value or "not stated"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else json.dumps(value)
-
-
 def _short(value) -> str:
-    return textwrap.shorten(_text(value), 24, placeholder="…")
+    return textwrap.shorten(said(value), 24, placeholder="…")

@@ -68,8 +68,8 @@ def _numbers(records: list[Record]) -> list[str]:
     if not any(record.results for record in records):
         return [page.element("h2", "Numbers"), page.element("p", "No metric gave a number."), *_left_out(records)]
     shared = _shared(records)
-    said = "; ".join(f"{words(key)} {_text(value)}" for key, value in shared.items())
-    note = f"All numbers: {said}. " if said else ""
+    common = "; ".join(f"{words(key)} {said(value)}" for key, value in shared.items())
+    note = f"All numbers: {common}. " if common else ""
     return [
         page.element("h2", "Numbers"),
         page.element("p", f"{note}± is one standard error, or the spread that the protocol names.", class_="quiet"),
@@ -86,20 +86,25 @@ def _rows(records: list[Record], shared: dict) -> list[list[str]]:
             if name.endswith(REAL) and name.removesuffix(REAL) in named:
                 continue  # it stands beside the model's
             beside = named.get(name + REAL)
-            rows.append(
-                [words(name), number(result), number(beside) if beside else "", _protocol(record, result, shared)]
-            )
+            protocol = _protocol(record, result, beside, shared)
+            rows.append([words(name), number(result), number(beside) if beside else "", protocol])
     return rows
 
 
-def _protocol(record: Record, result: Result, shared: dict) -> str:
+def _protocol(record: Record, result: Result, beside: Result | None, shared: dict) -> str:
     counts = (("num_real", "real"), ("num_fake", "samples"))
-    summary = ", ".join(f"{_text(result.protocol[key])} {kind}" for key, kind in counts if key in result.protocol)
-    full = {words(key): _text(value) for key, value in result.protocol.items() if key not in shared}
-    full |= {words(key): _text(value) for key, value in shared.items()}
-    exact = {"value": repr(result.value)} | ({} if result.std is None else {"std": repr(result.std)})
-    last = {"metric": f"{record.metric}, {record.seconds:,.1f} s"}
-    return page.details(summary or "protocol", page.definitions(exact | full | last))
+    summary = ", ".join(f"{said(result.protocol[key])} {kind}" for key, kind in counts if key in result.protocol)
+    own = {key: value for key, value in result.protocol.items() if key not in shared}
+    named = _exact("", result) | {words(key): said(value) for key, value in (own | shared).items()}
+    named["metric"] = f"{record.metric}, {record.seconds:,.1f} s"
+    if beside:
+        unlike = {key: value for key, value in beside.protocol.items() if result.protocol.get(key) != value}
+        named |= _exact("real data: ", beside) | {f"real data: {words(k)}": said(v) for k, v in unlike.items()}
+    return page.details(summary or "protocol", page.definitions(named))
+
+
+def _exact(of: str, result: Result) -> dict[str, str]:
+    return {f"{of}value": repr(result.value)} | ({} if result.std is None else {f"{of}±": repr(result.std)})
 
 
 def _shared(records: list[Record]) -> dict:
@@ -135,7 +140,7 @@ def _training(folder: Path) -> list[str]:
         return []
     with history.open(newline="", encoding="utf-8") as file:
         drawn = curves(list(csv.DictReader(file)))
-    shown = [page.picture(png, said) for said, png in drawn]  # a plot has its title inside
+    shown = [page.picture(png, seen) for seen, png in drawn]  # a plot has its title inside
     if not shown:
         return []
     return [page.element("h2", "Training"), page.element("div", *shown, class_="figures small")]
@@ -162,8 +167,8 @@ def _commands(records: list[Record]) -> list[str]:
     parts = [page.element("pre", f"# {', '.join(metrics)}\n{command}") for command, metrics in made.items()]
     versions = [record.origin["versions"] for record in records if record.origin.get("versions")]
     if versions:
-        said = ", ".join(f"{name} {version}" for name, version in versions[-1].items())
-        parts.append(page.element("p", f"Evaluated with {said}.", class_="quiet"))
+        listed = ", ".join(f"{name} {version}" for name, version in versions[-1].items())
+        parts.append(page.element("p", f"Evaluated with {listed}.", class_="quiet"))
     return parts
 
 
@@ -176,9 +181,10 @@ def _files(folder: Path) -> list[str]:
     return shown
 
 
-def _text(value) -> str:
+def said(value) -> str:
+    """A value of a protocol as people read it."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
-        return str(value)
+        return "not stated" if value is None else str(value)
     if isinstance(value, float):
         return f"{value:.6g}"
     return f"{value:,}" if isinstance(value, int) else json.dumps(value)

@@ -15,11 +15,11 @@ p { margin: .4rem 0; max-width: 60rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .9rem .3rem 0; text-align: right; vertical-align: top;
   overflow-wrap: normal; }
-thead th { vertical-align: bottom; } th { font-weight: 600; } tbody th { font-weight: 400; }
+thead th { vertical-align: bottom; } th { font-weight: 600; } tbody th { font-weight: 400; min-width: 8.5rem; }
 th:first-child, td:first-child, .left { text-align: left; }
-td { white-space: nowrap; } td details { white-space: normal; text-align: left; min-width: 17rem; }
+td { white-space: nowrap; } td details { white-space: normal; text-align: left; min-width: 11rem; }
 .figures { display: flex; flex-wrap: wrap; gap: 1.2rem; align-items: flex-start; }
-.figures figure { flex: 0 1 36rem; min-width: 0; } .small figure { flex-basis: 20rem; }
+.figures figure { flex: 0 1 34rem; min-width: 0; } .small figure { flex-basis: 22.5rem; }
 figure { margin: 0; } figcaption { margin-top: .2rem; }
 img { display: block; max-width: 100%; height: auto; background: white; }
 summary { cursor: pointer; } code, pre { font: .85rem/1.45 ui-monospace, monospace; }

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import inspect
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -151,10 +152,14 @@ def _checked_extractor(extractor):
 
 
 def number(result: Result) -> str:
-    """A result's value ± its uncertainty, as people read it."""
-    value = result.value
+    """A result's value, with its uncertainty to two digits and itself to as many, as people read it."""
+    value, std = result.value, result.std
+    places = 1 - math.floor(math.log10(std)) if std else None
+    if places is not None and places <= 8:
+        places = max(places, 0)
+        return f"{value:,.{places}f} ± {std:,.{places}f}"
     text = f"{int(value):,}" if value == int(value) and abs(value) >= 1 else f"{value:.4g}"
-    return text if result.std is None else f"{text} ± {result.std:.2g}"
+    return text if std is None else f"{text} ± {std:.2g}"
 
 
 def words(name: str) -> str:
