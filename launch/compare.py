@@ -20,10 +20,30 @@ from tfade.evaluation.result import Result
 from tfade.evaluation.suite import number, words
 from tfade.files import write_text
 
-# What a protocol says of the model or of the machine, and not of how the number was made: it may differ in a column.
-OF_THE_RUN = (
-    "batch_size",  # images at a time
-    "latent_size",  # of the model
+# What a protocol says of the model, or found out on the way, and not of how the number was made: these may differ within
+# a column. Everything else that a protocol states has to agree.
+OF_THE_RUN = frozenset(
+    {
+        # the model's own
+        "latent_size",
+        "posterior",
+        # chosen on other data than the number is of, by a rule that the protocol states
+        "bandwidth",
+        "bandwidth_at_an_end",
+        "validation_log_likelihood",
+        # how well an estimator did
+        "acceptance_end_mean",
+        "acceptance_end_min",
+        "bidirectional_gap",
+        "bidirectional_gap_std",
+        "effective_sample_size_mean",
+        "effective_sample_size_min",
+        "mean_slope",
+        "monte_carlo_error",
+        "simulated_lower_bound",
+        "simulated_upper_bound",
+        "step_size_end_mean",
+    }
 )
 OF_THE_DATA = ("data", "split", "shape")  # no flag makes these alike, and what else differs follows from them
 WIDTH = 120  # of what is printed
