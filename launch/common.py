@@ -9,7 +9,7 @@ import platform
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent  # of the repository: `include` in gin files is relative to it
@@ -40,12 +40,13 @@ def add_gin_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def configure(gin_files: list[str], bindings: list[str]) -> None:
-    """Makes all configurables known and parses the files and bindings."""
+def configure(gin_files: list[str], bindings: list[str], defaults: Sequence[str] = ()) -> None:
+    """Makes all configurables known and parses the files and bindings, over some defaults."""
     from tfade.training import configuration
 
     import_configurables()
-    configuration.parse(gin_files, bindings, root=ROOT, defaults=[f"load.cache_dir = {str(CACHE / 'data')!r}"])
+    cache = f"load.cache_dir = {str(CACHE / 'data')!r}"
+    configuration.parse(gin_files, bindings, root=ROOT, defaults=[cache, *defaults])
 
 
 def import_configurables() -> None:

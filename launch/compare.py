@@ -20,8 +20,8 @@ from tfade.evaluation.result import Result
 from tfade.evaluation.suite import number, words
 from tfade.files import write_text
 
-# What a protocol says of the model, or found out on the way, and not of how the number was made: these may differ within
-# a column. Everything else that a protocol states has to agree.
+# What a protocol says of the model, or of what was found on the way, and not of how the number was made: it may differ
+# within a column. Everything else that a protocol states has to agree.
 OF_THE_RUN = frozenset(
     {
         # the model's own

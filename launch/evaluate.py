@@ -182,7 +182,8 @@ def _reference(given: dict):
     bindings = list(given.get("gin_bindings", []))
     if "reference" in given:
         bindings.append(f"data = {given['reference']!r}")
-    common.configure(given.get("gin_file", []), ["Recipe.data = %data", *bindings])
+    # Data files say `data = …` for a recipe to take it from there; here nothing else refers to it.
+    common.configure(given.get("gin_file", []), bindings, defaults=["data = None", "Recipe.data = %data"])
 
     from tfade import data
     from tfade.errors import UsageError

@@ -149,7 +149,8 @@ def _training(folder: Path) -> list[str]:
 def _stale(records: list[Record]) -> list[str]:
     """Numbers and figures of other weights, below a heading that says of which."""
     parts = []
-    for whose in dict.fromkeys(what(record.origin) for record in records):
+    newest_first = sorted(records, key=lambda record: -record.origin.get("checkpoint", -1))
+    for whose in dict.fromkeys(what(record.origin) for record in newest_first):
         mine = [record for record in records if what(record.origin) == whose]
         rows = _rows(mine, {})
         parts.append(page.element("h2", f"Of {whose}, not of the one above"))
