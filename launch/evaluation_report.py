@@ -8,11 +8,12 @@ from launch import page
 from launch.curves import curves
 from tfade.evaluation.metrics import REAL
 from tfade.evaluation.records import Record, named_results, read_records
-from tfade.evaluation.result import Result
-from tfade.evaluation.suite import number, words
+from tfade.evaluation.result import Figure, Result
+from tfade.evaluation.suite import left_out, number, words
 from tfade.files import write_text
 
 FIRST = ("samples", "reconstructions", "nearest", "interpolation")  # figures in this order, then the others
+BROAD = 1.8  # plots that are wider than this times their height have a row for themselves
 SHARED = ("data", "split", "shape", "images", "seed", "temperature", "batch_size")  # said once where all agree
 
 
@@ -92,8 +93,11 @@ def _rows(records: list[Record], shared: dict) -> list[list[str]]:
 
 
 def _protocol(record: Record, result: Result, beside: Result | None, shared: dict) -> str:
-    counts = (("num_real", "real"), ("num_fake", "samples"))
-    summary = ", ".join(f"{said(result.protocol[key])} {kind}" for key, kind in counts if key in result.protocol)
+    counts = [key for key in result.protocol if key.startswith("num_") and key not in ("num_classes", "num_modes")]
+    kinds = {"num_fake": "samples"}
+    summary = ", ".join(
+        f"{said(result.protocol[key])} {kinds.get(key, words(key.removeprefix('num_')))}" for key in counts[:2]
+    )
     own = {key: value for key, value in result.protocol.items() if key not in shared}
     named = _exact("", result) | {words(key): said(value) for key, value in (own | shared).items()}
     named["metric"] = f"{record.metric}, {record.seconds:,.1f} s"
@@ -118,11 +122,7 @@ def _shared(records: list[Record]) -> dict:
 
 
 def _left_out(records: list[Record]) -> list[str]:
-    reasons = [
-        page.element("li", f"{words(record.metric)}: {record.not_applicable}")
-        for record in records
-        if record.not_applicable is not None
-    ]
+    reasons = [page.element("li", f"{', '.join(names)}: {reason}") for reason, names in left_out(records).items()]
     return [page.element("p", "Not applicable:"), page.element("ul", *reasons)] if reasons else []
 
 
@@ -130,8 +130,16 @@ def _figures(records: list[Record], title: str) -> list[str]:
     figures = [figure for record in records for figure in record.figures]
     ranks = [next((rank for rank, name in enumerate(FIRST) if f.name.startswith(name)), len(FIRST)) for f in figures]
     ordered = [figure for _, figure in sorted(zip(ranks, figures), key=lambda pair: pair[0])]
-    shown = [page.picture(f.png, words(f.name), f"{words(f.name).capitalize()}. {f.caption}") for f in ordered]
+    shown = [
+        page.picture(f.png, words(f.name), f"{words(f.name).capitalize()}. {f.caption}", _is_broad(f)) for f in ordered
+    ]
     return [page.element("h2", title), page.element("div", *shown, class_="figures")] if shown else []
+
+
+def _is_broad(figure: Figure) -> bool:
+    """Whether its details would be lost in half the width; grids of images bear it."""
+    width, height = (int.from_bytes(figure.png[start : start + 4], "big") for start in (16, 20))  # of a PNG's header
+    return width > BROAD * height and not figure.name.startswith(FIRST)
 
 
 def _training(folder: Path) -> list[str]:
@@ -165,7 +173,10 @@ def _commands(records: list[Record]) -> list[str]:
     for record in records:
         if record.origin.get("command"):
             made.setdefault(record.origin["command"], []).append(record.metric)
-    parts = [page.element("pre", f"# {', '.join(metrics)}\n{command}") for command, metrics in made.items()]
+    parts = []
+    for command, metrics in made.items():
+        named = "" if "--metrics=" in command else f"# {', '.join(metrics)}\n"
+        parts.append(page.element("pre", named + command, class_="command"))
     versions = [record.origin["versions"] for record in records if record.origin.get("versions")]
     if versions:
         listed = ", ".join(f"{name} {version}" for name, version in versions[-1].items())

@@ -20,10 +20,12 @@ th:first-child, td:first-child, .left { text-align: left; }
 td { white-space: nowrap; } td details { white-space: normal; text-align: left; min-width: 11rem; }
 .figures { display: flex; flex-wrap: wrap; gap: 1.2rem; align-items: flex-start; }
 .figures figure { flex: 0 1 34rem; min-width: 0; } .small figure { flex-basis: 22.5rem; }
+.figures .broad { flex-basis: 100%; }
 figure { margin: 0; } figcaption { margin-top: .2rem; }
 img { display: block; max-width: 100%; height: auto; background: white; }
 summary { cursor: pointer; } code, pre { font: .85rem/1.45 ui-monospace, monospace; }
 pre { background: var(--soft); padding: .7rem; overflow-x: auto; white-space: pre; }
+pre.command { white-space: pre-wrap; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 0 .8rem; margin: .3rem 0; font-size: .85rem; }
 dt { opacity: .75; } dd { margin: 0; }
 """
@@ -60,10 +62,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[i
     return element("div", element("table", head, body), class_="wide")
 
 
-def picture(png: bytes, alt: str, caption: str | None = None) -> Html:
-    """A figure, with a caption where one is given; `alt` says what is seen to who cannot see it."""
+def picture(png: bytes, alt: str, caption: str | None = None, broad: bool = False) -> Html:
+    """A figure, with a caption where one is given; `alt` says what is seen to who cannot see it.
+
+    A broad one has a row for itself.
+    """
     image = element("img", src="data:image/png;base64," + base64.b64encode(png).decode(), alt=alt)
-    return Html(element("figure", image, *([element("figcaption", caption)] if caption else [])) + "\n")
+    said = [element("figcaption", caption)] if caption else []
+    return Html(element("figure", image, *said, **({"class_": "broad"} if broad else {})) + "\n")
 
 
 def definitions(named: dict) -> Html:

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import inspect
 import math
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from tfade.evaluation.metrics import REAL, Metric
 from tfade.evaluation.records import Record, named_results
 from tfade.evaluation.result import Figure, Result
 from tfade.evaluation.subject import NotApplicable, Subject
+
+WIDTH = 120  # of the lines below a table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,13 +56,20 @@ class Report:
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         lines = [f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}".rstrip() for row in rows]
         lines.insert(1, "-" * (sum(widths) + 4))
-        lines += _footnotes(results)
-        lines += [
-            f"{words(outcome.metric)}: not applicable, {outcome.not_applicable}"
-            for outcome in self.outcomes
-            if outcome.not_applicable is not None
-        ]
-        return "\n".join(lines)
+        notes = _footnotes(results)
+        notes += [f"{', '.join(names)}: not applicable, {reason}" for reason, names in left_out(self.outcomes).items()]
+        return "\n".join(
+            [*lines, *(part for note in notes for part in textwrap.wrap(note, WIDTH, subsequent_indent="  "))]
+        )
+
+
+def left_out(records: Sequence[Record]) -> dict[str, list[str]]:
+    """Why metrics do not apply: reason → the metrics, as words."""
+    reasons: dict[str, list[str]] = {}
+    for record in records:
+        if record.not_applicable is not None:
+            reasons.setdefault(record.not_applicable, []).append(words(record.metric))
+    return reasons
 
 
 def select(names: str | None = None) -> list[Metric]:
@@ -168,18 +178,18 @@ def words(name: str) -> str:
 
 
 def _footnotes(results: dict[str, Result]) -> list[str]:
-    """The protocol in words: what all results share on one line, and a line for each that says something else."""
-    said = ("data", "split", "num_real", "num_fake", "seed", "temperature", "extractor", "extractor_accuracy")
+    """The protocol in words: what most results say on one line, and a line for those that say something else."""
+    told = ("data", "split", "num_real", "num_fake", "seed", "temperature", "extractor", "extractor_accuracy")
     shared, lines = [], []
-    for key in said:
+    for key in told:
         holders: dict[str, list[str]] = {}
         for name, result in results.items():
-            if key in result.protocol:
+            model = results.get(name.removesuffix(REAL), result)  # what real data share with it need not be said twice
+            if key in result.protocol and (result is model or result.protocol[key] != model.protocol.get(key)):
                 value = result.protocol[key]
                 text = f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
                 holders.setdefault(f"{words(key)} {text}", []).append(words(name))
-        if len(holders) == 1:
-            shared += holders
-        else:
-            lines += [f"{', '.join(names)}: {text}" for text, names in holders.items()]
-    return ([", ".join(shared)] if shared else []) + lines
+        ordered = sorted(holders, key=lambda text: -len(holders[text]))
+        shared += ordered[:1]
+        lines += [f"{', '.join(holders[text])}: {text}" for text in ordered[1:]]
+    return [", ".join(shared) + (", except:" if lines else "")] * bool(shared) + lines
