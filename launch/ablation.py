@@ -143,7 +143,10 @@ def evaluate_row(run_dir: Path, num_samples: int, bindings: Sequence[str]) -> di
     if known.get("asked") == asked:
         return known
     with common.opened(run_dir, list(bindings)) as (recipe, model):
-        report = evaluate_run(run_dir, model, recipe, metrics=",".join(METRICS), bound=True, num_samples=num_samples)
+        names, flags = ",".join(METRICS), [f"--gin_bindings={line}" for line in bindings]
+        report = evaluate_run(
+            run_dir, model, recipe, metrics=names, bound=True, num_samples=num_samples, settings=flags
+        )
         picture = run_dir / "samples" / "ablation.png"
         pictures.save(picture, pictures.magnified(pictures.grid(model.sample(SAMPLES_SHOWN, seed=0))))
     result = {

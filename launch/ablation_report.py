@@ -1,22 +1,13 @@
 """The table of an ablation as Markdown, and as a page with the samples of all rows side by side."""
 
-import base64
 import dataclasses
-import html
 import math
 import statistics
 from pathlib import Path
 
-from tfade.files import write_atomically
+from launch import page
+from tfade.files import write_text
 from tfade.training.ablation import Ablation
-
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }
-table { border-collapse: collapse; } th, td { border-bottom: 1px solid #ccc; padding: .3rem .8rem; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
-.samples { display: flex; flex-wrap: wrap; gap: 1.5rem; } figure { margin: 0; } figcaption { font-weight: 600; }
-img { width: 24rem; image-rendering: pixelated; }
-"""
 
 
 def write_report(folder: Path, ablation: Ablation, results: list[dict]) -> str:
@@ -34,9 +25,11 @@ def write_report(folder: Path, ablation: Ablation, results: list[dict]) -> str:
     notes = footnotes(ablation, results)
     lines = [f"# {ablation.title}", "", _markdown(header), _markdown(["---"] * len(header))]
     markdown = "\n".join([*lines, *map(_markdown, rows), "", *notes]) + "\n"
-    page = _page(ablation.title, header, rows, notes, _figures(folder, results))
-    for name, text in (("table.md", markdown), ("table.html", page)):
-        write_atomically(folder / name, lambda file, text=text: file.write(text.encode()))
+    samples = page.element("div", *_figures(folder, results), class_="figures small")
+    paragraphs = (page.element("p", note) for note in notes)
+    content = (page.table(header, rows), *paragraphs, page.element("h2", "Samples"), samples)
+    write_text(folder / "table.md", markdown)
+    write_text(folder / "table.html", page.page(ablation.title, *content))
     return markdown
 
 
@@ -109,29 +102,11 @@ def _markdown(texts: list[str]) -> str:
     return "| " + " | ".join(texts) + " |"
 
 
-def _figures(folder: Path, results: list[dict]) -> str:
+def _figures(folder: Path, results: list[dict]) -> list[str]:
     figures = []
     for result in results:
         picture = folder / (result["picture"] or "none")
         if picture.is_file():
-            data = base64.b64encode(picture.read_bytes()).decode()
-            caption = html.escape(f"{result['row']}, seed {result['seed']}")
-            figures.append(
-                f'<figure><figcaption>{caption}</figcaption><img alt="samples of {caption}" '
-                f'src="data:image/png;base64,{data}"></figure>'
-            )
-    return "\n".join(figures)
-
-
-def _page(title: str, header: list[str], rows: list[list[str]], notes: list[str], figures: str) -> str:
-    def line(tag: str, texts: list[str]) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in texts) + "</tr>"
-
-    body = "\n".join(line("td", row) for row in rows)
-    paragraphs = "\n".join(f"<p>{html.escape(note)}</p>" for note in notes)
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{STYLE}</style></head>\n<body><h1>{html.escape(title)}</h1>\n"
-        f"<table>{line('th', header)}\n{body}</table>\n"
-        f'{paragraphs}\n<h2>Samples</h2>\n<div class="samples">{figures}</div></body></html>\n'
-    )
+            caption = f"{result['row']}, seed {result['seed']}"
+            figures.append(page.picture(picture.read_bytes(), f"samples of {caption}", caption))
+    return figures

@@ -5,10 +5,11 @@ import contextlib
 import logging
 import math
 import os
+import platform
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent  # of the repository: `include` in gin files is relative to it
@@ -39,12 +40,13 @@ def add_gin_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def configure(gin_files: list[str], bindings: list[str]) -> None:
-    """Makes all configurables known and parses the files and bindings."""
+def configure(gin_files: list[str], bindings: list[str], defaults: Sequence[str] = ()) -> None:
+    """Makes all configurables known and parses the files and bindings, over some defaults."""
     from tfade.training import configuration
 
     import_configurables()
-    configuration.parse(gin_files, bindings, root=ROOT, defaults=[f"load.cache_dir = {str(CACHE / 'data')!r}"])
+    cache = f"load.cache_dir = {str(CACHE / 'data')!r}"
+    configuration.parse(gin_files, bindings, root=ROOT, defaults=[cache, *defaults])
 
 
 def import_configurables() -> None:
@@ -79,6 +81,13 @@ def revision() -> str | None:
         return None
 
 
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that numbers depend on."""
+    from tfade.training.train import PACKAGES, installed
+
+    return {"python": platform.python_version(), **installed(PACKAGES)}
+
+
 def launch(main: Callable[[list[str]], int | None], arguments: list[str] | None = None) -> None:
     """Runs a launcher's `main` and ends the process: 0 on success, 2 for a usage or configuration error, else 1."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -109,13 +118,18 @@ def guarded(main: Callable[[list[str]], int | None], arguments: list[str]) -> in
 
 
 @contextlib.contextmanager
-def opened(run_dir: str, bindings: list[str] | None = None, checkpoint: str = "latest"):
-    """The recipe and the model of a run; inside, gin holds the run's configuration with `bindings` over it."""
+def opened(
+    run_dir: str, bindings: list[str] | None = None, checkpoint: str = "latest", gin_files: list[str] | None = None
+):
+    """The recipe and the model of a run; inside, gin holds its configuration with the files, then the bindings over it.
+
+    The model is rebuilt from the run's own configuration.
+    """
     import_configurables()
     from tfade import load_run
     from tfade.training.recipe import run_configuration
 
-    with run_configuration(run_dir, bindings or []) as recipe:
+    with run_configuration(run_dir, bindings or [], gin_files or [], ROOT) as recipe:
         yield recipe, load_run(run_dir, checkpoint)
 
 

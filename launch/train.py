@@ -51,7 +51,7 @@ def finished(run) -> None:
         export(model, run.export)
     print(
         f"\n{report.table()}\n\npicture:     {picture}\ntensorboard: tensorboard --logdir {run.logs}\n"
-        f"numbers:     {run.evaluation}\nexport:      {run.export}"
+        f"numbers:     {run.evaluation}\nreport:      {run.evaluation / 'report.html'}\nexport:      {run.export}"
     )
 
 

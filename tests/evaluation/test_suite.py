@@ -16,6 +16,8 @@ from tfade.evaluation import (
     ModeCoverage,
     NotApplicable,
     ReconstructionError,
+    Record,
+    Report,
     Result,
     Subject,
     evaluate,
@@ -155,6 +157,18 @@ def test_metrics_that_do_not_fit_are_reported(stacked, subject_of, tmp_path):
     assert "reconstruction error: not applicable, a GAN has no encoder" in report.table()
     (path,) = report.save(tmp_path)
     assert json.loads(path.read_text())["not_applicable"] == "a GAN has no encoder"
+
+
+def test_the_table_says_what_most_share_and_who_does_not(subject_of):
+    protocols = {"a": 10, "a_real": 10, "b": 10, "c": 2000}
+    results = tuple(Result(name, 2.5, 0.031, {"num_real": count}) for name, count in protocols.items())
+    reason = "a reason of some length, " * 6
+    silent = [Record(name, 0.0, not_applicable=reason) for name in ("d", "e")]
+    lines = Report((Record("m", 0.0, results), *silent)).table().splitlines()
+    assert lines[2].split() == ["a", "2.500", "±", "0.031", "2.500", "±", "0.031"]
+    assert lines[5:7] == ["num real 10, except:", "c: num real 2,000"]
+    assert " ".join(" ".join(lines[7:]).split()) == f"d, e: not applicable, {reason}".strip()
+    assert max(map(len, lines)) <= 120
 
 
 def test_unlabelled_unstacked_and_vector_data():

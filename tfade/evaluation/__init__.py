@@ -24,6 +24,8 @@ from tfade.evaluation.image_metrics import MSSSIMDiversity, NearestNeighbours
 from tfade.evaluation.images import as_levels
 from tfade.evaluation.importance_weighted import importance_weighted_bound
 from tfade.evaluation.inception import InceptionExtractor
+from tfade.evaluation.foreign import ForeignImages, read_foreign
+from tfade.evaluation.frechet import frechet_distance
 from tfade.evaluation.jacobian import Spectrum, jacobians, singular_values, spectrum
 from tfade.evaluation.kernel import kernel_distance
 from tfade.evaluation.latent_metrics import ActiveUnits, ElboSurgery, MarginalKL
@@ -52,7 +54,9 @@ from tfade.evaluation.ms_ssim import ms_ssim_diversity
 from tfade.evaluation.neighbours import Neighbours, nearest_neighbours
 from tfade.evaluation.parzen import parzen_log_likelihood
 from tfade.evaluation.posteriors import DiagonalPosteriors, DistributionPosteriors, PointPosteriors, Posteriors
+from tfade.evaluation.pictures import Pictures
 from tfade.evaluation.reconstruction import ErrorSums, same_label_share
+from tfade.evaluation.records import Record, read_records
 from tfade.evaluation.result import Figure, Result
 from tfade.evaluation.sample_metrics import (
     DensityCoverage,
@@ -96,6 +100,7 @@ __all__ = [
     "KernelDistance",
     "LatentMap",
     "LatentModel",
+    "ForeignImages",
     "Likelihood",
     "LikelihoodComparison",
     "LowPosteriorSamples",
@@ -114,7 +119,9 @@ __all__ = [
     "PrecisionRecall",
     "PrecisionRecallDistributions",
     "RatioClassifier",
+    "Pictures",
     "ReconstructionError",
+    "Record",
     "Report",
     "Result",
     "Spectrum",
@@ -153,6 +160,8 @@ __all__ = [
     "parzen_log_likelihood",
     "precision_recall",
     "precision_recall_distributions",
+    "read_foreign",
+    "read_records",
     "same_label_share",
     "select",
     "sigmoid_schedule",

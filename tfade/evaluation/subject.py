@@ -105,9 +105,11 @@ class Subject:
         # Every call draws a whole batch and the surplus is cut: one traced shape, and 500 samples begin 10,000.
         size = min(self.batch_size, self.num_samples)
         for start in self._ticks("samples", range(0, self.num_samples, size), self.num_samples):
-            drawn = self.model.sample(size, temperature=self.temperature, seed=batch_seed(self.seed, start // size))
-            if len(drawn) != size:
-                raise UsageError(f"samples: the model gave {len(drawn)} when asked for {size}")
+            # A finite set of images gives each once, so nothing beyond the last may be asked of it.
+            wanted = min(size, self.num_samples - start) if getattr(self.model, "finite", False) else size
+            drawn = self.model.sample(wanted, temperature=self.temperature, seed=batch_seed(self.seed, start // size))
+            if len(drawn) != wanted:
+                raise UsageError(f"samples: the model gave {len(drawn)} when asked for {wanted}")
             images[start : start + size] = to_uint8("samples", drawn, shape)[: self.num_samples - start]
         return images
 

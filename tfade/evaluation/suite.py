@@ -3,68 +3,46 @@
 import dataclasses
 import difflib
 import inspect
-import json
+import math
+import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import gin
 
 from tfade.errors import UsageError
 from tfade.evaluation.metrics import REAL, Metric
+from tfade.evaluation.records import Record, named_results
 from tfade.evaluation.result import Figure, Result
 from tfade.evaluation.subject import NotApplicable, Subject
-from tfade.files import write_atomically
 
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What one metric gave: results, or the reason why it does not apply."""
-
-    metric: str
-    seconds: float
-    results: tuple[Result, ...] = ()
-    figures: tuple[Figure, ...] = ()
-    not_applicable: str | None = None
+WIDTH = 120  # of the lines below a table
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
     """The outcomes of one evaluation, in the order in which the metrics were asked for."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[Record, ...]
 
     @property
     def results(self) -> dict[str, Result]:
         """Every result by its name."""
-        return {result.name: result for outcome in self.outcomes for result in outcome.results}
+        return named_results(self.outcomes)
 
     def save(self, folder) -> list[Path]:
         """Writes `folder`/<metric>.json for every metric, each whole or not at all.
 
         A file holds the metric's name, its seconds, its results (name, value, std, protocol), its figures' names and
-        captions (they are `folder`/figures/<name>.png), and `not_applicable`: null or the reason why there are none.
+        captions (they are `folder`/figures/<name>.png), `not_applicable`: null or the reason why there are none, and
+        `origin`: what `evaluate` was told of the subject.
 
         Returns:
             The files' paths.
         """
-        paths = []
-        for outcome in self.outcomes:
-            for figure in outcome.figures:
-                write_atomically(
-                    Path(folder) / "figures" / f"{figure.name}.png", lambda file, png=figure.png: file.write(png)
-                )
-            record = {
-                "metric": outcome.metric,
-                "seconds": outcome.seconds,
-                "results": [result.to_json() for result in outcome.results],
-                "figures": [{"name": figure.name, "caption": figure.caption} for figure in outcome.figures],
-                "not_applicable": outcome.not_applicable,
-            }
-            text = json.dumps(record, indent=2, allow_nan=False) + "\n"
-            paths.append(Path(folder) / f"{outcome.metric}.json")
-            write_atomically(paths[-1], lambda file, text=text: file.write(text.encode()))
-        return paths
+        return [outcome.save(folder) for outcome in self.outcomes]
 
     def table(self) -> str:
         """The numbers as plain text, real data beside the model; then how they were made, and what was not."""
@@ -74,17 +52,24 @@ class Report:
             if name.endswith(REAL) and name.removesuffix(REAL) in results:
                 continue  # it stands beside the model's
             beside = results.get(name + REAL)
-            rows.append((_words(name), _number(result), _number(beside) if beside else ""))
+            rows.append((words(name), number(result), number(beside) if beside else ""))
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         lines = [f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}".rstrip() for row in rows]
         lines.insert(1, "-" * (sum(widths) + 4))
-        lines += _footnotes(results)
-        lines += [
-            f"{_words(outcome.metric)}: not applicable, {outcome.not_applicable}"
-            for outcome in self.outcomes
-            if outcome.not_applicable is not None
-        ]
-        return "\n".join(lines)
+        notes = _footnotes(results)
+        notes += [f"{', '.join(names)}: not applicable, {reason}" for reason, names in left_out(self.outcomes).items()]
+        return "\n".join(
+            [*lines, *(part for note in notes for part in textwrap.wrap(note, WIDTH, subsequent_indent="  "))]
+        )
+
+
+def left_out(records: Sequence[Record]) -> dict[str, list[str]]:
+    """Why metrics do not apply: reason → the metrics, as words."""
+    reasons: dict[str, list[str]] = {}
+    for record in records:
+        if record.not_applicable is not None:
+            reasons.setdefault(record.not_applicable, []).append(words(record.metric))
+    return reasons
 
 
 def select(names: str | None = None) -> list[Metric]:
@@ -114,19 +99,32 @@ def select(names: str | None = None) -> list[Metric]:
 
 
 @gin.configurable
-def evaluate(subject: Subject, metrics: Sequence[Metric] | None = None) -> Report:
+def evaluate(
+    subject: Subject,
+    metrics: Sequence[Metric] | None = None,
+    extractor: Any = None,
+    origin: dict | None = None,
+    finished: Callable[[Record], object] = lambda record: None,
+) -> Report:
     """Applies metrics to a subject, with a line of progress for each.
 
     Args:
         subject: the model and its data.
         metrics: instances of `Metric`, of which no two have one name; None for the quick ones.
+        extractor: the feature network of sample metrics, in place of the subject's; see `Subject.extractor`. In gin:
+            `evaluate.extractor = @ItsName()`.
+        origin: what is to be kept with every outcome, such as the checkpoint; JSON values.
+        finished: called with each outcome when it is there, so that it can be saved before the next is begun.
 
     Returns:
-        A `Report` with an outcome for every metric: its results, or why it does not apply.
+        A `Report` with an outcome for every metric: its results, or why it does not apply. A method that the model does
+        not have (NotImplementedError) is such a reason.
 
     Raises:
-        UsageError: something that is no metric, or a name that comes twice.
+        UsageError: something that is no metric or no extractor, or a name that comes twice.
     """
+    if extractor is not None:
+        subject = dataclasses.replace(subject, extractor=_checked_extractor(extractor))
     metrics = select() if metrics is None else list(metrics)
     for metric in metrics:
         if not isinstance(metric, Metric):
@@ -141,40 +139,57 @@ def evaluate(subject: Subject, metrics: Sequence[Metric] | None = None) -> Repor
         found, reason = (), None
         try:
             found = tuple(metric(subject))
-        except NotApplicable as error:
-            reason = str(error)
+        except (NotApplicable, NotImplementedError) as error:
+            reason = str(error) or f"{type(subject.model).__name__} cannot answer what it asks"
         # Samples and the classifier are made by the first metric that needs them, and count among its seconds.
         results = tuple(part for part in found if isinstance(part, Result))
         figures = tuple(part for part in found if isinstance(part, Figure))
-        outcomes.append(Outcome(metric.name, round(time.perf_counter() - started, 3), results, figures, reason))
+        seconds = round(time.perf_counter() - started, 3)
+        outcomes.append(Record(metric.name, seconds, results, figures, reason, dict(origin or {})))
+        finished(outcomes[-1])
         said = f"not applicable, {reason}" if reason is not None else f"{outcomes[-1].seconds:.1f} s"
         subject.progress(f"[{position}/{len(metrics)}] {metric.name}: {said}")
     return Report(tuple(outcomes))
 
 
-def _number(result: Result) -> str:
-    value = result.value
+def _checked_extractor(extractor):
+    if isinstance(extractor, type):
+        raise UsageError(f"extractor={extractor.__name__} is a class; write brackets after its name, as in @Name()")
+    for name in ("outputs", "protocol"):
+        if not hasattr(extractor, name):
+            raise UsageError(f"extractor={extractor!r} has no {name!r}; give an object with `outputs` and `protocol`")
+    return extractor
+
+
+def number(result: Result) -> str:
+    """A result's value, with its uncertainty to two digits and itself to as many, as people read it."""
+    value, std = result.value, result.std
+    places = 1 - math.floor(math.log10(std)) if std else None
+    if places is not None and places <= 8:
+        places = max(places, 0)
+        return f"{value:,.{places}f} ± {std:,.{places}f}"
     text = f"{int(value):,}" if value == int(value) and abs(value) >= 1 else f"{value:.4g}"
-    return text if result.std is None else f"{text} ± {result.std:.2g}"
+    return text if std is None else f"{text} ± {std:.2g}"
 
 
-def _words(name: str) -> str:
+def words(name: str) -> str:
+    """A metric's or a result's name as words."""
     return name.replace("_", " ")
 
 
 def _footnotes(results: dict[str, Result]) -> list[str]:
-    """The protocol in words: what all results share on one line, and a line for each that says something else."""
-    said = ("data", "split", "num_real", "num_fake", "seed", "temperature", "extractor", "extractor_accuracy")
+    """The protocol in words: what most results say on one line, and a line for those that say something else."""
+    told = ("data", "split", "num_real", "num_fake", "seed", "temperature", "extractor", "extractor_accuracy")
     shared, lines = [], []
-    for key in said:
+    for key in told:
         holders: dict[str, list[str]] = {}
         for name, result in results.items():
-            if key in result.protocol:
+            model = results.get(name.removesuffix(REAL), result)  # what real data share with it need not be said twice
+            if key in result.protocol and (result is model or result.protocol[key] != model.protocol.get(key)):
                 value = result.protocol[key]
                 text = f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
-                holders.setdefault(f"{_words(key)} {text}", []).append(_words(name))
-        if len(holders) == 1:
-            shared += holders
-        else:
-            lines += [f"{', '.join(names)}: {text}" for text, names in holders.items()]
-    return ([", ".join(shared)] if shared else []) + lines
+                holders.setdefault(f"{words(key)} {text}", []).append(words(name))
+        ordered = sorted(holders, key=lambda text: -len(holders[text]))
+        shared += ordered[:1]
+        lines += [f"{', '.join(holders[text])}: {text}" for text in ordered[1:]]
+    return [", ".join(shared) + (", except:" if lines else "")] * bool(shared) + lines

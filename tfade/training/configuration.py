@@ -109,6 +109,12 @@ def make(configurable: type):
         raise UsageError(f"gin configuration of {configurable.__name__}: {one_line(error)}") from error
 
 
+def value(name: str):
+    """What a macro, such as "data", stands for; None if it is not defined."""
+    parameters = gin_config._CONFIG.get((name, "gin.macro"), {})
+    return parameters.get("value")
+
+
 def unused() -> list[str]:
     """Bindings that nothing has used so far, the evaluation's aside, which come later; such as "VGH.latent_size".
 

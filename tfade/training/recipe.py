@@ -94,8 +94,12 @@ def build_model(recipe: Recipe) -> GenerativeModel:
 
 
 @contextlib.contextmanager
-def run_configuration(run_dir: str | Path, bindings: Sequence[str] = ()) -> Iterator[Recipe]:
-    """Inside, gin holds the configuration of a run (and `bindings` over it); outside, the caller's.
+def run_configuration(
+    run_dir: str | Path, bindings: Sequence[str] = (), files: Sequence[str] = (), root: str | Path | None = None
+) -> Iterator[Recipe]:
+    """Inside, gin holds the configuration of a run, with `files` and then `bindings` over it; outside, the caller's.
+
+    `include` paths in the files are relative to `root`.
 
     Raises:
         UsageError: `run_dir` holds no run, or its configuration cannot be parsed.
@@ -103,7 +107,7 @@ def run_configuration(run_dir: str | Path, bindings: Sequence[str] = ()) -> Iter
     run = RunDirectory(run_dir)
     run.require()
     with configuration.isolated():
-        configuration.parse([run.config], bindings)
+        configuration.parse([run.config, *files], bindings, root)
         yield configuration.make(Recipe)
 
 

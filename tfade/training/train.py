@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import importlib.metadata
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import gin
@@ -197,17 +197,22 @@ def _last_good(store: checkpoints.Checkpoints) -> str:
 
 def environment(recipe: Recipe, revision: str | None) -> dict:
     """What a run ran on: versions, devices, seed, source revision."""
-    versions = {}
-    for package in PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
     devices = [f"{device.device_type} {device.name}" for device in tf.config.list_logical_devices()]
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "versions": versions,
+        "versions": installed(PACKAGES),
         "devices": devices,
         "seed": recipe.seed,
         "precision": recipe.precision,
         "revision": revision,
     }
+
+
+def installed(packages: Sequence[str]) -> dict[str, str]:
+    """The versions of those packages that are installed."""
+    versions = {}
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return versions

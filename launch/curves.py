@@ -1,0 +1,76 @@
+"""Training curves, drawn from a run's history.csv: one small plot for each term, all players that have it in one."""
+
+import io
+import math
+
+LOGARITHMIC = 100  # positive values that span more than this factor are drawn on a logarithmic axis
+
+
+def curves(rows: list[dict[str, str]]) -> list[tuple[str, bytes]]:
+    """Plots of what was reported during training.
+
+    Args:
+        rows: of history.csv, "step" and "player/term" as text; empty where a row has no value.
+
+    Returns:
+        For each term a sentence that says what is seen, and the PNG file.
+    """
+    drawn = []
+    for term, lines in terms(rows).items():
+        ends = (f"{label or term}: {_short(values[0])} to {_short(values[-1])}" for label, (_, values) in lines.items())
+        steps = [step for line in lines.values() for step in line[0]]
+        said = f"{term} from step {min(steps):,.0f} to {max(steps):,.0f}; {', '.join(ends)}"
+        drawn.append((said, _plot(term, lines)))
+    return drawn
+
+
+def terms(rows: list[dict[str, str]]) -> dict[str, dict[str, tuple[list[float], list[float]]]]:
+    """term → player → (steps, values); what is no finite number is left out."""
+    found: dict = {}
+    for row in rows:
+        for column, text in row.items():
+            step, value = _number(row.get("step")), _number(text)
+            if column is None or column == "step" or step is None or value is None:
+                continue
+            player, _, term = column.rpartition("/")
+            steps, values = found.setdefault(term, {}).setdefault(player, ([], []))
+            steps.append(step)
+            values.append(value)
+    return found
+
+
+def _plot(term: str, lines: dict) -> bytes:
+    # Without pyplot: no global state, and nothing that a user's own plots could meet.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure((4, 2.6), dpi=130)
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.17, 0.17, 0.79, 0.72))
+    for player, (steps, values) in lines.items():
+        style = "--" if player == "validation" else "-"
+        axes.plot(steps, values, style, marker="o", markersize=3, linewidth=1.3, label=player or term)
+    every = [value for _, values in lines.values() for value in values]
+    if min(every) > 0 and max(every) > LOGARITHMIC * min(every):
+        axes.set_yscale("log")
+    axes.set_title(term.replace("_", " "), fontsize=10)
+    axes.set_xlabel("step", fontsize=8, labelpad=1)
+    axes.tick_params(labelsize=8)
+    axes.grid(alpha=0.3)
+    if len(lines) > 1 or any(lines):
+        axes.legend(fontsize=7, frameon=True, framealpha=0.7)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _number(text) -> float | None:
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _short(value: float) -> str:
+    return f"{value:,.4g}"

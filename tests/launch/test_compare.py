@@ -1,0 +1,162 @@
+"""Runs side by side: numbers of like protocols share a column, unlike ones do not, and what to type is said."""
+
+import json
+
+import pytest
+
+from launch import evaluate
+from launch.compare import OF_THE_RUN, Run, cells, comparable, differences, find_columns, missing, stale
+from tests.helpers import run
+from tests.launch.test_page import Outline
+from tfade.errors import UsageError
+from tfade.evaluation import Figure, Record, Result, read_records
+
+PROTOCOL = {"data": "digits", "split": "test", "num_real": 353, "num_fake": 1000, "seed": 0, "latent_size": 8}
+
+
+def record(value, *settings, metric="distance", step=10, base=(), real=0.5, **protocol):
+    said = {**PROTOCOL, **protocol}
+    results = [Result(metric, value, 0.25, said), Result(f"{metric}_real", real, None, {**said, "fake": "train split"})]
+    origin = {"checkpoint": step, "weights": f"w{step}", "settings": list(settings), "base": list(base)}
+    return Record(metric, 1.0, tuple(results), (), None, origin)
+
+
+def runs_of(tmp_path, **records):
+    runs = []
+    for label, own in records.items():
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "config.gin").write_text("")
+        runs.append(Run(label, tmp_path / label, list(own)))
+    return runs
+
+
+def test_like_protocols_share_a_column(tmp_path):
+    runs = runs_of(tmp_path, a=[record(2.0)], b=[record(3.0, latent_size=16)])
+    header, rows = cells(runs, find_columns(runs))
+    assert header == ["", "distance"]
+    assert rows == [["a", "2.00 ± 0.25"], ["b", "3.00 ± 0.25"], ["real data", "0.5"]]
+    assert differences(runs, find_columns(runs)) == missing(runs, find_columns(runs)) == stale(runs) == []
+
+
+@pytest.mark.parametrize(
+    "unlike",
+    [
+        {"num_fake": 500},
+        {"num_real": 100},
+        {"seed": 1},
+        {"split": "train"},
+        {"extractor_fingerprint": "ab"},
+        {"resize": "clean"},
+        {"dtype": "float32"},
+        {"k": 5},
+        {"batch_size": 64},
+    ],
+)
+def test_unlike_protocols_do_not(tmp_path, unlike):
+    runs = runs_of(tmp_path, a=[record(2.0)], b=[record(3.0, "--seed=1", **unlike)], c=[record(4.0)])
+    columns = find_columns(runs)
+    assert [sorted(column.values) for column in columns] == [["a", "c"], ["b"]]
+    header, rows = cells(runs, columns)
+    (key,) = unlike
+    assert len(set(header)) == 3
+    assert all(key.replace("_", " ") in text for text in header[1:])
+    assert rows[1][1:] == ["", "3.00 ± 0.25"]
+    (note,) = differences(runs, columns)
+    assert "a, c against b" in note
+    assert key.replace("_", " ") in note
+
+
+def test_what_would_make_them_alike_is_said(tmp_path):
+    first = record(2.0, "--num_samples=1000", "--gin_bindings=x = 'y z'")
+    runs = runs_of(tmp_path, a=[first], b=[record(3.0, "--num_samples=500", num_fake=500)])
+    (note,) = differences(runs, find_columns(runs))
+    wanted = f"--run_dir={tmp_path / 'b'} --metrics=distance --num_samples=1000 '--gin_bindings=x = '\"'\"'y z'\"'\"''"
+    assert note.endswith(f"Alike with: python -m launch.evaluate {wanted}")
+    assert "num fake 1,000 or 500" in note
+    other = runs_of(tmp_path, c=[record(3.0, data="tfds:mnist", num_real=10_000)])
+    (note,) = differences([runs[0], *other], find_columns([runs[0], *other]))
+    assert note.endswith("data digits or tfds:mnist. No command makes these alike.")
+    same = runs_of(tmp_path, d=[record(3.0, "--num_samples=1000", "--gin_bindings=x = 'y z'", k=5)])
+    (note,) = differences([runs[0], *same], find_columns([runs[0], *same]))
+    assert "flags were the same" in note
+
+
+def test_missing_numbers_are_named_with_what_makes_them(tmp_path):
+    never = Record("distance", 0.1, not_applicable="it has no encoder")
+    foreign = Run("f", tmp_path, [record(1.0, metric="other", base=("--images=x.npz", "--out=f"))])
+    runs = [*runs_of(tmp_path, a=[record(2.0, "--seed=3")], b=[], c=[never]), foreign]
+    columns = [column for column in find_columns(runs) if column.name == "distance"]
+    assert [row[1] for row in cells(runs, columns)[1]] == ["2.00 ± 0.25", "–", "–", "–", "0.5"]
+    notes = missing(runs, columns)
+    command = "python -m launch.evaluate"
+    assert notes[0] == f"b has no distance yet: {command} --run_dir={tmp_path / 'b'} --metrics=distance --seed=3"
+    assert notes[1] == "c: distance is not applicable, it has no encoder"
+    assert notes[2] == f"f has no distance yet: {command} --images=x.npz --out=f --metrics=distance --seed=3"
+
+
+def test_numbers_of_an_older_checkpoint_are_marked(tmp_path):
+    runs = runs_of(tmp_path, a=[record(2.0, step=10), record(1.0, metric="other", step=20)], b=[record(3.0)])
+    columns = find_columns(runs)
+    assert cells(runs, columns)[1][0] == ["a", "2.00 ± 0.25†", "1.00 ± 0.25"]
+    (note,) = stale(runs)
+    assert "step 10" in note
+    assert "step 20" in note
+
+
+def test_only_what_describes_the_run_is_ignored():
+    protocol = {"k": 3, "latent_size": 8, "absent": None}
+    assert comparable(protocol) == {"k": 3}
+    assert not {"seed", "num_real", "num_fake", "extractor", "temperature", "bandwidths", "batch_size"} & OF_THE_RUN
+
+
+def test_the_command(tmp_path, capsys):
+    picture = (Figure("samples", "s", b"\x89PNG-a"),)
+    for name, value in (("a", 2.0), ("b<b>", 3.0)):
+        record(value).save(tmp_path / name / "evaluation")
+        Record("pictures", 0.1, figures=picture).save(tmp_path / name / "evaluation")
+    out = tmp_path / "c" / "compare.html"
+    paths = [tmp_path / "a", tmp_path / "b<b>"]
+    assert run(evaluate.main, ["--compare", *paths, f"--out={out}"]) == 0
+    printed = capsys.readouterr().out
+    assert "2.00 ± 0.25" in printed
+    assert str(out) in printed
+    assert max(map(len, printed.splitlines())) <= 160
+    outline = Outline(out.read_text())
+    assert {"2.00 ± 0.25", "3.00 ± 0.25", "b<b>", "distance"} <= set(outline.text)
+    assert len(outline.sources) == len(outline.alts) == 2
+    assert all(source.startswith("data:image/png;base64,") for source in outline.sources)
+    assert "| a | 2.00 ± 0.25 |" in out.with_suffix(".md").read_text()
+
+
+def test_what_cannot_be_compared_is_refused(tmp_path, capsys):
+    record(2.0).save(tmp_path / "a" / "evaluation")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "damaged" / "evaluation").mkdir(parents=True)
+    (tmp_path / "damaged" / "evaluation" / "distance.json").write_text('{"metric": ')
+    for names, words in (
+        (["a"], "two runs or more"),
+        (["a", "a"], "each once"),
+        (["a", "empty"], "neither a run nor an evaluation"),
+        (["a", "damaged"], "distance.json"),
+    ):
+        paths = [tmp_path / name for name in names]
+        assert run(evaluate.main, ["--compare", *paths, f"--out={tmp_path / 'c.html'}"]) == 2
+        error = capsys.readouterr().err.strip()
+        assert words in error
+        assert len(error.splitlines()) == 1
+    assert not (tmp_path / "c.html").exists()
+
+
+def test_records_survive_the_disk(tmp_path):
+    before = Record("m", 1.5, record(2.0).results, (Figure("f", "seen", b"png"),), None, {"checkpoint": 3})
+    before.save(tmp_path)
+    assert read_records(tmp_path) == [before]
+    content = json.loads((tmp_path / "m.json").read_text())
+    del content["origin"], content["figures"]  # as earlier versions wrote it
+    (tmp_path / "m.json").write_text(json.dumps(content))
+    (after,) = read_records(tmp_path)
+    assert (after.results, after.figures, after.origin) == (before.results, (), {})
+    (tmp_path / "m.json").write_text("[]")
+    with pytest.raises(UsageError, match="m.json is no record"):
+        read_records(tmp_path)
+    assert read_records(tmp_path / "nowhere") == []

@@ -1,0 +1,283 @@
+"""`launch.evaluate` end to end: a run and its page, foreign images, a bound extractor, and wrong flags."""
+
+import json
+import re
+import shutil
+
+import gin
+import numpy as np
+import pytest
+from PIL import Image
+
+from launch import common, evaluate
+from launch.evaluation_report import write_report
+from tests.helpers import ROOT, TINY, run
+from tests.launch.test_page import Outline
+from tfade import pictures
+from tfade.data.digits import digits
+from tfade.errors import UsageError
+from tfade.evaluation import Figure, ForeignImages, Metric, Record, Result, Subject, read_records, suite
+from tfade.files import write_text
+from tfade.training import configuration
+from tfade.training.checkpoints import Checkpoints, snapshot
+from tfade.training.configuration import isolated
+from tfade.training.recipe import Recipe, build_model
+from tfade.training.run_directory import RunDirectory
+
+QUICK = "--gin_bindings=train_classifier.steps = 3"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setattr(common, "CACHE", tmp_path_factory.getbasetemp() / "evaluate_cache")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The directory of a tiny VAE of grey digits, as six steps would leave it."""
+    folder = RunDirectory(tmp_path_factory.mktemp("evaluated") / "a<b>&c")
+    files = [str(ROOT / "gin" / "vae.gin"), str(ROOT / "gin" / "data" / "digits.gin"), TINY]
+    with isolated():
+        common.configure(files, ["Recipe.image_shape = (16, 16, 1)"])
+        model = build_model(configuration.make(Recipe))
+        write_text(folder.config, configuration.text())
+    model.step.assign(6)
+    Checkpoints(folder.checkpoints).save(6, snapshot(model.state()))
+    folder.write_history(
+        [{"step": 3, "autoencoder/kl": 2.5, "validation/kl": 2.0}, {"step": 6, "autoencoder/kl": 2, "a/nll": -1}]
+    )
+    return folder.path
+
+
+@pytest.fixture
+def vae(trained, tmp_path):
+    return shutil.copytree(trained, tmp_path / trained.name)
+
+
+@gin.register(module="tests")
+class FeatureMean(Metric):
+    """The mean of the extractor's features."""
+
+    name, default = "feature_mean", False
+
+    def __init__(self, scale: float = 1.0):
+        self.scale = scale
+
+    def __call__(self, subject):
+        value = self.scale * subject.extracted_samples.features.mean()
+        return [Result("feature_mean", value, None, {**subject.protocol(), **subject.features_by.protocol})]
+
+
+HIDDEN = frozenset({"__call__"})  # the suite leaves abstract metrics out
+FeatureMean.__abstractmethods__ = HIDDEN
+
+
+@pytest.fixture
+def feature_mean():
+    """Makes the metric of features known to the suite."""
+    FeatureMean.__abstractmethods__ = frozenset()
+    yield
+    FeatureMean.__abstractmethods__ = HIDDEN
+
+
+@gin.register(module="tests")
+class Level:
+    """A stand-in for a feature network: the same feature everywhere."""
+
+    def __init__(self, level: float = 1.0):
+        self.level, self.protocol = level, {"extractor": "level", "extractor_fingerprint": str(level)}
+
+    def outputs(self, images, batch_size=500):
+        return np.full((len(images), 2), self.level, np.float32), None
+
+
+def report_of(folder) -> Outline:
+    text = (folder / "evaluation" / "report.html").read_text()
+    assert not re.search(r"https?:|<script|<link|@import|url\(", text)
+    return Outline(text)
+
+
+def test_a_run_and_its_page(vae, capsys):
+    assert run(evaluate.main, [f"--run_dir={vae}", "--metrics=likelihood,reconstruction_error", QUICK]) == 0
+    printed = capsys.readouterr().out
+    assert "bits per dim" in printed
+    assert f"report:  {vae}/evaluation/report.html" in printed
+    records = {record.metric: record for record in read_records(vae / "evaluation")}
+    assert set(records) == {"likelihood", "reconstruction_error", "pictures"}
+    content = json.loads((vae / "evaluation" / "likelihood.json").read_text())
+    assert content["origin"]["checkpoint"] == 6
+    assert content["origin"]["settings"] == [QUICK]
+    assert {"tfade", "tensorflow", "python"} <= set(content["origin"]["versions"])
+
+    outline = report_of(vae)
+    said = " ".join(outline.text)
+    for record in records.values():
+        for result in record.results:
+            assert repr(result.value) in outline.text
+            assert all(key.replace("_", " ") in said for key in result.protocol)
+        for figure in record.figures:
+            assert figure.caption in said
+    assert "Evaluation of a<b>&c" in outline.text
+    assert "step 6" in said
+    assert (vae / "config.gin").read_text() in outline.text
+    command = content["origin"]["command"]
+    assert command in said
+    assert "--metrics=likelihood,reconstruction_error" in command
+    history = (vae / "history.csv").read_text().splitlines()[0].split(",")
+    terms = {name.rpartition("/")[2] for name in history} - {"step"}
+    assert sum(alt.startswith(tuple(terms)) for alt in outline.alts) == len(terms)
+    assert len(outline.alts) == len(outline.sources) == len(terms) + len(records["pictures"].figures)
+    assert all(outline.alts)
+    assert "meta" in outline.tags
+    assert "viewport" in (vae / "evaluation" / "report.html").read_text()
+
+
+def test_earlier_numbers_stay_and_those_of_other_weights_are_set_apart(vae):
+    origin = {"checkpoint": 6, "weights": "now", "command": "now"}
+    old = {"checkpoint": 3, "weights": "before", "command": "before"}
+    for name, value, whose in (("one", 1.25, origin), ("two", 2.25, old), ("three", 3.25, origin)):
+        figure = Figure(f"picture_of_{name}", f"Seen in {name}.", pictures.png(np.zeros((4, 9, 3), np.uint8)))
+        Record(name, 0.1, (Result(f"number {name}", value, None, {"seed": 0}),), (figure,), None, whose).save(
+            vae / "evaluation"
+        )
+    Record("four", 0.1, (Result("<4>", 4.25),)).save(vae / "evaluation")
+    write_report(vae, origin)
+    assert (vae / "evaluation" / "report.html").read_text().count('<figure class="broad">') == 3
+    text = " ".join(report_of(vae).text)
+    above, _, below = text.partition("Of the checkpoint of step 3 (weights before), not of the one above")
+    assert below
+    for name, value in (("one", "1.25"), ("three", "3.25")):
+        assert value in above
+        assert f"Seen in {name}." in above
+    assert "2.25" not in above
+    assert "Seen in two." in below
+    assert "Of an unknown checkpoint" in below
+    assert "<4>" in below
+
+
+def test_the_call_of_the_other_launchers(vae, feature_mean):
+    """As `launch.train` and `launch.ablation` evaluate an opened run, here with the metrics that gin binds."""
+    with common.opened(vae, ["evaluate.metrics = (@FeatureMean(),)"]) as (recipe, model):
+        evaluate.evaluate_run(vae, model, recipe, num_samples=30, extractor=Level(5.0))
+    (record,) = read_records(vae / "evaluation")
+    assert record.results[0].value == 5
+    assert record.origin["command"] == f"python -m launch.evaluate '--run_dir={vae}' --num_samples=30"
+    assert "5.0" in report_of(vae).text
+
+
+def test_settings_and_an_extractor_are_bound_by_gin(vae, tmp_path, feature_mean, capsys):
+    (tmp_path / "over.gin").write_text(
+        "include 'gin/data/digits.gin'\nevaluate.extractor = @Level()\nLevel.level = 2\n"
+    )
+    flags = [f"--run_dir={vae}", "--metrics=feature_mean", "--num_samples=20", f"--gin_file={tmp_path / 'over.gin'}"]
+    assert run(evaluate.main, [*flags, "--gin_bindings=FeatureMean.scale = 3.0"]) == 0
+    (result,) = next(r for r in read_records(vae / "evaluation") if r.metric == "feature_mean").results
+    assert result.value == 6
+    assert result.protocol["extractor"] == "level"
+    capsys.readouterr()
+    assert run(evaluate.main, [*flags, "--gin_bindings=FeatureMen.scale = 3.0"]) == 2
+    assert "FeatureMen" in capsys.readouterr().err
+    assert run(evaluate.main, [f"--run_dir={vae}", "--gin_file=nowhere.gin"]) == 2
+    assert "nowhere.gin" in capsys.readouterr().err
+
+
+def test_what_is_no_extractor_is_refused(feature_mean):
+    images = digits("test").fetch(np.arange(4))
+    subject = Subject(ForeignImages(images), real=digits("test"), train=digits("train"), num_samples=4)
+    assert suite.evaluate(subject, [FeatureMean()], Level(5.0)).results["feature_mean"].value == 5
+    for wrong, words in ((Level, "brackets after its name"), ("level", "outputs")):
+        with pytest.raises(UsageError, match=words):
+            suite.evaluate(subject, [FeatureMean()], wrong)
+
+
+def test_what_was_measured_stays_when_a_later_metric_fails(vae, feature_mean, capsys):
+    """The extractor gives NaN: its metric refuses, and the likelihood before it is on disk."""
+    flags = [f"--run_dir={vae}", "--metrics=likelihood,feature_mean", "--num_samples=20"]
+    assert (
+        run(
+            evaluate.main,
+            [*flags, "--gin_bindings=evaluate.extractor = @Level()", "--gin_bindings=Level.level = 1e999"],
+        )
+        == 2
+    )
+    assert "not finite" in capsys.readouterr().err
+    assert [record.metric for record in read_records(vae / "evaluation")] == ["likelihood"]
+
+
+@pytest.mark.parametrize("kind", ["npz", "folder"])
+def test_foreign_images(tmp_path, capsys, kind):
+    images = digits("validation").fetch(np.arange(40))
+    source = tmp_path / ("x.npz" if kind == "npz" else "x<y>")
+    if kind == "npz":
+        np.savez(source, images=(images / 255).astype(np.float32))
+    else:
+        for place, image in enumerate(images):
+            source.mkdir(exist_ok=True)
+            Image.fromarray(image[..., 0]).save(source / f"{place}.png")
+    out = tmp_path / "out"
+    flags = [f"--images={source}", "--reference=digits", "--metrics=all", f"--out={out}", QUICK]
+    assert run(evaluate.main, flags) == 0
+    printed = capsys.readouterr().out
+    assert "classifier frechet distance" in printed
+    assert "reconstruction error: not applicable, reconstruct needs the model" in " ".join(printed.split())
+    assert "likelihood: not applicable, a likelihood needs the model" in " ".join(printed.split())
+    found = {record.metric: record for record in read_records(out / "evaluation")}
+    result = found["classifier_frechet_distance"].results[0]
+    assert result.protocol["num_fake"] == result.protocol["num_real"] == 40
+    assert found["pictures"].origin["images"] == str(source)
+    assert found["pictures"].origin["num_images"] == 40
+    text = " ".join(report_of(out).text)
+    assert f"40 images from {source}" in text
+    assert repr(result.value) in text
+    assert (out / "reference.gin").is_file()
+    assert not (out / "config.gin").exists()
+
+
+def test_foreign_images_of_the_test_set_are_the_test_set(tmp_path, feature_mean):
+    """Every real test image as a foreign one: the distance of equal sets is 0."""
+    np.save(tmp_path / "x.npy", digits("test").fetch(np.arange(353)))
+    flags = [f"--images={tmp_path / 'x.npy'}", f"--gin_file={ROOT / 'gin' / 'data' / 'digits.gin'}", QUICK]
+    assert run(evaluate.main, [*flags, "--metrics=classifier_frechet_distance", f"--out={tmp_path / 'out'}"]) == 0
+    record = next(r for r in read_records(tmp_path / "out" / "evaluation") if r.results)
+    assert record.results[0].value == pytest.approx(0, abs=1e-6)
+    assert record.results[1].value > 0.01
+
+
+def fails(capsys, *flags) -> str:
+    capsys.readouterr()
+    try:
+        status = run(evaluate.main, flags)
+    except SystemExit as exit:
+        status = exit.code
+    error = capsys.readouterr().err.strip()
+    assert status == 2, error
+    assert error.startswith("error: "), error
+    assert len(error.splitlines()) == 1, error
+    return error
+
+
+def test_wrong_flags(tmp_path, capsys, vae):
+    np.save(tmp_path / "x.npy", digits("test").fetch(np.arange(4)))
+    images = f"--images={tmp_path / 'x.npy'}"
+    out = f"--out={tmp_path / 'out'}"
+    assert "one of --run_dir=DIR" in fails(capsys)
+    assert "no two of" in fails(capsys, f"--run_dir={vae}", images)
+    assert "no two of" in fails(capsys, f"--run_dir={vae}", "--compare", "a", "b")
+    assert "--reference=DATA" in fails(capsys, images)
+    assert "--reference: does not go with --run_dir" in fails(capsys, f"--run_dir={vae}", "--reference=digits")
+    for flag in ("--temperature=0.5", "--bound", "--checkpoint=best"):
+        assert "does not go with --images" in fails(capsys, images, "--reference=digits", flag)
+    assert "does not go with --compare" in fails(capsys, "--compare", "a", "b", "--metrics=likelihood")
+    assert "no .html file" in fails(capsys, "--compare", "a", "b", "--out=x.txt")
+    assert "did you mean likelihood" in fails(capsys, f"--run_dir={vae}", "--metrics=liklihood")
+    assert "did you mean likelihood" in fails(capsys, images, "--reference=digits", "--metrics=liklihood", out)
+    assert "data='digts' is unknown (did you mean digits?)" in fails(capsys, images, "--reference=digts", out)
+    assert "vectors" in fails(capsys, images, "--reference=toy:ring", out)
+    (tmp_path / "no_data.gin").write_text("load.pad = 0")
+    assert "--reference=DATA" in fails(capsys, images, f"--gin_file={tmp_path / 'no_data.gin'}", out)
+    assert "16×16×1 and the reference is 16×16×3" in fails(capsys, images, "--reference=color_digits", out)
+    assert "num_samples=9 is more than the 4" in fails(capsys, images, "--reference=digits", "--num_samples=9", out)
+    assert "the run's own" in fails(capsys, images, "--reference=digits", f"--out={vae}")
+    (tmp_path / "file").write_text("")
+    assert "is a file" in fails(capsys, images, "--reference=digits", f"--out={tmp_path / 'file'}")
+    assert not (tmp_path / "out").exists()

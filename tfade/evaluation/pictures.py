@@ -1,0 +1,94 @@
+"""Samples and reconstructions to look at, beside the numbers."""
+
+import contextlib
+
+import gin
+import numpy as np
+
+from tfade import pictures
+from tfade.errors import UsageError
+from tfade.evaluation.checks import to_uint8
+from tfade.evaluation.metrics import Metric
+from tfade.evaluation.result import Figure
+from tfade.evaluation.subject import NotApplicable, batch_seed
+
+POINTS = 2000  # vectors in a scatter plot
+
+
+@gin.register
+class Pictures(Metric):
+    """Grids of the first of the judged samples and of reconstructions of held-out images; no numbers.
+
+    Vectors are shown as a scatter plot beside held-out ones.
+
+    Args:
+        samples: in the grid.
+        reconstructions: held-out images, evenly spaced over the split, each with its reconstruction below it.
+    """
+
+    name = "pictures"
+
+    def __init__(self, samples: int = 64, reconstructions: int = 24):
+        for argument, count in (("samples", samples), ("reconstructions", reconstructions)):
+            if count < 1:
+                raise UsageError(f"Pictures.{argument}={count!r} is below 1")
+        self.samples, self.reconstructions = samples, reconstructions
+
+    def __call__(self, subject):
+        if not subject.real.spec.is_image:
+            return [_scatter(subject)]
+        figures = [self._samples(subject)]
+        with contextlib.suppress(NotApplicable, NotImplementedError):  # the metric of reconstructions says why
+            figures.append(self._reconstructions(subject))
+        return figures
+
+    def _samples(self, subject) -> Figure:
+        images = first_samples(subject, self.samples)
+        stacked = subject.real.stacked is not None
+        picture = pictures.grid(images, columns(len(images), stacked), stacked=stacked)
+        caption = f"The first {len(images)} of the samples, {_size(images)}{_channels(stacked)}."
+        return Figure("samples", caption, pictures.png(pictures.magnified(picture)))
+
+    def _reconstructions(self, subject) -> Figure:
+        count = subject.real.spec.num_examples
+        chosen = np.unique(np.linspace(0, count - 1, min(self.reconstructions, count)).astype(np.int64))
+        images = subject.real.fetch(chosen)
+        again = to_uint8("reconstructions", subject.model.reconstruct(images), subject.real.spec.shape)
+        stacked = subject.real.stacked is not None
+        picture = pictures.before_and_after(images, again, 4 if stacked else 12, stacked=stacked)
+        caption = (
+            f"{len(images)} images of the {subject.real.spec.split} split, {_size(images)}{_channels(stacked)}; "
+            "under each row its reconstructions."
+        )
+        return Figure("reconstructions", caption, pictures.png(pictures.magnified(picture)))
+
+
+def first_samples(subject, count: int) -> np.ndarray:
+    """The first of the samples that the suite judges, without drawing them all: uint8 [≤ count, H, W, C]."""
+    size = min(subject.batch_size, subject.num_samples)
+    if "samples" in vars(subject) or getattr(subject.model, "finite", False) or count > size:
+        return subject.samples[:count]
+    drawn = subject.model.sample(size, temperature=subject.temperature, seed=batch_seed(subject.seed, 0))
+    return to_uint8("samples", drawn, subject.real.spec.shape)[:count]
+
+
+def columns(count: int, stacked: bool) -> int:
+    """Images in a row of a grid: a page is wider than high, and a stacked image is four tiles wide."""
+    return min(count, 4 if stacked else max(8, round((2 * count) ** 0.5)))
+
+
+def _scatter(subject) -> Figure:
+    count = min(POINTS, subject.num_samples, subject.real.spec.num_examples)
+    real = subject.real.fetch(np.linspace(0, subject.real.spec.num_examples - 1, count).astype(np.int64))
+    seed = batch_seed(subject.seed, 0)
+    samples = np.asarray(subject.model.sample(count, temperature=subject.temperature, seed=seed))
+    caption = f"{count:,} samples beside as many examples of the {subject.real.spec.split} split, first two dimensions."
+    return Figure("samples", caption, pictures.png(pictures.scatter(samples=samples, data=real)))
+
+
+def _size(images: np.ndarray) -> str:
+    return "×".join(map(str, images.shape[1:]))
+
+
+def _channels(stacked: bool) -> str:
+    return ", each with its channels in grey to its right" if stacked else ""

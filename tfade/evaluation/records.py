@@ -1,0 +1,92 @@
+"""What an evaluation left on disk: one JSON file for each metric, and its figures beside them."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from tfade.errors import UsageError
+from tfade.evaluation.result import Figure, Result
+from tfade.files import write_atomically, write_json
+
+FIGURES = "figures"
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What one metric gave: results and figures, or the reason why it does not apply.
+
+    Attributes:
+        metric: its name.
+        seconds: what it took, samples and the classifier included where it was the first to need them.
+        results, figures: what it returned.
+        not_applicable: why there is nothing, or None.
+        origin: what was evaluated and how: "checkpoint" (the step), "weights" (a hash of them), "command", "versions",
+            … Empty where whoever saved it did not say.
+    """
+
+    metric: str
+    seconds: float
+    results: tuple[Result, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    not_applicable: str | None = None
+    origin: dict = dataclasses.field(default_factory=dict)
+
+    def save(self, folder) -> Path:
+        """Writes `folder`/<metric>.json, and `folder`/figures/<name>.png for each figure. Returns the JSON's path."""
+        for figure in self.figures:
+            write_atomically(_picture(folder, figure.name), lambda file, png=figure.png: file.write(png))
+        path = Path(folder) / f"{self.metric}.json"
+        content = {
+            "metric": self.metric,
+            "seconds": self.seconds,
+            "results": [result.to_json() for result in self.results],
+            "figures": [{"name": figure.name, "caption": figure.caption} for figure in self.figures],
+            "not_applicable": self.not_applicable,
+            "origin": self.origin,
+        }
+        write_json(path, content)
+        return path
+
+
+def read_records(folder) -> list[Record]:
+    """The records in a folder, in the order of the metrics' names; none where there is no folder.
+
+    A figure whose picture was removed is left out.
+
+    Raises:
+        UsageError: a file that is damaged, or no record.
+    """
+    return [_read(path) for path in sorted(Path(folder).glob("*.json"))]
+
+
+def named_results(records: Sequence[Record]) -> dict[str, Result]:
+    """Every result by its name."""
+    return {result.name: result for record in records for result in record.results}
+
+
+def _read(path: Path) -> Record:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        results = tuple(Result(**result) for result in content["results"])
+        figures = tuple(
+            Figure(figure["name"], figure["caption"], _picture(path.parent, figure["name"]).read_bytes())
+            for figure in content.get("figures", ())
+            if _picture(path.parent, figure["name"]).is_file()
+        )
+        return Record(
+            metric=content["metric"],
+            seconds=float(content["seconds"]),
+            results=results,
+            figures=figures,
+            not_applicable=content["not_applicable"],
+            origin=content.get("origin") or {},
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{path} is no record of a metric ({type(error).__name__}: {error}); remove it and evaluate again"
+        ) from error
+
+
+def _picture(folder, name: str) -> Path:
+    return Path(folder) / FIGURES / f"{name}.png"
