@@ -18,14 +18,13 @@ from tfade.evaluation.density_ratio import RatioClassifier, density_ratio_kl
 from tfade.evaluation.distribution_curve import precision_recall_distributions
 from tfade.evaluation.elbo_surgery import density_model_kl, elbo_surgery, marginal_kl, mixture_draws
 from tfade.evaluation.extractors import CallableExtractor, Extractor, KerasExtractor
+from tfade.evaluation.foreign import ForeignImages, read_foreign
 from tfade.evaluation.frechet import frechet_distance, frechet_infinity
 from tfade.evaluation.frechet_inception import FrechetDistance, FrechetInceptionDistance, frechet_inception_distance
 from tfade.evaluation.image_metrics import MSSSIMDiversity, NearestNeighbours
 from tfade.evaluation.images import as_levels
 from tfade.evaluation.importance_weighted import importance_weighted_bound
 from tfade.evaluation.inception import InceptionExtractor
-from tfade.evaluation.foreign import ForeignImages, read_foreign
-from tfade.evaluation.frechet import frechet_distance
 from tfade.evaluation.jacobian import Spectrum, jacobians, singular_values, spectrum
 from tfade.evaluation.kernel import kernel_distance
 from tfade.evaluation.latent_metrics import ActiveUnits, ElboSurgery, MarginalKL
@@ -53,8 +52,8 @@ from tfade.evaluation.moments import Moments
 from tfade.evaluation.ms_ssim import ms_ssim_diversity
 from tfade.evaluation.neighbours import Neighbours, nearest_neighbours
 from tfade.evaluation.parzen import parzen_log_likelihood
-from tfade.evaluation.posteriors import DiagonalPosteriors, DistributionPosteriors, PointPosteriors, Posteriors
 from tfade.evaluation.pictures import Pictures
+from tfade.evaluation.posteriors import DiagonalPosteriors, DistributionPosteriors, PointPosteriors, Posteriors
 from tfade.evaluation.reconstruction import ErrorSums, same_label_share
 from tfade.evaluation.records import Record, read_records
 from tfade.evaluation.result import Figure, Result
@@ -89,6 +88,7 @@ __all__ = [
     "ErrorSums",
     "Extractor",
     "Figure",
+    "ForeignImages",
     "FrechetDistance",
     "FrechetInceptionDistance",
     "FrechetInfinity",
@@ -100,7 +100,6 @@ __all__ = [
     "KernelDistance",
     "LatentMap",
     "LatentModel",
-    "ForeignImages",
     "Likelihood",
     "LikelihoodComparison",
     "LowPosteriorSamples",
@@ -114,12 +113,12 @@ __all__ = [
     "Neighbours",
     "NotApplicable",
     "ParzenLogLikelihood",
+    "Pictures",
     "PointPosteriors",
     "Posteriors",
     "PrecisionRecall",
     "PrecisionRecallDistributions",
     "RatioClassifier",
-    "Pictures",
     "ReconstructionError",
     "Record",
     "Report",
