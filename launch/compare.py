@@ -17,7 +17,7 @@ from tfade.errors import UsageError
 from tfade.evaluation.metrics import REAL
 from tfade.evaluation.records import Record, named_results, read_records
 from tfade.evaluation.result import Result
-from tfade.evaluation.suite import number, words
+from tfade.evaluation.suite import left_out, number, words
 from tfade.files import write_text
 
 # What a protocol says of the model, or of what was found on the way, and not of how the number was made: it may differ
@@ -186,16 +186,21 @@ def differences(runs: Sequence[Run], columns: Sequence[Column]) -> list[str]:
 
 def missing(runs: Sequence[Run], columns: Sequence[Column]) -> list[str]:
     """What some runs have and others have not, with the command that makes it or the reason why there is none."""
-    notes = []
+    settings = {}
     for metric in dict.fromkeys(column.metric for column in columns):
         holder = next(run for run in runs if (record := run.record(metric)) and record.results)
-        settings = holder.record(metric).origin.get("settings", [])
-        for run in runs:
-            record = run.record(metric)
-            if record is None:
-                notes.append(f"{run.label} has no {words(metric)} yet: {run.command(metric, settings)}")
-            elif record.not_applicable is not None:
-                notes.append(f"{run.label}: {words(metric)} is not applicable, {record.not_applicable}")
+        settings[metric] = holder.record(metric).origin.get("settings", [])
+    notes = []
+    for run in runs:
+        absent: dict[tuple, list[str]] = {}
+        for metric in settings:
+            if run.record(metric) is None:
+                absent.setdefault(tuple(settings[metric]), []).append(metric)
+        for flags, metrics in absent.items():
+            command = run.command(",".join(metrics), flags)
+            notes.append(f"{run.label} has no {', '.join(map(words, metrics))} yet: {command}")
+        reasons = left_out([record for record in run.records if record.metric in settings])
+        notes += [f"{run.label}: {', '.join(names)} not applicable, {reason}" for reason, names in reasons.items()]
     return notes
 
 
