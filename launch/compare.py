@@ -11,13 +11,13 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from launch import page
+from launch.compare_report import html, markdown, plain
 from launch.evaluation_report import said, what
 from tfade.errors import UsageError
 from tfade.evaluation.metrics import REAL
 from tfade.evaluation.records import Record, named_results, read_records
 from tfade.evaluation.result import Result
-from tfade.evaluation.suite import number, words
+from tfade.evaluation.suite import left_out, number, words
 from tfade.files import write_text
 
 # What a protocol says of the model, or of what was found on the way, and not of how the number was made: it may differ
@@ -46,7 +46,6 @@ OF_THE_RUN = frozenset(
     }
 )
 OF_THE_DATA = ("data", "split", "shape")  # no flag makes these alike, and what else differs follows from them
-WIDTH = 120  # of what is printed
 
 
 @dataclasses.dataclass
@@ -122,9 +121,9 @@ def compare(paths: Sequence[Path], out: Path) -> str:
         raise UsageError(f"none of the runs has numbers yet; first: {runs[0].command('all', [])}")
     header, rows = cells(runs, columns)
     notes = [*differences(runs, columns), *missing(runs, columns), *stale(runs)]
-    write_text(out, _page(runs, columns, header, rows, notes))
-    write_text(out.with_suffix(".md"), _markdown(header, rows, notes))
-    return "\n".join([_plain(header, rows), "", *(f"* {note}" for note in notes)]).rstrip()
+    write_text(out, html(runs, columns, header, rows, notes))
+    write_text(out.with_suffix(".md"), markdown(header, rows, notes))
+    return "\n".join([plain(header, rows), "", *(f"* {note}" for note in notes)]).rstrip()
 
 
 def find_columns(runs: Sequence[Run]) -> list[Column]:
@@ -186,16 +185,21 @@ def differences(runs: Sequence[Run], columns: Sequence[Column]) -> list[str]:
 
 def missing(runs: Sequence[Run], columns: Sequence[Column]) -> list[str]:
     """What some runs have and others have not, with the command that makes it or the reason why there is none."""
-    notes = []
+    settings = {}
     for metric in dict.fromkeys(column.metric for column in columns):
         holder = next(run for run in runs if (record := run.record(metric)) and record.results)
-        settings = holder.record(metric).origin.get("settings", [])
-        for run in runs:
-            record = run.record(metric)
-            if record is None:
-                notes.append(f"{run.label} has no {words(metric)} yet: {run.command(metric, settings)}")
-            elif record.not_applicable is not None:
-                notes.append(f"{run.label}: {words(metric)} is not applicable, {record.not_applicable}")
+        settings[metric] = holder.record(metric).origin.get("settings", [])
+    notes = []
+    for run in runs:
+        absent: dict[tuple, list[str]] = {}
+        for metric in settings:
+            if run.record(metric) is None:
+                absent.setdefault(tuple(settings[metric]), []).append(metric)
+        for flags, metrics in absent.items():
+            command = run.command(",".join(metrics), flags)
+            notes.append(f"{run.label} has no {', '.join(map(words, metrics))} yet: {command}")
+        reasons = left_out([record for record in run.records if record.metric in settings])
+        notes += [f"{run.label}: {', '.join(names)} not applicable, {reason}" for reason, names in reasons.items()]
     return notes
 
 
@@ -259,55 +263,6 @@ def _is_stale(run: Run, metric: str) -> bool:
 def _newest(run: Run) -> dict:
     """Of which state of the run the newest numbers are."""
     return max((record.origin for record in run.records), key=lambda origin: origin.get("checkpoint", -1))
-
-
-def _page(runs, columns, header, rows, notes) -> str:
-    protocols = [
-        page.details(column.header, page.definitions({words(k): said(v) for k, v in column.protocol.items()}))
-        for column in columns
-    ]
-    samples = [
-        page.picture(figure.png, f"samples of {run.label}", run.label)
-        for run in runs
-        for record in run.records
-        for figure in record.figures
-        if figure.name == "samples"
-    ]
-    parts = [page.table(header, rows), page.element("ul", *(page.element("li", note) for note in notes))]
-    if samples:
-        parts += [page.element("h2", "Samples"), page.element("div", *samples, class_="figures small")]
-    return page.page("Comparison", *parts, page.element("h2", "Protocols"), *protocols)
-
-
-def _markdown(header, rows, notes) -> str:
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    table = ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in lines]
-    return "\n".join([*table, "", *(f"* {note}" for note in notes)]) + "\n"
-
-
-def _plain(header: list[str], rows: list[list[str]]) -> str:
-    """Blocks of as many columns as fit into the width, each below the names of the runs."""
-    heads = [textwrap.wrap(text, 22) or [""] for text in header]
-    widths = [max(map(len, [*head, *(row[place] for row in rows)])) for place, head in enumerate(heads)]
-    blocks, room = [[]], WIDTH - widths[0]
-    for place in range(1, len(header)):
-        if blocks[-1] and sum(widths[p] + 2 for p in [*blocks[-1], place]) > room:
-            blocks.append([])
-        blocks[-1].append(place)
-    texts = []
-    for block in blocks:
-        height = max(len(heads[place]) for place in block)
-        above = [["", *((([""] * height) + heads[p])[-height:][line] for p in block)] for line in range(height)]
-        below = [[row[0], *(row[p] for p in block)] for row in rows]
-        lines = [
-            "  ".join(
-                [f"{line[0]:<{widths[0]}}", *(f"{text:>{widths[p]}}" for text, p in zip(line[1:], block))]
-            ).rstrip()
-            for line in [*above, *below]
-        ]
-        lines.insert(height, "-" * (widths[0] + sum(widths[p] + 2 for p in block)))
-        texts.append("\n".join(lines))
-    return "\n\n".join(texts)
 
 
 def _keys(*protocols: dict) -> list[str]:

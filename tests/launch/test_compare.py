@@ -90,8 +90,16 @@ def test_missing_numbers_are_named_with_what_makes_them(tmp_path):
     notes = missing(runs, columns)
     command = "python -m launch.evaluate"
     assert notes[0] == f"b has no distance yet: {command} --run_dir={tmp_path / 'b'} --metrics=distance --seed=3"
-    assert notes[1] == "c: distance is not applicable, it has no encoder"
+    assert notes[1] == "c: distance not applicable, it has no encoder"
     assert notes[2] == f"f has no distance yet: {command} --images=x.npz --out=f --metrics=distance --seed=3"
+
+
+def test_one_command_makes_all_that_is_missing(tmp_path):
+    others = [record(1.0, metric="one"), record(1.0, "--seed=3", metric="two")]
+    runs = runs_of(tmp_path, a=[record(2.0, "--seed=3"), *others], b=[])
+    notes = missing(runs, find_columns(runs))
+    assert [note.partition("--metrics=")[2] for note in notes] == ["distance,two --seed=3", "one"]
+    assert notes[0].startswith("b has no distance, two yet: ")
 
 
 def test_numbers_of_an_older_checkpoint_are_marked(tmp_path):
