@@ -104,7 +104,12 @@ def plot(results: list[dict]):
             steps, [point["estimate"] for point in curve], color=colour, label=f"estimate, seed {result['seed']}"
         )
         own = {"color": "black"} if result["mode"] == "estimation" else {"color": colour, "linestyle": "--"}
-        panel.plot(steps, [point["known"] for point in curve], **own, label="known")
+        panel.plot(
+            steps,
+            [point["known"] for point in curve],
+            **own,
+            label="known" if result["seed"] == results[0]["seed"] else None,
+        )
         panel.set(title=f"{result['mode']}, {result['dimensions']:,}-D", xlabel="step", ylabel="nats")
     for row in panels:
         row[0].legend(fontsize=6)

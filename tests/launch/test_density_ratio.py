@@ -8,7 +8,7 @@ from launch import density_ratio
 from tests.helpers import ROOT, run
 
 SMALL = (
-    "DensityRatioStudy.dimensions = (1, 2)",
+    "DensityRatioStudy.dimensions = (2,)",
     "DensityRatioStudy.seeds = (0,)",
     "DensityRatioStudy.steps = 4",
     "DensityRatioStudy.reports = 2",
@@ -25,15 +25,15 @@ def test_table_plot_and_no_run_twice(tmp_path, capsys):
     one = arguments(tmp_path, "DensityRatioStudy.modes = ('estimation',)")
     assert run(density_ratio.main, one) == 0
     files = sorted((tmp_path / "runs").iterdir())
-    assert [file.name for file in files] == ["estimation-1-seed0.json", "estimation-2-seed0.json"]
+    assert [file.name for file in files] == ["estimation-2-seed0.json"]
     made = [file.stat().st_mtime_ns for file in files]
     assert run(density_ratio.main, arguments(tmp_path)) == 0
     assert [file.stat().st_mtime_ns for file in files] == made
-    assert len(list((tmp_path / "runs").iterdir())) == 4
+    assert len(list((tmp_path / "runs").iterdir())) == 2
     result = json.loads(files[0].read_text())
     assert [point["step"] for point in result["curve"]] == [2, 4]
     table = (tmp_path / "table.md").read_text()
-    assert table.count("| 1 | 0 |") == table.count("| 2 | 0 |") == 2
+    assert table.count("| 2 | 0 |") == 2
     assert f"{result['curve'][-1]['known']:.3g}" in table
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert run(density_ratio.main, [*one, "--gin_bindings=RatioClassifier.layers = 1"]) == 0
