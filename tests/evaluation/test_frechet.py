@@ -199,3 +199,12 @@ def test_extrapolation_warns_of_small_subsets():
 def test_extrapolation_refuses(sets, changes, message):
     with pytest.raises(UsageError, match=message):
         extrapolated(**{"real": sets[0], "fake": sets[1], **changes})
+
+
+@pytest.mark.parametrize(("smallest", "by_cholesky"), [(1e-4, True), (1e-12, False), (0.0, False)])
+def test_which_root_is_taken(smallest, by_cholesky):
+    """Cholesky succeeds on pivots that are rounding, whose roots would count."""
+    covariance = np.diag([1.0, smallest, 0.5])
+    root, is_triangular = frechet._root(covariance)
+    assert is_triangular == by_cholesky
+    np.testing.assert_allclose(root @ root.T, covariance, atol=1e-15)

@@ -78,6 +78,16 @@ def test_near_points_far_from_the_origin():
     np.testing.assert_allclose(found.distances, np.sort(expected, axis=1)[:, :2], rtol=1e-12)
 
 
+def test_an_outlier_does_not_blur_the_others():
+    """A point at 1e9 moves the origin and the error bound of every product in its block."""
+    generator = np.random.default_rng(3)
+    real, fake = np.append(generator.normal(size=(60, 3)), [[1e9] * 3], axis=0), generator.normal(size=(15, 3))
+    found = nearest_neighbours(real=real, fake=fake, k=3)
+    expected = cdist(fake, real)
+    np.testing.assert_array_equal(found.indices, np.argsort(expected, axis=1)[:, :3])
+    np.testing.assert_allclose(found.distances, np.sort(expected, axis=1)[:, :3], rtol=1e-12)
+
+
 def test_blocks_bound_memory(sets):
     for block in distances.distance_blocks(*sets, rows=50, columns=40):
         assert block.approximate.shape <= (50, 40)

@@ -45,7 +45,8 @@ class Moments:
         batch = np.asarray(batch)
         if batch.dtype.kind != "f" or batch.ndim != 2 or not batch.size:
             batch = checked_features("batch", batch)
-        mean = batch.mean(axis=0, dtype=np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):  # refused below
+            mean = batch.mean(axis=0, dtype=np.float64)
         if not np.isfinite(mean).all():
             checked_features("batch", batch)  # says what is not finite
             raise UsageError(f"batch holds values of up to {np.abs(batch).max():.3g}, whose squares overflow")
