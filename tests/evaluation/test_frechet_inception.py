@@ -1,5 +1,6 @@
 """What may be called FID, the metrics that ask for it, and the Fréchet distance in any features."""
 
+import gin
 import numpy as np
 import pytest
 
@@ -141,3 +142,14 @@ def test_frechet_distance_of_the_classifier_is_the_other_metric(subject_of, stac
 
 def test_neither_runs_unasked():
     assert not {"frechet_distance", "frechet_inception_distance"} & {metric.name for metric in select()}
+
+
+def test_gin_binds_the_extractor():
+    try:
+        gin.parse_config(
+            "FrechetInceptionDistance.extractor = @InceptionExtractor()\nInceptionExtractor.path = 'nowhere'"
+        )
+        with pytest.raises(UsageError, match="InceptionExtractor.path='nowhere' does not exist"):
+            select("frechet_inception_distance")
+    finally:
+        gin.clear_config()

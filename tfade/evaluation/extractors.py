@@ -116,6 +116,7 @@ class KerasExtractor:
         return found[0], found[1].astype(np.float64) if len(found) > 1 else None
 
 
+@gin.register
 class CallableExtractor:
     """Any function of images as an extractor.
 

@@ -54,7 +54,7 @@ class FrechetInceptionDistance(Metric):
     """
 
     name = "frechet_inception_distance"
-    default = False  # the network sees every image: about 10 a second on two cores
+    default = False  # an hour on a CPU: the network takes 0.12 s of one core for each of 30,000 images
 
     def __init__(self, extractor: Any = None):
         if extractor is not None and not is_inception(extractor.protocol):

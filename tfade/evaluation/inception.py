@@ -35,7 +35,7 @@ class InceptionExtractor:
         sha256: of the file, which is refused where it differs; None to take any file of the same structure, whose
             distances are then not called FID.
         resize: "legacy_tensorflow" as in the FID paper, "legacy_pytorch" or "clean"; see `tfade.evaluation.resize`.
-        batch_size: most images at a time: 64 take about 2 GB, and a caller's larger batches are cut.
+        batch_size: most images at a time: 64 take about 1 GB, and a caller's larger batches are cut.
 
     Raises:
         UsageError: the file is missing, damaged or another one, or it cannot be fetched; an unknown resize.
