@@ -56,8 +56,9 @@ def annealed_importance_sampling(
     Returns:
         `Result` "annealed_importance_sampling" in nats. Its std is the standard error over examples (with one example
         over the chains); that of the chains alone is `monte_carlo_error` in the protocol. There are also the effective
-        sample size of the chains, from 1 to C, the share of proposals accepted in the last tenth of the transitions,
-        and, with `simulate`, the gap and its std.
+        sample size of the chains, from 1 to C, the share of proposals accepted at the end (see `Annealed`) and, with
+        `simulate`, the gap and its std. Where the effective size is near 1 the errors are too small and the value is
+        too low: take more steps until the gap is small.
 
     Raises:
         UsageError: an argument out of range, examples or weights that are not finite, or chains that accept nothing at

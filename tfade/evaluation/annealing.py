@@ -15,7 +15,7 @@ from tfade.seeds import ExampleNoise, noise_key
 ADAPTATION = 1.02, 0.98  # factors on the step size after a transition that accepted more or less than the target
 STEP_SIZES = 1e-4, 0.5
 JITTER = 0.5
-END = 10  # the acceptance at the end is that of the last tenth of the transitions
+END = 10, 20  # the acceptance at the end is that of the last tenth of the transitions, or of 20 where those are more
 SECONDS = 2.0  # of one call of the compiled loop, roughly, so that progress can be told
 
 
@@ -128,7 +128,7 @@ class Annealing:
             if now - told > 5:
                 told = now
                 self._progress(f"  {said}: temperature {done:,} of {steps:,}")
-        accepted = state.accepted.numpy() / max(steps // END, 1)
+        accepted = state.accepted.numpy() / (steps - _end(steps))
         return state.log_weight.numpy(), accepted, state.step_size.numpy()
 
     def _drawn(self, x, seeds) -> tf.Tensor:
@@ -169,8 +169,7 @@ class Annealing:
         """Temperatures start + 1 to stop: the weights' increments, each followed by a transition."""
         # What belongs to the examples is computed once for all transitions, not in the loop.
         tiled, initial, noise = self._tiled(x), self._initial(x), ExampleNoise(key, examples)
-        steps = tf.shape(betas)[0] - 1
-        end = steps - tf.maximum(steps // END, 1)
+        end = _end(betas.shape[0] - 1)
 
         def body(step, state):
             ratio = tf.cast(state.point.ratio, tf.float64)
@@ -239,3 +238,8 @@ class _State(NamedTuple):
     log_weight: tf.Tensor
     step_size: tf.Tensor
     accepted: tf.Tensor
+
+
+def _end(steps: int) -> int:
+    """The first of the transitions that count for the acceptance at the end."""
+    return max(steps - max(steps // END[0], END[1]), 0)

@@ -42,8 +42,8 @@ class Annealed:
 
     Attributes:
         log_weights: nats, float64 [chains, N].
-        acceptance: share of the proposals accepted in the last tenth of the transitions, over the chains of an
-            example, [N].
+        acceptance: share of the proposals accepted in the last tenth of the transitions (at least 20, or all), over
+            the chains of an example, [N].
         step_size: of the last transition, [N].
     """
 
