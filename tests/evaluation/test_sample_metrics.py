@@ -257,9 +257,11 @@ def test_settings_are_checked_at_construction(make, message):
 
 def test_selection_and_report(subject, tmp_path):
     quick = {metric.name for metric in select()}
-    assert {"frechet_infinity", "inception_score", "mode_score"} <= quick
+    assert {"mode_coverage", "likelihood", "pictures"} <= quick
     slow = "kernel_distance,precision_recall_distributions,precision_recall,density_coverage,ms_ssim_diversity"
-    assert not quick & set(slow.split(","))
+    slow = set(f"{slow},inception_score,mode_score".split(","))
+    assert not quick & slow
+    assert slow | quick <= {metric.name for metric in select("all")}
     report = evaluate(subject, select("inception_score,precision_recall,nearest_neighbours"))
     report.save(tmp_path)
     assert (tmp_path / "figures" / "nearest_neighbours.png").exists()

@@ -27,7 +27,8 @@ def kernel_distance(
         seed: of the subsets.
 
     Returns:
-        `Result` "kernel_distance"; its uncertainty is the spread over subsets (which overlap: no standard error).
+        `Result` "kernel_distance"; its uncertainty is the spread over subsets (which overlap: no standard error), None
+            where there is one subset only, or all are the whole of both sets.
 
     Raises:
         UsageError: not [N, D], NaN or infinite, unlike D, or fewer examples than `subset_size`.
@@ -60,7 +61,8 @@ def kernel_distance(
         "std": "over subsets",
         "dtype": "float64",
     }
-    return Result("kernel_distance", values.mean(), values.std() if subsets > 1 else None, protocol)
+    vary = subsets > 1 and subset_size < max(len(real), len(fake))
+    return Result("kernel_distance", values.mean(), values.std() if vary else None, protocol)
 
 
 def _discrepancy(x: np.ndarray, y: np.ndarray, biased: bool) -> float:

@@ -67,7 +67,7 @@ class MarginalKL(Metric):
             except NotApplicable as error:
                 missing[method] = f"not applicable: {error}"
         if not results:
-            raise NotApplicable("; ".join(text.removeprefix("not applicable: ") for text in missing.values()))
+            raise NotApplicable("; ".join(dict.fromkeys(missing.values())).replace("not applicable: ", ""))
         return [result.with_protocol(**code_protocol(subject), **missing) for result in results]
 
     def _monte_carlo(self, subject) -> Result:

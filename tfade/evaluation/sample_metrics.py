@@ -33,6 +33,7 @@ class FrechetInfinity(Metric):
     """
 
     name = "frechet_infinity"
+    default = False
 
     def __init__(self, sizes: int = 15):
         self.sizes = checked_integer("FrechetInfinity.sizes", sizes, 3)
@@ -154,6 +155,7 @@ class InceptionScore(Metric):
     """
 
     name = "inception_score"
+    default = False
 
     def __init__(self, splits: int = 10):
         self.splits = checked_integer("InceptionScore.splits", splits, 1)
@@ -178,6 +180,7 @@ class ModeScore(Metric):
     """
 
     name = "mode_score"
+    default = False
 
     def __init__(self, variant: str = "generated", splits: int = 10):
         if variant not in VARIANTS:

@@ -80,6 +80,9 @@ class Subject:
                 f"real has images of shape {list(self.real.spec.shape)} and train of {list(self.train.spec.shape)}; "
                 "give two splits of one data set"
             )
+        if isinstance(self.extractor, type):
+            name = self.extractor.__name__
+            raise UsageError(f"extractor={name} is a class; write brackets after its name, as in @{name}()")
         if self.extractor is not None and not isinstance(self.extractor, Extractor):
             raise UsageError(
                 f"extractor={self.extractor!r} has no `protocol` and `outputs`; give an extractor such as "

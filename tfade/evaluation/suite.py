@@ -124,7 +124,7 @@ def evaluate(
         UsageError: something that is no metric or no extractor, or a name that comes twice.
     """
     if extractor is not None:
-        subject = dataclasses.replace(subject, extractor=_checked_extractor(extractor))
+        subject = dataclasses.replace(subject, extractor=extractor)
     metrics = select() if metrics is None else list(metrics)
     for metric in metrics:
         if not isinstance(metric, Metric):
@@ -152,15 +152,6 @@ def evaluate(
     return Report(tuple(outcomes))
 
 
-def _checked_extractor(extractor):
-    if isinstance(extractor, type):
-        raise UsageError(f"extractor={extractor.__name__} is a class; write brackets after its name, as in @Name()")
-    for name in ("outputs", "protocol"):
-        if not hasattr(extractor, name):
-            raise UsageError(f"extractor={extractor!r} has no {name!r}; give an object with `outputs` and `protocol`")
-    return extractor
-
-
 def number(result: Result) -> str:
     """A result's value, with its uncertainty to two digits and itself to as many, as people read it."""
     value, std = result.value, result.std
@@ -179,7 +170,7 @@ def words(name: str) -> str:
 
 def _footnotes(results: dict[str, Result]) -> list[str]:
     """The protocol in words: what most results say on one line, and a line for those that say something else."""
-    told = ("data", "split", "num_real", "num_fake", "seed", "temperature", "extractor", "extractor_accuracy")
+    told = ("data", "split", "num_real", "num_fake", "seed", "temperature", "extractor", "extractor_accuracy", "resize")
     shared, lines = [], []
     for key in told:
         holders: dict[str, list[str]] = {}
