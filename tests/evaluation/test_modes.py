@@ -7,7 +7,7 @@ from tfade.data.digits import digits
 from tfade.data.source import ArraySource
 from tfade.data.stacked import StackedSource
 from tfade.errors import UsageError
-from tfade.evaluation import mode_coverage, mode_divergence, stacked_mode_distribution
+from tfade.evaluation import high_quality_share, mode_coverage, mode_divergence, stacked_mode_distribution
 from tfade.evaluation.modes import modes_of
 
 UNIFORM = np.full(10, 0.1)
@@ -123,3 +123,30 @@ def test_refuses_a_missing_number_of_modes_and_data_without_modes():
         stacked_mode_distribution(digits("test"))
     with pytest.raises(UsageError, match="no labels"):
         stacked_mode_distribution(StackedSource("s", ArraySource("g", "train", np.zeros((2, 1, 1, 1), np.uint8)), 5))
+
+
+def test_points_of_a_mixture():
+    """Of four centres at the corners of a square of side 2, two are reached; a point on the radius belongs to one."""
+    given = {"centres": [[1, 1], [1, -1], [-1, 1], [-1, -1]], "radius": 0.5}
+    points = [[1.0, 1.5], [1.0, 1.0], [-1.1, 1.0], [0.0, 0.0], [1.0, -1.6]]
+    assert mode_coverage(points=points, **given).value == 2
+    share = high_quality_share(points=points, **given)
+    assert share.value == 0.6
+    np.testing.assert_allclose(share.std, np.sqrt(0.6 * 0.4 / 5))
+    assert mode_coverage(points=[[9.0, 9.0]], **given).value == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"radius": 0.0}, "radius=0.0"),
+        ({"radius": None}, "radius=None"),
+        ({"centres": None}, "centres"),
+        ({"centres": [[1.0]]}, "centres has 1 features and points has 2"),
+        ({"points": [[np.nan, 0.0]]}, "points holds 1 NaN"),
+        ({"modes": [0]}, "one of modes"),
+    ],
+)
+def test_wrong_points_are_refused(changed, message):
+    with pytest.raises(UsageError, match=message):
+        mode_coverage(**{"points": [[0.0, 0.0]], "centres": [[0.0, 0.0]], "radius": 1.0, **changed})

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tfade.data.digits import digits
+from tfade.data.loading import load
 from tfade.data.source import ArraySource
 from tfade.data.stacked import StackedSource
 from tfade.errors import UsageError
@@ -174,7 +175,7 @@ def test_the_table_says_what_most_share_and_who_does_not(subject_of):
 def test_unlabelled_unstacked_and_vector_data():
     quiet = {"num_samples": 20, "progress": lambda line: None}
     grey = digits("test")
-    with pytest.raises(NotApplicable, match="not stacked"):
+    with pytest.raises(NotApplicable, match="neither stacked nor a mixture"):
         ModeCoverage()(Subject(Replay(grey), real=grey, train=digits("train"), **quiet))
     bare = ArraySource("bare", "test", grey.fetch(np.arange(30)))
     subject = Subject(Replay(bare), real=bare, train=bare, **quiet)
@@ -278,3 +279,33 @@ def test_evaluate_refuses_what_is_no_metric(stacked, subject_of):
         evaluate(subject, ["mode_coverage"])
     with pytest.raises(UsageError, match="names one twice"):
         evaluate(subject, [ModeCoverage(), ModeCoverage()])
+
+
+class Corners:
+    """Draws from some of a mixture's components, and a tenth of its samples far from all of them."""
+
+    def __init__(self, density, components: int):
+        self.density, self.components = density, components
+
+    def sample(self, n, temperature=1.0, seed=None):
+        chosen = np.arange(n) % self.components
+        points = self.density.centres[chosen] + self.density.sigma * np.random.default_rng(seed).normal(size=(n, 2))
+        points[::10] += 100.0
+        return points.astype(np.float32)
+
+
+def test_modes_of_a_mixture():
+    train, test = load("toy:ring", "train"), load("toy:ring", "test")
+    subject = Subject(Corners(test.density, 5), real=test, train=train, num_samples=1000, batch_size=300)
+    report = evaluate(subject, [ModeCoverage()])
+    values = {name: result.value for name, result in report.results.items()}
+    assert values["mode_coverage"] == 5
+    assert values["mode_coverage_real"] == 8
+    within = 1 - np.exp(-4.5)  # χ² with two degrees of freedom, at 9
+    np.testing.assert_allclose(values["high_quality_share"], 0.9 * within, atol=0.015)
+    np.testing.assert_allclose(values["high_quality_share_real"], within, atol=0.005)
+    assert report.results["mode_coverage"].protocol["radius"] == 3 * test.density.sigma
+    with pytest.raises(UsageError, match=r"ModeCoverage\.deviations=0"):
+        ModeCoverage(deviations=0)
+    with pytest.raises(NotApplicable, match="not images"):
+        _ = subject.samples

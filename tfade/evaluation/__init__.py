@@ -47,7 +47,7 @@ from tfade.evaluation.metrics import (
     NotApplicable,
     ReconstructionError,
 )
-from tfade.evaluation.modes import mode_coverage, mode_divergence, stacked_mode_distribution
+from tfade.evaluation.modes import high_quality_share, mode_coverage, mode_divergence, stacked_mode_distribution
 from tfade.evaluation.moments import Moments
 from tfade.evaluation.ms_ssim import ms_ssim_diversity
 from tfade.evaluation.neighbours import Neighbours, nearest_neighbours
@@ -141,6 +141,7 @@ __all__ = [
     "frechet_distance",
     "frechet_inception_distance",
     "frechet_infinity",
+    "high_quality_share",
     "importance_weighted_bound",
     "inception_score",
     "independent_wasserstein_critic",

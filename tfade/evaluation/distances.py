@@ -17,16 +17,20 @@ ROWS, COLUMNS = 1024, 4096  # a block of distances: 32 MiB
 PAIR_VALUES = 2**21  # numbers of a piece of differences: 16 MiB
 
 
-def checked_sets(real, fake, at_least: int = 2) -> tuple[np.ndarray, np.ndarray]:
+def checked_sets(
+    real, fake, at_least: int = 2, names: tuple[str, str] = ("real", "fake")
+) -> tuple[np.ndarray, np.ndarray]:
     """Both sets' features as float64 [N, D] and [M, D].
 
     Raises:
         UsageError: not [N, D], NaN or infinite, of unlike D, or fewer than `at_least` examples.
     """
-    real, fake = checked_features("real", real), checked_features("fake", fake)
+    real, fake = (checked_features(name, features) for name, features in zip(names, (real, fake)))
     if real.shape[1] != fake.shape[1]:
-        raise UsageError(f"fake has {fake.shape[1]} features and real has {real.shape[1]}; use one extractor for both")
-    for name, features in (("real", real), ("fake", fake)):
+        raise UsageError(
+            f"{names[1]} has {fake.shape[1]} features and {names[0]} has {real.shape[1]}; use one extractor for both"
+        )
+    for name, features in zip(names, (real, fake)):
         if len(features) < at_least:
             raise UsageError(f"{name} has {len(features)} example(s); give at least {at_least}")
     return real, fake

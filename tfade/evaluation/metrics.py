@@ -21,11 +21,12 @@ import abc
 import gin
 import numpy as np
 
+from tfade.data.toy import Mixture
 from tfade.errors import UsageError
 from tfade.evaluation.checks import to_uint8
 from tfade.evaluation.frechet import frechet_distance
 from tfade.evaluation.likelihood import bits_per_dim, negative_log_likelihood
-from tfade.evaluation.modes import mode_coverage, mode_divergence, stacked_mode_distribution
+from tfade.evaluation.modes import high_quality_share, mode_coverage, mode_divergence, stacked_mode_distribution
 from tfade.evaluation.moments import Moments
 from tfade.evaluation.reconstruction import ErrorSums, same_label_share
 from tfade.evaluation.result import Figure, Result
@@ -57,22 +58,44 @@ class Metric(abc.ABC):
 
 @gin.register
 class ModeCoverage(Metric):
-    """Modes of stacked digits that samples reach, and KL of their histogram, beside as many real test images.
+    """Modes that samples reach: of stacked digits, with the KL of their histogram, or components of a 2-D mixture.
 
-    Samples are compared with the modes of the training split, which the model learnt; real test images with those of
-    their own split: label frequencies of small splits differ, and neither set should pay for that.
+    Of a mixture, a sample is one of the nearest component if it lies within 3σ of its centre; the share of those that
+    do stands beside. Of stacked digits, samples are compared with the modes of the training split, which the model
+    learnt; real test images with those of their own split: label frequencies of small splits differ, and neither set
+    should pay for that.
+
+    Args:
+        deviations: how many σ from its centre a component of a mixture reaches.
     """
 
     name = "mode_coverage"
 
+    def __init__(self, deviations: float = 3.0):
+        if not deviations > 0:
+            raise UsageError(f"ModeCoverage.deviations={deviations!r} is not positive; 3 is usual")
+        self.deviations = deviations
+
     def __call__(self, subject):
+        density = getattr(subject.real, "density", None)
+        if isinstance(density, Mixture):
+            return self._of_mixture(subject, density)
         if subject.train.stacked is None or subject.real.stacked is None:
             raise NotApplicable(
-                f"data {subject.real.spec.name!r} are not stacked: the number of their modes is not known"
+                f"data {subject.real.spec.name!r} are neither stacked nor a mixture: their modes are not known"
             )
         model = self._judge(subject, subject.judged_samples.modes, subject.train, "num_fake")
         real = self._judge(subject, subject.judged_real.modes, subject.real, "num_real")
         return model + [result.renamed(result.name + REAL) for result in real]
+
+    def _of_mixture(self, subject, density: Mixture):
+        of = {"centres": density.centres, "radius": self.deviations * density.sigma}
+        real = subject.real.fetch(np.arange(subject.real.spec.num_examples))
+        results = []
+        for points, suffix in ((subject.sampled_vectors, ""), (real, REAL)):
+            found = mode_coverage(points=points, **of), high_quality_share(points=points, **of)
+            results += [result.with_protocol(**subject.protocol()).renamed(result.name + suffix) for result in found]
+        return results
 
     @staticmethod
     def _judge(subject, modes, source, count):

@@ -5,30 +5,75 @@ import numpy as np
 from tfade.data.source import Source
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_integers, checked_probabilities
+from tfade.evaluation.distances import checked_sets
+from tfade.evaluation.distances import nearest as nearest_points
 from tfade.evaluation.result import Result
 
 
-def mode_coverage(*, modes=None, probabilities=None, num_modes: int | None = None) -> Result:
+def mode_coverage(
+    *, modes=None, probabilities=None, points=None, num_modes: int | None = None, centres=None, radius=None
+) -> Result:
     """The number of modes with at least one sample.
 
     It grows with N: compare only numbers of equal N, and with the same number of real examples.
 
     Args:
         modes: the mode of each sample, integers [N] in [0, num_modes); or instead
-        probabilities: class probabilities [N, K], or [N, C, K] of C channels with K**C modes; the most probable counts.
+        probabilities: class probabilities [N, K], or [N, C, K] of C channels with K**C modes; the most probable counts;
+            or instead
+        points: samples [N, D] of a mixture; one counts for the nearest centre, if that is no further than `radius`.
         num_modes: how many modes the data have; required with `modes`.
+        centres, radius: of the mixture, [K, D], and the distance within which a sample is one of its component: 3σ in
+            the literature. Required with `points`.
 
     Returns:
-        `Result` "mode_coverage", an integer between 1 and num_modes, without an uncertainty.
+        `Result` "mode_coverage", an integer up to num_modes, without an uncertainty.
 
     Raises:
-        UsageError: neither or both of modes and probabilities, or values that are none.
+        UsageError: none or several of modes, probabilities and points, or values that are none.
 
-    Reference: Metz et al. 2017, "Unrolled Generative Adversarial Networks", section 3.3.1.
+    Reference: Metz et al. 2017, "Unrolled Generative Adversarial Networks", section 3.3.1; of mixtures Srivastava et
+        al. 2017, "VEEGAN", section 4.1.
     """
+    if points is not None:
+        if modes is not None or probabilities is not None:
+            raise UsageError("give one of modes, probabilities and points")
+        nearest, protocol = _within(points, centres, radius)
+        return Result("mode_coverage", len(np.unique(nearest[nearest >= 0])), None, protocol)
     modes, num_modes = _modes(modes, probabilities, num_modes)
     counts = np.bincount(modes, minlength=num_modes)
     return Result("mode_coverage", int((counts > 0).sum()), None, {"num_fake": len(modes), "num_modes": num_modes})
+
+
+def high_quality_share(*, points, centres, radius: float) -> Result:
+    """The share of samples of a mixture that lie within `radius` of a component's centre.
+
+    Draws from the mixture itself reach P(χ²_D ≤ (radius/σ)²): 0.989 at 3σ in two dimensions.
+
+    Args:
+        points, centres, radius: as in `mode_coverage`.
+
+    Returns:
+        `Result` "high_quality_share" in [0, 1], with its standard error.
+
+    Raises:
+        UsageError: values that are none.
+
+    Reference: Srivastava et al. 2017, "VEEGAN", section 4.1.
+    """
+    nearest, protocol = _within(points, centres, radius)
+    share = float((nearest >= 0).mean())
+    return Result("high_quality_share", share, float(np.sqrt(share * (1 - share) / len(nearest))), protocol)
+
+
+def _within(points, centres, radius) -> tuple[np.ndarray, dict]:
+    """The nearest centre of each point, int64 [N], or -1 where it is further than `radius`; and the protocol."""
+    if centres is None or radius is None or not 0 < radius < np.inf:
+        raise UsageError(f"radius={radius!r} with centres={type(centres).__name__}; points need centres and radius > 0")
+    points, centres = checked_sets(points, centres, at_least=1, names=("points", "centres"))
+    squares, indices = nearest_points(points, centres)
+    nearest = np.where(squares[:, 0] <= radius**2, indices[:, 0], -1)
+    return nearest, {"num_fake": len(points), "num_modes": len(centres), "radius": float(radius)}
 
 
 def mode_divergence(*, modes=None, probabilities=None, reference) -> Result:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfade.data.source import Source
 from tfade.errors import UsageError
-from tfade.evaluation.checks import checked_unit, to_uint8
+from tfade.evaluation.checks import checked_features, checked_unit, to_uint8
 from tfade.evaluation.classifier import Classifier, StackedClassifier, train_classifier
 from tfade.evaluation.extractors import Extractor
 from tfade.evaluation.modes import modes_of
@@ -104,7 +104,23 @@ class Subject:
         """
         self._require_images()
         shape = self.real.spec.shape
-        images = np.empty((self.num_samples, *shape), np.uint8)
+        return self._drawn(np.empty((self.num_samples, *shape), np.uint8), lambda x: to_uint8("samples", x, shape))
+
+    @functools.cached_property
+    def sampled_vectors(self) -> np.ndarray:
+        """Vectors that the model drew, float64 [num_samples, D], of data that are no images.
+
+        Raises:
+            UsageError: samples of another D than the data, or not finite.
+            NotApplicable: the data are images.
+        """
+        if self.real.spec.is_image:
+            raise NotApplicable(f"data {self.real.spec.name!r} are images, not vectors")
+        (size,) = self.real.spec.shape
+        return self._drawn(np.empty((self.num_samples, size)), lambda x: checked_features("samples", x))
+
+    def _drawn(self, samples: np.ndarray, checked: Callable) -> np.ndarray:
+        """`samples` filled with what the model draws, batch by batch."""
         # Every call draws a whole batch and the surplus is cut: one traced shape, and 500 samples begin 10,000.
         size = min(self.batch_size, self.num_samples)
         for start in self._ticks("samples", range(0, self.num_samples, size), self.num_samples):
@@ -113,8 +129,13 @@ class Subject:
             drawn = self.model.sample(wanted, temperature=self.temperature, seed=batch_seed(self.seed, start // size))
             if len(drawn) != wanted:
                 raise UsageError(f"samples: the model gave {len(drawn)} when asked for {wanted}")
-            images[start : start + size] = to_uint8("samples", drawn, shape)[: self.num_samples - start]
-        return images
+            drawn = checked(drawn)[: self.num_samples - start]
+            if drawn.shape[1:] != samples.shape[1:]:
+                raise UsageError(
+                    f"samples have shape {list(drawn.shape)}; the data have {list(samples.shape[1:])} each"
+                )
+            samples[start : start + size] = drawn
+        return samples
 
     @functools.cached_property
     def real_images(self) -> np.ndarray:
