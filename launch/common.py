@@ -117,6 +117,13 @@ def guarded(main: Callable[[list[str]], int | None], arguments: list[str]) -> in
         raise
 
 
+def told(report) -> int:
+    """The exit status of an evaluation; what went wrong in it is said on stderr, a line for each metric."""
+    for metric, failed in report.failures.items():
+        print(f"error: {metric}: {failed}", file=sys.stderr)
+    return FAILED if report.failures else OK
+
+
 @contextlib.contextmanager
 def opened(
     run_dir: str, bindings: list[str] | None = None, checkpoint: str = "latest", gin_files: list[str] | None = None

@@ -199,7 +199,7 @@ def missing(runs: Sequence[Run], columns: Sequence[Column]) -> list[str]:
             command = run.command(",".join(metrics), flags)
             notes.append(f"{run.label} has no {', '.join(map(words, metrics))} yet: {command}")
         reasons = left_out([record for record in run.records if record.metric in settings])
-        notes += [f"{run.label}: {', '.join(names)} not applicable, {reason}" for reason, names in reasons.items()]
+        notes += [f"{run.label}: {', '.join(names)} {reason}" for reason, names in reasons.items()]
     return notes
 
 
@@ -262,7 +262,7 @@ def _is_stale(run: Run, metric: str) -> bool:
 
 def _newest(run: Run) -> dict:
     """Of which state of the run the newest numbers are."""
-    return max((record.origin for record in run.records), key=lambda origin: origin.get("checkpoint", -1))
+    return max(run.records, key=lambda record: (record.origin.get("checkpoint", -1), record.saved)).origin
 
 
 def _keys(*protocols: dict) -> list[str]:

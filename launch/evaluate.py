@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int | None:
         _check_out(parser, Path(given["out"]), Path(given["images"]))
     folder, report, page = (_run if mode == "run_dir" else _images)(given)
     print(f"\n{report.table()}\n\nnumbers: {folder / 'evaluation'}\nreport:  {page}")
-    return common.OK
+    return common.told(report)
 
 
 def _mode(parser: common.Parser, given: dict) -> str:
@@ -128,6 +128,7 @@ def evaluate_run(
         model,
         real=data.load(recipe.data, "test"),
         train=data.load(recipe.data, "train"),
+        validation=_validation(recipe.data),
         cache_dir=common.CACHE / "classifiers",
         fit_bound=inference_bound if bound else None,
         num_samples=num_samples,
@@ -147,6 +148,17 @@ def evaluate_run(
     return _evaluated(run_dir, subject, metrics, origin, extractor)
 
 
+def _validation(name: str):
+    """The validation split, or None of data that have none."""
+    from tfade import data
+    from tfade.errors import UsageError
+
+    try:
+        return data.load(name, "validation")
+    except UsageError:  # "train" was there, so it is this split that is missing
+        return None
+
+
 def _images(given: dict):
     common.import_configurables()
 
@@ -156,7 +168,7 @@ def _images(given: dict):
     from tfade.training import configuration
 
     path = Path(given["images"])
-    folder = Path(given.get("out") or Path("runs") / f"images-{path.resolve().stem}")
+    folder = Path(given.get("out") or Path("runs") / f"images-{path.resolve().parent.name}-{path.resolve().stem}")
     real, train = _reference(given)
     select(given.get("metrics"))  # a wrong name is found before the images are read
     seed = given.get("seed", 0)
@@ -164,7 +176,15 @@ def _images(given: dict):
     if lossy := lossy_files(path):
         print(f"note: {lossy:,} files are JPEG or WebP; their compression shifts the numbers, so save PNG or an array")
     count, cache_dir = len(images.images), common.CACHE / "classifiers"
-    subject = Subject(images, real=real, train=train, num_samples=count, seed=seed, cache_dir=cache_dir)
+    subject = Subject(
+        images,
+        real=real,
+        train=train,
+        validation=_validation(configuration.value("data")),
+        num_samples=count,
+        seed=seed,
+        cache_dir=cache_dir,
+    )
     origin = {
         "images": str(path),
         "num_images": count,

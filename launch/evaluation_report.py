@@ -123,7 +123,7 @@ def _shared(records: list[Record]) -> dict:
 
 def _left_out(records: list[Record]) -> list[str]:
     reasons = [page.element("li", f"{', '.join(names)}: {reason}") for reason, names in left_out(records).items()]
-    return [page.element("p", "Not applicable:"), page.element("ul", *reasons)] if reasons else []
+    return [page.element("p", "Without a number:"), page.element("ul", *reasons)] if reasons else []
 
 
 def _figures(records: list[Record], title: str) -> list[str]:

@@ -24,8 +24,10 @@ def main(arguments: list[str]) -> None:
     common.configure(flags.gin_file, flags.gin_bindings)
     from tfade.training.train import train
 
-    finish = trained if flags.train_only else finished
+    statuses = []  # of the one process that writes
+    finish = trained if flags.train_only else lambda run: statuses.append(finished(run))
     train(run_dir, revision=common.revision(), finish=finish)
+    return max(statuses, default=common.OK)
 
 
 def trained(run) -> None:
@@ -33,8 +35,8 @@ def trained(run) -> None:
     print(f"trained: {run.path}")
 
 
-def finished(run) -> None:
-    """Shows, evaluates and exports what lies on disk, as anybody else would who opens the run."""
+def finished(run) -> int:
+    """Shows, evaluates and exports what lies on disk, as anybody else would who opens the run; the exit status."""
     from launch.evaluate import evaluate_run
 
     with common.opened(run.path) as (recipe, model):
@@ -53,6 +55,7 @@ def finished(run) -> None:
         f"\n{report.table()}\n\npicture:     {picture}\ntensorboard: tensorboard --logdir {run.logs}\n"
         f"numbers:     {run.evaluation}\nreport:      {run.evaluation / 'report.html'}\nexport:      {run.export}"
     )
+    return common.told(report)
 
 
 if __name__ == "__main__":

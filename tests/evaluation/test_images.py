@@ -55,3 +55,12 @@ def test_errors_name_the_argument():
 
 def test_dark_images_that_do_exceed_it_are_taken():
     assert as_levels(UNIT * 1.6, value_range=(0, 255)).max() == 2
+
+
+def test_bytes_that_were_cast_from_the_unit_interval_are_refused():
+    """All-black images are images."""
+    images = np.zeros((2, 12, 12, 1), np.uint8)
+    assert as_levels(images).max() == 0
+    images[0, 0, 0] = 1
+    with pytest.raises(UsageError, match="no value above 1 of 255"):
+        as_levels(images)

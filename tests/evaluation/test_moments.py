@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tfade.errors import UsageError
-from tfade.evaluation import Moments, moments
+from tfade.evaluation import Moments, frechet_distance, kernel_distance, moments, precision_recall
 
 FEATURES = np.random.default_rng(0).normal(size=(1003, 7)) @ np.random.default_rng(1).normal(size=(7, 7)) + 5
 
@@ -104,7 +104,7 @@ def test_hand_case_ddof_1():
         ([[np.inf, 1.0]], "1 NaN or infinite"),
         ([["a", "b"]], "dtype"),
         (np.ones((2, 2), complex), "complex"),
-        (np.full((2, 2), 1e308), "up to 1e\\+308, whose squares overflow"),
+        (np.full((2, 2), 1e308), "up to 1e\\+308, whose products overflow"),
     ],
 )
 def test_refuses_features(batch, message):
@@ -172,3 +172,27 @@ def test_refuses_files_of_another_extractor_or_kind(tmp_path):
     for name in ("absent.npz", "array.npy", "short.npz", "flipped.npz"):
         with pytest.raises(UsageError, match="not a readable"):
             Moments.load(tmp_path / name)
+
+
+def test_features_of_unstated_origin_do_not_mix_with_stated_ones():
+    features = np.random.default_rng(0).normal(size=(9, 2))
+    stated = Moments(features, protocol={"extractor": "a", "resize": "clean"})
+    with pytest.raises(UsageError, match="extractor='a'"):
+        frechet_distance(real=stated, fake=Moments(features, protocol={"resize": "clean"}))
+    with pytest.raises(UsageError, match="resize='clean'"):
+        Moments(features, protocol={"extractor": "a"}).merge(stated)
+    empty = Moments().merge(stated)
+    assert empty.protocol == stated.protocol
+    assert empty.count == 9
+
+
+@pytest.mark.parametrize("scale", [1e60, 1e200])
+def test_features_whose_products_overflow_are_refused(scale):
+    features = np.array([[1.0, -1.0], [-1.0, 1.0], [0.5, 0.5]]) * scale
+    for measure in (
+        Moments,
+        lambda x: kernel_distance(real=x, fake=x, subset_size=2),
+        lambda x: precision_recall(real=x, fake=x, k=1),
+    ):
+        with pytest.raises(UsageError, match="overflow"):
+            measure(features)

@@ -33,14 +33,14 @@ from tfade.evaluation import (
     precision_recall_distributions,
     select,
 )
-from tfade.evaluation.sample_metrics import INCEPTION
+from tfade.evaluation.inception import GRAPH_SHA256, INCEPTION
 
 
 class Extractor:
     """12 fixed projections of the pixels; the first five make the probabilities of classes, unless there are none."""
 
-    def __init__(self, name="projections", classes=True):
-        self.protocol = {"extractor": name, "extractor_fingerprint": "f"}
+    def __init__(self, name="projections", classes=True, sha256="f"):
+        self.protocol = {"extractor": name, "extractor_sha256": sha256}
         self._classes = classes
 
     def outputs(self, images, batch_size=500):
@@ -127,9 +127,16 @@ def test_sets_of_unlike_size_are_cut_to_the_smaller():
     assert FrechetInfinity()(subject)[0].protocol["num_fake"] == 700
 
 
-@pytest.mark.parametrize(("extractor", "name"), [(INCEPTION, "inception_score"), ("projections", "classifier_score")])
-def test_only_inception_gives_an_inception_score(extractor, name):
-    subject = subject_of(extractor=Extractor(extractor))
+@pytest.mark.parametrize(
+    ("extractor", "sha256", "name"),
+    [
+        (INCEPTION, GRAPH_SHA256, "inception_score"),
+        (INCEPTION, "f", "classifier_score"),
+        ("projections", "f", "classifier_score"),
+    ],
+)
+def test_only_inception_gives_an_inception_score(extractor, sha256, name):
+    subject = subject_of(extractor=Extractor(extractor, sha256=sha256))
     results = InceptionScore(splits=4)(subject)
     assert [result.name for result in results] == [name, name + "_real"]
     for result, part in zip(results, (subject.extracted_samples, subject.extracted_real)):

@@ -144,8 +144,9 @@ def test_refuses_samples(stacked, subject_of, change, message):
 
 
 def test_refuses_reconstructions_that_are_not_finite(stacked, subject_of):
-    with pytest.raises(UsageError, match="reconstructions holds"):
-        evaluate(subject_of(Faulty(stacked[1], lambda x: x * np.nan)), [ReconstructionError()])
+    report = evaluate(subject_of(Faulty(stacked[1], lambda x: x * np.nan)), [ReconstructionError()])
+    assert "reconstructions holds" in report.failures["reconstruction_error"]
+    assert "reconstruction error: failed, reconstructions holds" in report.table()
 
 
 def test_metrics_that_do_not_fit_are_reported(stacked, subject_of, tmp_path):

@@ -1,5 +1,6 @@
 """The independent Wasserstein critic against known distances; overfitting; what is refused."""
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -131,6 +132,11 @@ def test_metric(stacked):
     assert results[f"{name}_real"].protocol["fake"] == "train split"
     assert results[name].value > results[f"{name}_real"].value + 1
     assert any("Wasserstein critic: step 30 of 30" in line for line in lines)
+    assert protocol["critic_learnt_from"] == "half of the test split"
+    validated = dataclasses.replace(subject, validation=subject.train)
+    result = IndependentWassersteinCritic(**{**settings, "reference": False})(validated)[0]
+    assert result.protocol["critic_learnt_from"] == "train split"
+    assert result.protocol["num_real"] == len(subject.real_images)
     with pytest.raises(UsageError, match="steps=0"):
         IndependentWassersteinCritic(steps=0)
     assert name not in [each.name for each in select()]

@@ -191,17 +191,22 @@ def test_what_is_no_extractor_is_refused(feature_mean):
 
 
 def test_what_was_measured_stays_when_a_later_metric_fails(vae, feature_mean, capsys):
-    """The extractor gives NaN: its metric refuses, and the likelihood before it is on disk."""
-    flags = [f"--run_dir={vae}", "--metrics=likelihood,feature_mean", "--num_samples=20"]
+    """The extractor gives infinities: its metric refuses, and what comes before and after it is on disk all the same."""
+    flags = [f"--run_dir={vae}", "--metrics=likelihood,feature_mean,reconstruction_error", "--num_samples=20"]
     assert (
         run(
             evaluate.main,
             [*flags, "--gin_bindings=evaluate.extractor = @Level()", "--gin_bindings=Level.level = 1e999"],
         )
-        == 2
+        == 1
     )
-    assert "not finite" in capsys.readouterr().err
-    assert [record.metric for record in read_records(vae / "evaluation")] == ["likelihood"]
+    assert "error: feature_mean: value=inf of result 'feature_mean' is not finite" in capsys.readouterr().err
+    found = {record.metric: record for record in read_records(vae / "evaluation")}
+    assert found.keys() == {"likelihood", "feature_mean", "reconstruction_error", "pictures"}
+    assert found["likelihood"].results
+    assert found["reconstruction_error"].results
+    assert "not finite" in found["feature_mean"].failed
+    assert "feature mean: failed, value=inf" in " ".join(report_of(vae).text)
 
 
 @pytest.mark.parametrize("kind", ["npz", "folder"])

@@ -12,7 +12,7 @@ from tfade.data.images import SUFFIXES
 from tfade.data.npy import read_headers
 from tfade.data.transforms import Transform
 from tfade.errors import UsageError
-from tfade.evaluation.checks import checked_images
+from tfade.evaluation.checks import check_full_range, checked_images
 from tfade.evaluation.subject import NotApplicable
 
 MAX_PIXELS, MAX_BYTES = 64 * 2**20, 16 * 2**30
@@ -45,13 +45,9 @@ class ForeignImages:
 
     def __init__(self, images: np.ndarray, name: str = "images"):
         self.images = checked_images(name, images)
+        check_full_range(f"images={name!r}", self.images)
         if len(self.images) < 2:
             raise UsageError(f"images={name!r} holds {len(self.images)} images; give 2 or more")
-        if self.images.max() <= 1:
-            raise UsageError(
-                f"images={name!r} has no value above {self.images.max()} of 255: images in [0, 1] that were cast to "
-                "uint8, or divided by 255 twice? give uint8 in 0..255, or floats in [0, 1]"
-            )
         self.name, self._given = name, 0
         header = str(self.images.shape).encode()
         self.fingerprint = hashlib.sha256(header + np.ascontiguousarray(self.images).tobytes()).hexdigest()[:16]

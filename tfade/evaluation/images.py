@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfade.errors import UsageError
-from tfade.evaluation.checks import UNIT_TOLERANCE, checked_images
+from tfade.evaluation.checks import UNIT_TOLERANCE, check_full_range, checked_images
 
 _RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 
@@ -29,6 +29,7 @@ def as_levels(images, *, value_range: tuple[float, float] | None = None, name: s
         if value_range is not None and tuple(value_range) != (0, 255):
             raise UsageError(f"value_range={value_range} of {name} does not suit uint8 images, which are in 0..255")
         levels = checked_images(name, images)
+        check_full_range(name, levels)
     elif images.dtype.kind == "f":
         levels = checked_images(name, np.rint(_in_levels(name, images, value_range)).astype(np.uint8))
     else:

@@ -50,11 +50,11 @@ def bits_per_dim(
     if not 0 < high - low < math.inf:
         raise UsageError(f"value_range={value_range!r} is no range; (0, 1) and (-1, 1) are usual")
     nats = negative_log_likelihood(log_prob=log_prob)
-    value = float(numerics.bits_per_dim(-nats.value, dimensions, continuous))
+    value = nats.value / (dimensions * math.log(2))  # `numerics.bits_per_dim` is float32, for the training step
     error = None if nats.std is None else nats.std / (dimensions * np.log(2))
     protocol = {"num_real": nats.protocol["num_real"], "dimensions": dimensions, "levels": numerics.LEVELS}
     if continuous:
-        value -= math.log2(high - low)
+        value += math.log2(numerics.LEVELS / (high - low))
         protocol["value_range"] = [low, high]
     return Result("bits_per_dim", value, error, protocol)
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.linalg.blas import dsyrk
 
 from tfade.errors import UsageError
-from tfade.evaluation.checks import checked_features
+from tfade.evaluation.checks import LARGEST, checked_features
 from tfade.files import read_arrays, write_atomically
 
 ROWS = 1024  # rows of a batch that are taken to float64 together: 16 MiB at 2,048 features
@@ -45,11 +45,10 @@ class Moments:
         batch = np.asarray(batch)
         if batch.dtype.kind != "f" or batch.ndim != 2 or not batch.size:
             batch = checked_features("batch", batch)
-        with np.errstate(over="ignore", invalid="ignore"):  # refused below
+        with np.errstate(over="ignore", invalid="ignore"):  # refused in the next line
             mean = batch.mean(axis=0, dtype=np.float64)
-        if not np.isfinite(mean).all():
-            checked_features("batch", batch)  # says what is not finite
-            raise UsageError(f"batch holds values of up to {np.abs(batch).max():.3g}, whose squares overflow")
+        if not (np.abs(mean) < LARGEST).all() or max(float(batch.max()), -float(batch.min())) >= LARGEST:
+            checked_features("batch", batch)  # says what is not finite, or too large
         scatter = np.zeros((len(mean), len(mean)), order="F")
         for start in range(0, len(batch), ROWS):
             centred = batch[start : start + ROWS] - mean
@@ -66,6 +65,8 @@ class Moments:
             raise UsageError(f"other={type(other).__name__} cannot be merged; give Moments")
         if other.count == 0:
             return self
+        if self.count == 0 and not self.protocol:
+            self.protocol = dict(other.protocol)
         check_same_protocol("other", self.protocol, other.protocol)
         return self._add(other.count, other._mean, other._scatter, "other")
 
@@ -143,12 +144,22 @@ class Moments:
 
 
 def check_same_protocol(argument: str, expected: dict, received: dict) -> None:
-    """Refuses features that were made in another way: any key that both protocols have must have the same value."""
+    """Refuses features that were made in another way.
+
+    A key that both protocols have must have the same value; "extractor" and "resize" must be stated by both or neither.
+    """
     for key in sorted(set(expected) & set(received)):
         if expected[key] != received[key]:
             raise UsageError(
                 f"{argument} has features with {key}={received[key]!r}, but {expected[key]!r} is expected; "
                 "compute both sides in the same way"
+            )
+    for key in ("extractor", "resize"):
+        if expected and received and (key in expected) != (key in received):
+            said, silent = ("received", "expected") if key in received else ("expected", "received")
+            raise UsageError(
+                f"{argument}: the features {said} state {key}={(received | expected)[key]!r} and those {silent} state "
+                "none; compute both sides in the same way and say how by `protocol`"
             )
 
 

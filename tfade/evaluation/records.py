@@ -21,6 +21,8 @@ class Record:
         seconds: what it took, samples and the classifier included where it was the first to need them.
         results, figures: what it returned.
         not_applicable: why there is nothing, or None.
+        saved: when its file was written, in seconds since 1970; 0 where there is none.
+        failed: what went wrong where there is nothing for another reason, or None.
         origin: what was evaluated and how: "checkpoint" (the step), "weights" (a hash of them), "command", "versions",
             … Empty where whoever saved it did not say.
     """
@@ -31,6 +33,8 @@ class Record:
     figures: tuple[Figure, ...] = ()
     not_applicable: str | None = None
     origin: dict = dataclasses.field(default_factory=dict)
+    failed: str | None = None
+    saved: float = 0.0
 
     def save(self, folder) -> Path:
         """Writes `folder`/<metric>.json, and `folder`/figures/<name>.png for each figure. Returns the JSON's path."""
@@ -43,6 +47,7 @@ class Record:
             "results": [result.to_json() for result in self.results],
             "figures": [{"name": figure.name, "caption": figure.caption} for figure in self.figures],
             "not_applicable": self.not_applicable,
+            "failed": self.failed,
             "origin": self.origin,
         }
         write_json(path, content)
@@ -81,6 +86,8 @@ def _read(path: Path) -> Record:
             figures=figures,
             not_applicable=content["not_applicable"],
             origin=content.get("origin") or {},
+            failed=content.get("failed"),
+            saved=path.stat().st_mtime,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(

@@ -11,6 +11,7 @@ import gin
 import numpy as np
 
 from tfade.errors import UsageError
+from tfade.evaluation import inception
 from tfade.evaluation.distances import checked_integer, generator_of
 from tfade.evaluation.distribution_curve import precision_recall_distributions
 from tfade.evaluation.frechet import frechet_infinity
@@ -20,8 +21,6 @@ from tfade.evaluation.metrics import REAL, Metric
 from tfade.evaluation.result import Result
 from tfade.evaluation.scores import VARIANTS, inception_score, mode_score
 from tfade.evaluation.subject import Extracted, NotApplicable, Subject
-
-INCEPTION = "inception-2015-12-05"  # only with its probabilities is a score an Inception score
 
 
 @gin.register
@@ -161,7 +160,7 @@ class InceptionScore(Metric):
         self.splits = checked_integer("InceptionScore.splits", splits, 1)
 
     def __call__(self, subject):
-        is_inception = subject.features_by.protocol.get("extractor") == INCEPTION
+        is_inception = inception.is_inception(subject.features_by.protocol)
         name = "inception_score" if is_inception else "classifier_score"
 
         def measure(probabilities):

@@ -55,6 +55,7 @@ class Subject:
         fit_bound: makes a model with a likelihood of one that has none, from it and the training data; see
             `tfade.training.inference_bound`. None where that is not wanted: it costs a training.
         extractor: the feature network of sample metrics, an `Extractor`; None for the classifier.
+        validation: data that neither taught the model nor judge it, for choices that a metric makes; None for none.
         progress: receives lines of text.
     """
 
@@ -68,6 +69,7 @@ class Subject:
     temperature: float = 1.0
     fit_bound: Callable[[Any, Source], Any] | None = None
     extractor: Extractor | None = None
+    validation: Source | None = None
     progress: Callable[[str], None] = print
 
     def __post_init__(self):
@@ -146,6 +148,17 @@ class Subject:
     def train_images(self) -> np.ndarray:
         """As many training images as there are samples, or all where there are fewer: uint8 [n, H, W, C]."""
         return self._some(self.train)
+
+    @functools.cached_property
+    def validation_images(self) -> np.ndarray:
+        """As many validation images as there are samples, or all where there are fewer: uint8 [n, H, W, C].
+
+        Raises:
+            NotApplicable: there is no validation split.
+        """
+        if self.validation is None:
+            raise NotApplicable("there is no validation split")
+        return self._some(self.validation)
 
     @functools.cached_property
     def classifier(self) -> Classifier | StackedClassifier:

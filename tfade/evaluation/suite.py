@@ -12,7 +12,7 @@ from typing import Any
 
 import gin
 
-from tfade.errors import UsageError
+from tfade.errors import NonFiniteError, UsageError
 from tfade.evaluation.metrics import REAL, Metric
 from tfade.evaluation.records import Record, named_results
 from tfade.evaluation.result import Figure, Result
@@ -31,6 +31,11 @@ class Report:
     def results(self) -> dict[str, Result]:
         """Every result by its name."""
         return named_results(self.outcomes)
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """What went wrong, by the name of the metric."""
+        return {outcome.metric: outcome.failed for outcome in self.outcomes if outcome.failed is not None}
 
     def save(self, folder) -> list[Path]:
         """Writes `folder`/<metric>.json for every metric, each whole or not at all.
@@ -57,18 +62,19 @@ class Report:
         lines = [f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}".rstrip() for row in rows]
         lines.insert(1, "-" * (sum(widths) + 4))
         notes = _footnotes(results)
-        notes += [f"{', '.join(names)}: not applicable, {reason}" for reason, names in left_out(self.outcomes).items()]
+        notes += [f"{', '.join(names)}: {reason}" for reason, names in left_out(self.outcomes).items()]
         return "\n".join(
             [*lines, *(part for note in notes for part in textwrap.wrap(note, WIDTH, subsequent_indent="  "))]
         )
 
 
 def left_out(records: Sequence[Record]) -> dict[str, list[str]]:
-    """Why metrics do not apply: reason → the metrics, as words."""
+    """Why metrics gave nothing: "not applicable, …" or "failed, …" → the metrics, as words."""
     reasons: dict[str, list[str]] = {}
     for record in records:
-        if record.not_applicable is not None:
-            reasons.setdefault(record.not_applicable, []).append(words(record.metric))
+        for kind, reason in (("not applicable", record.not_applicable), ("failed", record.failed)):
+            if reason is not None:
+                reasons.setdefault(f"{kind}, {reason}", []).append(words(record.metric))
     return reasons
 
 
@@ -136,18 +142,20 @@ def evaluate(
     for position, metric in enumerate(metrics, 1):
         subject.progress(f"[{position}/{len(metrics)}] {metric.name} …")
         started = time.perf_counter()
-        found, reason = (), None
+        found, reason, failed = (), None, None
         try:
             found = tuple(metric(subject))
         except (NotApplicable, NotImplementedError) as error:
             reason = str(error) or f"{type(subject.model).__name__} cannot answer what it asks"
+        except (UsageError, NonFiniteError) as error:  # the other metrics are to be had all the same
+            failed = str(error)
         # Samples and the classifier are made by the first metric that needs them, and count among its seconds.
         results = tuple(part for part in found if isinstance(part, Result))
         figures = tuple(part for part in found if isinstance(part, Figure))
         seconds = round(time.perf_counter() - started, 3)
-        outcomes.append(Record(metric.name, seconds, results, figures, reason, dict(origin or {})))
+        outcomes.append(Record(metric.name, seconds, results, figures, reason, dict(origin or {}), failed))
         finished(outcomes[-1])
-        said = f"not applicable, {reason}" if reason is not None else f"{outcomes[-1].seconds:.1f} s"
+        said = next(iter(left_out(outcomes[-1:])), f"{seconds:.1f} s")
         subject.progress(f"[{position}/{len(metrics)}] {metric.name}: {said}")
     return Report(tuple(outcomes))
 

@@ -129,7 +129,8 @@ def independent_wasserstein_critic(
 class IndependentWassersteinCritic(Metric):
     """W₁ of samples to test images by an independent critic; beside it that of as many training images.
 
-    One half of the test images teaches the critic, which then judges the other half and half of the samples.
+    The validation images teach the critic, which then judges test images. Where there are none, one half of the test
+    images teaches it and the other is judged. One half of the samples takes part in each.
 
     Args:
         network, steps, batch_size, penalty, one_sided, learning_rate: as in `independent_wasserstein_critic`.
@@ -161,12 +162,18 @@ class IndependentWassersteinCritic(Metric):
         self.reference = reference
 
     def __call__(self, subject):
-        shared = {**self.settings, "real": subject.real_images, "seed": subject.seed, "progress": subject.progress}
+        if subject.validation is None:
+            sets = {"real": subject.real_images}
+            taught = f"half of the {subject.real.spec.split} split"
+        else:
+            sets = {"real": subject.validation_images, "test": subject.real_images}
+            taught = f"{subject.validation.spec.split} split"
+        shared = {**self.settings, **sets, "seed": subject.seed, "progress": subject.progress}
         results = independent_wasserstein_critic(fake=subject.samples, train=subject.train_images, **shared)
-        results = [result.with_protocol(fake="samples") for result in results]
+        results = [result.with_protocol(fake="samples", critic_learnt_from=taught) for result in results]
         if self.reference:
             found = independent_wasserstein_critic(fake=subject.train_images, **shared)[0]
-            found = found.with_protocol(fake=f"{subject.train.spec.split} split")
+            found = found.with_protocol(fake=f"{subject.train.spec.split} split", critic_learnt_from=taught)
             results.append(found.renamed(found.name + REAL))
         return [result.with_protocol(**subject.protocol()) for result in results]
 
