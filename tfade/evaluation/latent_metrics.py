@@ -65,10 +65,12 @@ class MarginalKL(Metric):
             try:
                 results.append(getattr(self, f"_{method}")(subject))
             except NotApplicable as error:
-                missing[method] = f"not applicable: {error}"
+                missing[method] = str(error)
         if not results:
-            raise NotApplicable("; ".join(dict.fromkeys(missing.values())).replace("not applicable: ", ""))
-        return [result.with_protocol(**code_protocol(subject), **missing) for result in results]
+            raise NotApplicable("; ".join(dict.fromkeys(missing.values())))
+        for method, reason in missing.items():  # no part of a protocol: numbers of the other methods stay comparable
+            subject.progress(f"  {self.name}: {method} not applicable: {reason}")
+        return [result.with_protocol(**code_protocol(subject)) for result in results]
 
     def _monte_carlo(self, subject) -> Result:
         return marginal_kl(draws=draws_of(subject, self.num_samples))
@@ -109,13 +111,13 @@ class ElboSurgery(Metric):
 
     def __call__(self, subject):
         draws = draws_of(subject, self.num_samples)
-        bound, protocol = None, code_protocol(subject)
+        bound = None
         if getattr(subject.model, "likelihood", None) == "lower_bound":
             images, places = np.unique(draws.indices, return_inverse=True)
             bound = bounds(subject, images)[places]
         else:
-            protocol["elbo"] = f"not applicable: {type(subject.model).__name__} has no bound"
-        return [result.with_protocol(**protocol) for result in elbo_surgery(draws=draws, bound=bound)]
+            subject.progress(f"  {self.name}: elbo not applicable: {type(subject.model).__name__} has no bound")
+        return [result.with_protocol(**code_protocol(subject)) for result in elbo_surgery(draws=draws, bound=bound)]
 
 
 @gin.register
