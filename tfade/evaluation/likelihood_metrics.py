@@ -7,7 +7,7 @@ import tensorflow as tf
 from tfade.errors import UsageError
 from tfade.evaluation.annealed_importance import annealed_importance_sampling
 from tfade.evaluation.importance_weighted import bound_result, importance_weighted_bound
-from tfade.evaluation.latent_model import LatentModel, dequantised, latent_model
+from tfade.evaluation.latent_model import LatentModel, dequantised, has_conditional, latent_model
 from tfade.evaluation.likelihood import bits_per_dim
 from tfade.evaluation.likelihood_comparison import at_middles, likelihood_comparison
 from tfade.evaluation.metrics import Metric
@@ -47,7 +47,7 @@ class ImportanceWeightedBound(Metric):
             result = bound_result(self._own(model, examples, subject), self.k)
             protocol = {"dequantisation": "noise by image, draw 0", **_observation(model, subject)}
         else:
-            view = latent_model(model, examples, self.sigma)
+            view = latent_model(model, examples, None if has_conditional(model) else self.sigma)
             if view.posterior is None:
                 raise NotApplicable(f"{type(model).__name__} has no encoder with a density over codes")
             result, protocol = self._with_noise(view, subject), view.protocol
@@ -241,15 +241,6 @@ def chosen(source, count: int, seed: int) -> np.ndarray:
 def on_gpu() -> bool:
     """Whether TensorFlow has a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))
-
-
-def has_conditional(model) -> bool:
-    """Whether the model has a distribution p(x | z) of its own."""
-    try:
-        model.conditional(model.prior().sample(1, seed=(0, 0)))
-    except (NotImplementedError, AttributeError):
-        return False
-    return True
 
 
 def _model(subject: Subject):
