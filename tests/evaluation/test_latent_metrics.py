@@ -1,5 +1,6 @@
 """The metrics of codes over models whose posteriors, prior and decoder are known."""
 
+import dataclasses
 import io
 
 import gin
@@ -11,7 +12,7 @@ from PIL import Image
 
 from launch.compare import Run, find_columns
 from tfade.data.source import ArraySource
-from tfade.errors import UsageError
+from tfade.errors import NonFiniteError, UsageError
 from tfade.evaluation import (
     ActiveUnits,
     ElboSurgery,
@@ -142,8 +143,13 @@ def test_deterministic_codes_have_no_density_and_the_other_methods(subject_of, q
     assert words["marginal_kl"] is None
     results = report.results
     assert "marginal_kl" not in results
-    assert results["low_posterior_share"].protocol["log_mixture"] == "log p(z) + density ratio"
-    assert results["low_posterior_share"].value > 0.3
+    share = results["low_posterior_share"]
+    assert share.value > 0.3
+    assert share.std == pytest.approx(np.sqrt(share.value * (1 - share.value) / 499))
+    assert share.protocol["log_mixture"] == "log p(z) + density ratio"
+    assert share.protocol["num_ratio_codes"] == 2000
+    settings = dataclasses.asdict(RatioClassifier(steps=150, width=16))
+    assert share.protocol["classifier"] == results["marginal_kl_density_ratio"].protocol["classifier"] == settings
     assert results["active_units"].value == 2
     with pytest.raises(NotApplicable, match="Linear are deterministic"):
         MarginalKL(methods=("monte_carlo",))(subject_of(model))
@@ -184,6 +190,17 @@ def test_the_same_number_of_unlike_models_is_one_column(subject_of, quick, tmp_p
     assert dict(columns)["elbo"] == ["Linear"]
     (told,) = [line for line in lines if "monte_carlo not applicable" in line]
     assert "codes of Deterministic are deterministic" in told
+
+
+def test_codes_without_a_finite_density_have_no_share(subject_of, quick):
+    """A diverged classifier ends the evaluation; where q(z) is 0 there is nothing to rank."""
+    box = Linear(form=lambda mean, scale: tfd.Independent(tfd.Uniform(mean - scale, mean + scale), 1))
+    with pytest.raises(NotApplicable, match=r"log q\(z\) is not finite at \d+ of 1000 codes"):
+        LowPosteriorSamples(500, 4)(subject_of(box))
+    gin.parse_config("RatioClassifier.steps = 5\nRatioClassifier.learning_rate = 1e30")
+    points = Linear(form=lambda mean, scale: tfd.Independent(tfd.Deterministic(mean), 1))
+    with pytest.raises(NonFiniteError, match="lower learning_rate"):
+        LowPosteriorSamples(500, 4)(subject_of(points))
 
 
 def test_a_wider_posterior_covers_the_prior_better(subject_of, quick):

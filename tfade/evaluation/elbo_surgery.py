@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_features
+from tfade.evaluation.likelihood import standard_error
 from tfade.evaluation.posteriors import Posteriors
 from tfade.evaluation.result import Result
 
@@ -208,4 +209,4 @@ def _draws(posteriors, prior, num_samples: int, seed: int, draws: MixtureDraws |
 
 def _mean(name: str, values: np.ndarray, protocol: dict) -> Result:
     """The mean of a value for each draw. Draws are stratified over the examples, so the error is rather too large."""
-    return Result(name, values.mean(), values.std(ddof=1) / np.sqrt(len(values)), protocol)
+    return Result(name, values.mean(), standard_error(values), protocol)

@@ -1,5 +1,7 @@
 """The suite's pictures of codes: samples that the aggregate posterior hardly reaches, and a map."""
 
+import dataclasses
+
 import gin
 import numpy as np
 
@@ -9,6 +11,7 @@ from tfade.evaluation.checks import to_uint8
 from tfade.evaluation.density_ratio import density_ratio
 from tfade.evaluation.elbo_surgery import log_prior
 from tfade.evaluation.latent_codes import code_protocol, prior_codes, prior_of, ticker
+from tfade.evaluation.likelihood import standard_error
 from tfade.evaluation.metrics import Metric
 from tfade.evaluation.result import Result
 from tfade.evaluation.subject import NotApplicable
@@ -46,6 +49,12 @@ class LowPosteriorSamples(Metric):
         sampled = prior_codes(subject, self.num_samples, 1)
         encoded = subject.real_posteriors.draw(self.num_samples, subject.seed).codes
         density, method = self._log_mixture(subject, sampled, encoded)
+        if not np.isfinite(density).all():
+            raise NotApplicable(
+                f"log q(z) is not finite at {int((~np.isfinite(density)).sum())} of {len(density)} codes of the prior "
+                "and of data; the quantile of it needs posteriors, and where they are points a prior, that are "
+                "positive everywhere"
+            )
         on_prior, on_posterior = density[: self.num_samples], density[self.num_samples :]
         floor = np.quantile(on_posterior, 0.01)
         below = on_prior < floor
@@ -53,23 +62,30 @@ class LowPosteriorSamples(Metric):
             **code_protocol(subject),
             "num_posteriors": subject.posteriors.count,
             "num_samples": self.num_samples,
-            "log_mixture": method,
+            **method,
             "below": f"the 1 % quantile of log q(z) of codes of the {subject.real.spec.split} split",
         }
-        share = Result("low_posterior_share", below.mean(), below.std() / np.sqrt(len(below)), protocol)
+        share = Result("low_posterior_share", below.mean(), standard_error(below), protocol)
         return [share, *self._figures(subject, sampled, on_prior, on_posterior)]
 
-    def _log_mixture(self, subject, sampled, encoded) -> tuple[np.ndarray, str]:
+    def _log_mixture(self, subject, sampled, encoded) -> tuple[np.ndarray, dict]:
+        """log q(z) of these codes, and how it was found."""
         codes, posteriors = np.concatenate([sampled, encoded]), subject.posteriors
         if posteriors.has_density:
-            return posteriors.log_mixture(codes, ticker(subject, posteriors.count)), "exact"
+            return posteriors.log_mixture(codes, ticker(subject, posteriors.count)), {"log_mixture": "exact"}
+        count = 4 * self.num_samples
         trained = density_ratio(
-            codes=posteriors.draw(4 * self.num_samples, subject.seed + 1).codes,
-            prior_codes=prior_codes(subject, 4 * self.num_samples, 2),
+            codes=posteriors.draw(count, subject.seed + 1).codes,
+            prior_codes=prior_codes(subject, count, 2),
             seed=subject.seed,
             progress=subject.progress,
         )
-        return log_prior(prior_of(subject), codes) + trained.logits(codes), "log p(z) + density ratio"
+        method = {
+            "log_mixture": "log p(z) + density ratio",
+            "num_ratio_codes": count,
+            "classifier": dataclasses.asdict(trained.settings),
+        }
+        return log_prior(prior_of(subject), codes) + trained.finite_logits(codes), method
 
     def _figures(self, subject, sampled, on_prior, on_posterior):
         order = np.argsort(on_prior, kind="stable")[: self.shown]
