@@ -25,7 +25,7 @@ from tfade.evaluation import (
     likelihood_comparison,
     select,
 )
-from tfade.evaluation.likelihood_metrics import chosen
+from tfade.evaluation.choice import chosen
 from tfade.evaluation.parzen import log_densities
 from tfade.models.density import DensityModel
 
@@ -164,6 +164,64 @@ def test_kernels_around_samples(subject):
     assert result.value == pytest.approx(expected.mean(), rel=1e-6)
     wanted = {"num_real": 30, "num_validation": 40, "num_fake": 50, "bandwidth_chosen_on": "train split"}
     assert wanted.items() <= result.protocol.items()
+
+
+def vectors_of(**settings):
+    """A flow, and splits of its own vectors."""
+    flow, generator = LinearFlow(), np.random.default_rng(0)
+    splits = {
+        name: ArraySource("points", name, flow.density().rvs(80, random_state=generator).astype(np.float32))
+        for name in ("train", "validation", "test")
+    }
+    subject = Subject(flow, splits["test"], splits["train"], num_samples=300, seed=1, progress=lambda line: None)
+    subject.validation = splits["validation"]
+    for name, value in settings.items():
+        setattr(subject, name, value)
+    return subject
+
+
+GRID = (0.01, 0.03, 0.1, 0.3)
+
+
+def test_the_bandwidth_of_vectors_is_chosen_on_validation_data():
+    subject = vectors_of()
+    (result,) = ParzenLogLikelihood(num_real=60, num_validation=70, bandwidths=GRID)(subject)
+    validation = chosen(subject.validation, 70, 1).astype(float)
+    means = log_densities(validation, subject.sampled_vectors, np.array(GRID)).mean(1)
+    assert result.protocol["validation_log_likelihood"] == pytest.approx(means.max())
+    wanted = {"bandwidth_chosen_on": "validation split", "num_fake": 300, "num_real": 60, "num_validation": 70}
+    assert wanted.items() <= result.protocol.items()
+    bandwidth = np.array([GRID[int(means.argmax())]])
+    expected = log_densities(chosen(subject.real, 60, 1).astype(float), subject.sampled_vectors, bandwidth)
+    assert result.value == pytest.approx(expected.mean())
+    exact = subject.model.density().logpdf(chosen(subject.real, 60, 1)).mean()
+    assert abs(result.value - exact) < 0.3
+    (fallback,) = ParzenLogLikelihood(num_real=60, num_validation=70, bandwidths=GRID)(vectors_of(validation=None))
+    assert fallback.protocol["bandwidth_chosen_on"] == "train split"
+
+
+def test_the_comparison_takes_vectors_and_validation_data():
+    metric = LikelihoodComparison(num_real=20, num_validation=30, simulated=False, bandwidths=GRID, **SMALL)
+    subject = vectors_of()
+    exact, annealed, parzen = metric(subject)
+    real = chosen(subject.real, 20, 1)
+    assert exact.value == pytest.approx(subject.model.density().logpdf(real).mean(), rel=1e-5)
+    assert parzen.protocol["bandwidth_chosen_on"] == "validation split"
+    assert "bandwidth_chosen_on" not in exact.protocol
+    assert parzen.protocol["num_fake"] == 300
+    assert annealed.protocol["num_real"] == 20
+
+
+def test_test_data_are_no_validation_data():
+    """One shared example is enough; a single bandwidth needs no choice."""
+    subject = vectors_of()
+    mixed = np.concatenate([subject.validation.fetch(np.arange(79)), subject.real.fetch(np.arange(1))])
+    subject.validation = ArraySource("points", "validation", mixed)
+    for metric in (ParzenLogLikelihood(80, 80), LikelihoodComparison(80, 80, simulated=False, **SMALL)):
+        with pytest.raises(UsageError, match="validation: 1 of 80 examples of the validation split"):
+            metric(subject)
+    (result,) = ParzenLogLikelihood(80, 80, bandwidths=[0.1])(subject)
+    assert result.protocol["bandwidth"] == 0.1
 
 
 def test_models_without_what_is_needed():
