@@ -10,7 +10,7 @@ import tensorflow_probability as tfp
 
 from tfade import numerics
 from tfade.errors import UsageError
-from tfade.evaluation.importance_weighted import is_deterministic
+from tfade.evaluation.posteriors import is_deterministic
 from tfade.evaluation.subject import NotApplicable
 from tfade.seeds import noise_of
 

@@ -10,7 +10,14 @@ from tfade.evaluation import latent_figures
 from tfade.evaluation.checks import to_uint8
 from tfade.evaluation.density_ratio import density_ratio
 from tfade.evaluation.elbo_surgery import log_prior
-from tfade.evaluation.latent_codes import code_protocol, prior_codes, prior_of, ticker
+from tfade.evaluation.latent_codes import (
+    MAX_PAIRS,
+    code_protocol,
+    prior_codes,
+    prior_of,
+    require_few_pairs,
+    ticker,
+)
 from tfade.evaluation.likelihood import standard_error
 from tfade.evaluation.metrics import Metric
 from tfade.evaluation.result import Result
@@ -29,6 +36,7 @@ class LowPosteriorSamples(Metric):
         num_samples: codes of the prior, and as many of the test split.
         shown: samples in a grid.
         neighbours: training images at most, evenly spaced, among which the nearest is sought.
+        max_pairs: see `MarginalKL`.
 
     Reference: Rosca et al. 2018, section 5.3, figures 2, 3 and 10–14.
     """
@@ -36,16 +44,18 @@ class LowPosteriorSamples(Metric):
     name = "low_posterior_samples"
     default = False
 
-    def __init__(self, num_samples: int = 5000, shown: int = 36, neighbours: int = 20_000):
+    def __init__(self, num_samples: int = 5000, shown: int = 36, neighbours: int = 20_000, max_pairs: int = MAX_PAIRS):
         if not 1 <= shown <= num_samples:
             raise UsageError(
                 f"LowPosteriorSamples.shown={shown!r} of num_samples={num_samples!r}; show 1 or more of them"
             )
         self.num_samples, self.shown, self.neighbours = num_samples, shown, neighbours
+        self.max_pairs = max_pairs
 
     def __call__(self, subject):
         if not subject.train.spec.is_image:
             raise NotApplicable(f"data {subject.train.spec.name!r} are vectors; `marginal_kl` and `latent_map` apply")
+        require_few_pairs(subject, 2 * self.num_samples, self.max_pairs, self.num_samples)
         sampled = prior_codes(subject, self.num_samples, 1)
         encoded = subject.real_posteriors.draw(self.num_samples, subject.seed).codes
         density, method = self._log_mixture(subject, sampled, encoded)
