@@ -11,6 +11,7 @@ from scipy.stats import multivariate_normal
 from tests.models.test_vae import model_of
 from tfade.data.digits import digits
 from tfade.data.source import ArraySource
+from tfade.distributions.pixels import Bernoulli, DiscretizedLogistic, IsotropicNormal
 from tfade.errors import UsageError
 from tfade.evaluation import (
     AnnealedImportanceSampling,
@@ -154,6 +155,29 @@ def test_annealing_a_vae(subject, tmp_path):
     assert nats.protocol["observation"] == "the model's p(x | z)"
     (path,) = report.save(tmp_path)
     assert len(json.loads(path.read_text())["results"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("pixels", "said"),
+    [
+        (IsotropicNormal, {"dequantisation": "noise by image, draw 0"}),
+        (Bernoulli, {"binarisation": "binarised with p(1) = x, noise by image, draw 0"}),
+        (DiscretizedLogistic, {}),
+    ],
+)
+def test_only_densities_are_of_dequantised_images(pixels, said):
+    subject = subject_of(model_of(pixels=pixels))
+    bound = ImportanceWeightedBound(k=1, num_real=2)(subject)[-1].protocol
+    annealed = latent_model(subject.model, chosen(subject.real, 2, 3)).protocol
+    for protocol in (bound, annealed):
+        assert {key: protocol[key] for key in ("dequantisation", "binarisation") if key in protocol} == said
+
+
+def test_the_noise_of_images_is_none_of_the_seed():
+    """As the protocol says: the same image has the same noise in every run."""
+    images = digits("test").fetch(np.arange(4))
+    views = [latent_model(model_of(), part).x for part in (images, images[::-1])]
+    np.testing.assert_array_equal(views[0], views[1][::-1])
 
 
 def test_kernels_around_samples(subject):

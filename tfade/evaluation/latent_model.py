@@ -16,6 +16,7 @@ from tfade.seeds import noise_of
 
 tfd = tfp.distributions
 
+DEQUANTISATION = "noise by image, draw 0"
 ROWS = 64  # images that are made observations of together
 
 
@@ -80,8 +81,16 @@ def latent_model(model, data, sigma: float | None = None) -> LatentModel:
         lambda z, x: model.conditional(z).log_prob(x),
         lambda z, seed: model.conditional(z).sample(seed=seed),
         _posterior(model, lambda x: model.encode(model.unobserved(x)), x[:1]),
-        {"observation": "the model's p(x | z)", "dequantisation": "noise by image, draw 0"},
+        {"observation": "the model's p(x | z)", **pixel_protocol(model)},
     )
+
+
+def pixel_protocol(model) -> dict:
+    """How images became what the model's `log_prob` is of: by noise, by binarisation, or as the levels they are."""
+    levels = getattr(model, "levels", None)
+    if levels is None:
+        return {"dequantisation": DEQUANTISATION}
+    return {"binarisation": f"binarised with p(1) = x, {DEQUANTISATION}"} if levels == 2 else {}
 
 
 def has_conditional(model) -> bool:
@@ -114,7 +123,7 @@ def _with_noise(model, data, prior, sigma) -> LatentModel:
 
     protocol = {"observation": "N(G(z), σ² I)", "sigma_standard_deviation": float(sigma), "variance": float(sigma) ** 2}
     if rank == 3:
-        protocol["dequantisation"] = "noise by image, draw 0"
+        protocol["dequantisation"] = DEQUANTISATION
     return LatentModel(
         x,
         np.zeros(len(x)),
@@ -128,6 +137,10 @@ def _with_noise(model, data, prior, sigma) -> LatentModel:
 
 def dequantised(data) -> np.ndarray:
     """Images as (255 x + u) / 256 with the noise of `log_prob`, a function of each image; vectors as they are: float32.
+
+    The suite's other noise is of the run's seed. This one is not: a bound or a density is an image's own, so that equal
+    images have equal values in every run, metric and batch, and differences of metrics are none of the noise.
+    Protocols state it as "noise by image, draw 0"; another seed gives the same images again.
 
     Args:
         data: images [N, H, W, C], uint8 or floats in [0, 1], or vectors [N, D].

@@ -8,7 +8,7 @@ from tfade.errors import UsageError
 from tfade.evaluation.annealed_importance import annealed_importance_sampling
 from tfade.evaluation.choice import chosen
 from tfade.evaluation.importance_weighted import bound_result, importance_weighted_bound
-from tfade.evaluation.latent_model import LatentModel, dequantised, has_conditional, latent_model
+from tfade.evaluation.latent_model import LatentModel, dequantised, has_conditional, latent_model, pixel_protocol
 from tfade.evaluation.likelihood import bits_per_dim
 from tfade.evaluation.likelihood_comparison import at_middles, likelihood_comparison
 from tfade.evaluation.metrics import Metric
@@ -24,7 +24,8 @@ class ImportanceWeightedBound(Metric):
     """The importance-weighted bound on log p of some test data, in nats and for images in bits per dimension.
 
     Of a model with a bound it is the one of its `log_prob`, of another one with a stochastic encoder that of images
-    with normal noise, see `latent_model`.
+    with normal noise, see `latent_model`. The noise that dequantises an image is a function of the image and not of
+    the seed, see `latent_model.dequantised`.
 
     Args:
         k: codes of an example.
@@ -46,7 +47,7 @@ class ImportanceWeightedBound(Metric):
             raise NotApplicable(f"the likelihood of {type(model).__name__} is exact and needs no bound")
         if getattr(model, "likelihood", None) == "lower_bound":
             result = bound_result(self._own(model, examples, subject), self.k)
-            protocol = {"dequantisation": "noise by image, draw 0", **_observation(model, subject)}
+            protocol = {**pixel_protocol(model), **_observation(model, subject)}
         else:
             view = latent_model(model, examples, None if has_conditional(model) else self.sigma)
             if view.posterior is None:
