@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from tfade.errors import NonFiniteError, UsageError
 from tfade.evaluation import RatioClassifier, density_ratio_kl
-from tfade.evaluation.density_ratio import Trainer
+from tfade.evaluation.density_ratio import Trainer, density_ratio
 from tfade.evaluation.gaussian_study import AffineGaussian, DensityRatioStudy, gaussian_kl, run
 
 ONE = 0.5 * (0.25 + 1 - 1 - np.log(0.25))  # KL(N(1, ¼) ‖ N(0, 1))
@@ -105,8 +105,9 @@ def test_refusals(samples):
         with pytest.raises(UsageError, match=message):
             density_ratio_kl(**{**samples, **changed}, classifier=SMALL)
     diverging = dataclasses.replace(SMALL, learning_rate=1e30, steps=10)
-    with pytest.raises(NonFiniteError, match="lower learning_rate"):
-        density_ratio_kl(**samples, classifier=diverging)
+    for estimate in (density_ratio, density_ratio_kl):
+        with pytest.raises(NonFiniteError, match="lower learning_rate"):
+            estimate(**samples, classifier=diverging)
 
 
 def test_the_divergence_of_gaussians():

@@ -1,5 +1,6 @@
 """The metrics of codes over models whose posteriors, prior and decoder are known."""
 
+import dataclasses
 import io
 
 import gin
@@ -9,8 +10,9 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from PIL import Image
 
+from launch.compare import Run, find_columns
 from tfade.data.source import ArraySource
-from tfade.errors import UsageError
+from tfade.errors import NonFiniteError, UsageError
 from tfade.evaluation import (
     ActiveUnits,
     ElboSurgery,
@@ -80,7 +82,8 @@ def sources():
 @pytest.fixture
 def subject_of(sources):
     def make(model, **settings):
-        return Subject(model, real=sources[1], train=sources[0], progress=lambda line: None, **settings)
+        settings = {"progress": lambda line: None, **settings}
+        return Subject(model, real=sources[1], train=sources[0], **settings)
 
     return make
 
@@ -140,9 +143,13 @@ def test_deterministic_codes_have_no_density_and_the_other_methods(subject_of, q
     assert words["marginal_kl"] is None
     results = report.results
     assert "marginal_kl" not in results
-    assert "no density" in results["marginal_kl_density_ratio"].protocol["monte_carlo"]
-    assert results["low_posterior_share"].protocol["log_mixture"] == "log p(z) + density ratio"
-    assert results["low_posterior_share"].value > 0.3
+    share = results["low_posterior_share"]
+    assert share.value > 0.3
+    assert share.std == pytest.approx(np.sqrt(share.value * (1 - share.value) / 499))
+    assert share.protocol["log_mixture"] == "log p(z) + density ratio"
+    assert share.protocol["num_ratio_codes"] == 2000
+    settings = dataclasses.asdict(RatioClassifier(steps=150, width=16))
+    assert share.protocol["classifier"] == results["marginal_kl_density_ratio"].protocol["classifier"] == settings
     assert results["active_units"].value == 2
     with pytest.raises(NotApplicable, match="Linear are deterministic"):
         MarginalKL(methods=("monte_carlo",))(subject_of(model))
@@ -154,11 +161,46 @@ def test_posteriors_of_any_kind(subject_of, quick):
     model = Linear(
         likelihood=None, form=lambda mean, scale: tfd.MultivariateNormalTriL(mean, scale[..., None] * factor)
     )
-    report = evaluate(subject_of(model), [ElboSurgery(100), ActiveUnits()])
+    lines = []
+    report = evaluate(subject_of(model, progress=lines.append), [ElboSurgery(100), ActiveUnits()])
     assert "elbo" not in report.results
-    assert report.results["average_kl"].protocol["elbo"] == "not applicable: Linear has no bound"
+    assert "  elbo_surgery: elbo not applicable: Linear has no bound" in lines
     assert report.results["average_kl"].protocol["posterior"] == "MultivariateNormalTriL"
     assert report.results["active_units"].value == 2
+
+
+def test_the_same_number_of_unlike_models_is_one_column(subject_of, quick, tmp_path):
+    """VGH, VGH++ and a VAE: what does not apply to one of them is told, and not part of the others' protocol."""
+
+    class Deterministic(Linear):
+        pass
+
+    class Stochastic(Linear):
+        pass
+
+    points = Deterministic(likelihood=None, form=lambda mean, scale: tfd.Independent(tfd.Deterministic(mean), 1))
+    lines, runs = [], []
+    for model in (points, Stochastic(likelihood=None), Linear()):
+        report = evaluate(subject_of(model, progress=lines.append), [MarginalKL(num_codes=200), ElboSurgery(100)])
+        runs.append(Run(type(model).__name__, tmp_path, report.outcomes))
+    columns = [(column.name, sorted(column.values)) for column in find_columns(runs)]
+    assert len({name for name, _ in columns}) == len(columns)
+    assert dict(columns)["marginal_kl_density_ratio"] == ["Deterministic", "Linear", "Stochastic"]
+    assert dict(columns)["marginal_kl"] == dict(columns)["average_kl"] == ["Linear", "Stochastic"]
+    assert dict(columns)["elbo"] == ["Linear"]
+    (told,) = [line for line in lines if "monte_carlo not applicable" in line]
+    assert "codes of Deterministic are deterministic" in told
+
+
+def test_codes_without_a_finite_density_have_no_share(subject_of, quick):
+    """A diverged classifier ends the evaluation; where q(z) is 0 there is nothing to rank."""
+    box = Linear(form=lambda mean, scale: tfd.Independent(tfd.Uniform(mean - scale, mean + scale), 1))
+    with pytest.raises(NotApplicable, match=r"log q\(z\) is not finite at \d+ of 1000 codes"):
+        LowPosteriorSamples(500, 4)(subject_of(box))
+    gin.parse_config("RatioClassifier.steps = 5\nRatioClassifier.learning_rate = 1e30")
+    points = Linear(form=lambda mean, scale: tfd.Independent(tfd.Deterministic(mean), 1))
+    with pytest.raises(NonFiniteError, match="lower learning_rate"):
+        LowPosteriorSamples(500, 4)(subject_of(points))
 
 
 def test_a_wider_posterior_covers_the_prior_better(subject_of, quick):

@@ -11,7 +11,7 @@ from tfade.data.loading import load
 from tfade.distributions.gaussian import standard_normal
 from tfade.errors import UsageError
 from tfade.evaluation import NotApplicable, annealed_importance_sampling, importance_weighted_bound, latent_model
-from tfade.evaluation.latent_model import dequantised
+from tfade.evaluation.latent_model import dequantised, has_conditional
 
 tfd = tfp.distributions
 
@@ -127,3 +127,34 @@ def test_refuses(images, squares):
 
     with pytest.raises(NotApplicable, match="Blind has no decoder"):
         latent_model(Blind(), squares, 0.1)
+
+
+@pytest.mark.parametrize("question", ["prior", "decode", "conditional", "encode"])
+def test_an_error_within_a_model_is_no_answer(squares, question):
+    """A bug in `conditional` must not make a model one with assumed noise, nor one in `decode` hide the model."""
+
+    class Broken(Encoding):
+        pass
+
+    def broken(self, *arguments):
+        return self.no_such_attribute
+
+    setattr(Broken, question, broken)
+    with pytest.raises(AttributeError, match="no_such_attribute"):
+        latent_model(Broken(True), squares, 0.1)
+    if question in ("prior", "conditional"):
+        Broken.conditional = getattr(Broken, "conditional", lambda self, z: None)
+        with pytest.raises(AttributeError, match="no_such_attribute"):
+            has_conditional(Broken(True))
+
+
+def test_no_noise_is_assumed_around_a_model_with_a_bound(squares):
+    class Bounded(Encoding):
+        likelihood = "lower_bound"
+
+        def conditional(self, z):
+            raise NotImplementedError
+
+    for sigma in (None, 0.1):
+        with pytest.raises(NotApplicable, match="Bounded has a bound but no `conditional`"):
+            latent_model(Bounded(True), squares, sigma)

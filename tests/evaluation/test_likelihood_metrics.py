@@ -11,6 +11,7 @@ from scipy.stats import multivariate_normal
 from tests.models.test_vae import model_of
 from tfade.data.digits import digits
 from tfade.data.source import ArraySource
+from tfade.distributions.pixels import Bernoulli, DiscretizedLogistic, IsotropicNormal
 from tfade.errors import UsageError
 from tfade.evaluation import (
     AnnealedImportanceSampling,
@@ -25,7 +26,7 @@ from tfade.evaluation import (
     likelihood_comparison,
     select,
 )
-from tfade.evaluation.likelihood_metrics import chosen
+from tfade.evaluation.choice import chosen
 from tfade.evaluation.parzen import log_densities
 from tfade.models.density import DensityModel
 
@@ -156,6 +157,29 @@ def test_annealing_a_vae(subject, tmp_path):
     assert len(json.loads(path.read_text())["results"]) == 3
 
 
+@pytest.mark.parametrize(
+    ("pixels", "said"),
+    [
+        (IsotropicNormal, {"dequantisation": "noise by image, draw 0"}),
+        (Bernoulli, {"binarisation": "binarised with p(1) = x, noise by image, draw 0"}),
+        (DiscretizedLogistic, {}),
+    ],
+)
+def test_only_densities_are_of_dequantised_images(pixels, said):
+    subject = subject_of(model_of(pixels=pixels))
+    bound = ImportanceWeightedBound(k=1, num_real=2)(subject)[-1].protocol
+    annealed = latent_model(subject.model, chosen(subject.real, 2, 3)).protocol
+    for protocol in (bound, annealed):
+        assert {key: protocol[key] for key in ("dequantisation", "binarisation") if key in protocol} == said
+
+
+def test_the_noise_of_images_is_none_of_the_seed():
+    """As the protocol says: the same image has the same noise in every run."""
+    images = digits("test").fetch(np.arange(4))
+    views = [latent_model(model_of(), part).x for part in (images, images[::-1])]
+    np.testing.assert_array_equal(views[0], views[1][::-1])
+
+
 def test_kernels_around_samples(subject):
     (result,) = ParzenLogLikelihood(num_real=30, num_validation=40, bandwidths=[0.1, 0.2, 0.4])(subject)
     middles = (subject.samples.reshape(50, -1) + 0.5) / 256
@@ -164,6 +188,64 @@ def test_kernels_around_samples(subject):
     assert result.value == pytest.approx(expected.mean(), rel=1e-6)
     wanted = {"num_real": 30, "num_validation": 40, "num_fake": 50, "bandwidth_chosen_on": "train split"}
     assert wanted.items() <= result.protocol.items()
+
+
+def vectors_of(**settings):
+    """A flow, and splits of its own vectors."""
+    flow, generator = LinearFlow(), np.random.default_rng(0)
+    splits = {
+        name: ArraySource("points", name, flow.density().rvs(80, random_state=generator).astype(np.float32))
+        for name in ("train", "validation", "test")
+    }
+    subject = Subject(flow, splits["test"], splits["train"], num_samples=300, seed=1, progress=lambda line: None)
+    subject.validation = splits["validation"]
+    for name, value in settings.items():
+        setattr(subject, name, value)
+    return subject
+
+
+GRID = (0.01, 0.03, 0.1, 0.3)
+
+
+def test_the_bandwidth_of_vectors_is_chosen_on_validation_data():
+    subject = vectors_of()
+    (result,) = ParzenLogLikelihood(num_real=60, num_validation=70, bandwidths=GRID)(subject)
+    validation = chosen(subject.validation, 70, 1).astype(float)
+    means = log_densities(validation, subject.sampled_vectors, np.array(GRID)).mean(1)
+    assert result.protocol["validation_log_likelihood"] == pytest.approx(means.max())
+    wanted = {"bandwidth_chosen_on": "validation split", "num_fake": 300, "num_real": 60, "num_validation": 70}
+    assert wanted.items() <= result.protocol.items()
+    bandwidth = np.array([GRID[int(means.argmax())]])
+    expected = log_densities(chosen(subject.real, 60, 1).astype(float), subject.sampled_vectors, bandwidth)
+    assert result.value == pytest.approx(expected.mean())
+    exact = subject.model.density().logpdf(chosen(subject.real, 60, 1)).mean()
+    assert abs(result.value - exact) < 0.3
+    (fallback,) = ParzenLogLikelihood(num_real=60, num_validation=70, bandwidths=GRID)(vectors_of(validation=None))
+    assert fallback.protocol["bandwidth_chosen_on"] == "train split"
+
+
+def test_the_comparison_takes_vectors_and_validation_data():
+    metric = LikelihoodComparison(num_real=20, num_validation=30, simulated=False, bandwidths=GRID, **SMALL)
+    subject = vectors_of()
+    exact, annealed, parzen = metric(subject)
+    real = chosen(subject.real, 20, 1)
+    assert exact.value == pytest.approx(subject.model.density().logpdf(real).mean(), rel=1e-5)
+    assert parzen.protocol["bandwidth_chosen_on"] == "validation split"
+    assert "bandwidth_chosen_on" not in exact.protocol
+    assert parzen.protocol["num_fake"] == 300
+    assert annealed.protocol["num_real"] == 20
+
+
+def test_test_data_are_no_validation_data():
+    """One shared example is enough; a single bandwidth needs no choice."""
+    subject = vectors_of()
+    mixed = np.concatenate([subject.validation.fetch(np.arange(79)), subject.real.fetch(np.arange(1))])
+    subject.validation = ArraySource("points", "validation", mixed)
+    for metric in (ParzenLogLikelihood(80, 80), LikelihoodComparison(80, 80, simulated=False, **SMALL)):
+        with pytest.raises(UsageError, match="validation: 1 of 80 examples of the validation split"):
+            metric(subject)
+    (result,) = ParzenLogLikelihood(80, 80, bandwidths=[0.1])(subject)
+    assert result.protocol["bandwidth"] == 0.1
 
 
 def test_models_without_what_is_needed():

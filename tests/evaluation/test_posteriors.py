@@ -10,7 +10,13 @@ from scipy.stats import multivariate_normal, norm
 from tfade.distributions.flow_densities import IAFDensity, MAFDensity, RealNVPDensity
 from tfade.distributions.gaussian import DiagonalNormal
 from tfade.errors import UsageError
-from tfade.evaluation.posteriors import DiagonalPosteriors, DistributionPosteriors, PointPosteriors, posteriors_of
+from tfade.evaluation.posteriors import (
+    DiagonalPosteriors,
+    DistributionPosteriors,
+    PointPosteriors,
+    is_deterministic,
+    posteriors_of,
+)
 
 tfd = tfp.distributions
 GENERATOR = np.random.default_rng(0)
@@ -127,6 +133,13 @@ def test_the_form_is_chosen_by_the_distribution(distribution, form):
     drawn = found.draw(140)
     assert sorted(set(drawn.indices.tolist())) == list(range(70))
     assert (drawn.log_posterior is None) == (form is PointPosteriors)
+
+
+def test_points_are_known_however_wrapped():
+    points, normal = tfd.Deterministic(MEANS), tfd.Normal(MEANS, SCALES)
+    for wrapped in (points, tfd.Independent(tfd.Independent(points, 1), 1), tfd.BatchBroadcast(points, (2, 70, 3))):
+        assert is_deterministic(wrapped)
+    assert not is_deterministic(tfd.Independent(normal, 1))
 
 
 def test_points_have_no_density():

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -37,6 +38,13 @@ class TopDownCodes(tfd.Distribution):
             parameters=parameters,
             name="TopDownCodes",
         )
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers a code takes on its way through the decoder: all layers' outputs, and the encoder's maps."""
+        shapes = [layer.output.shape for layer in self._decoder.network.layers]
+        shapes += [features.shape for features in self._maps or ()]
+        return int(sum(np.prod(shape[1:]) for shape in shapes))
 
     def _sample_n(self, n, seed=None):
         seeds = tfp.random.split_seed(seed, 2)

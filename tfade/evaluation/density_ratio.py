@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfade.errors import NonFiniteError, UsageError
 from tfade.evaluation.checks import checked_features
+from tfade.evaluation.likelihood import standard_error
 from tfade.evaluation.result import Result
 from tfade.networks.layers import leaky_relu
 from tfade.objectives.adversarial import fake_loss, real_loss
@@ -108,6 +109,11 @@ class RatioClassifier:
 class Trainer:
     """A classifier in training, on pairs of batches that a function of the step draws.
 
+    Attributes:
+        settings: the classifier.
+        network: its layers.
+        step: how many it has taken.
+
     Args:
         settings: the classifier.
         draw: step, a scalar tensor → batches of q and of p, [batch, D] each; it is compiled.
@@ -116,7 +122,7 @@ class Trainer:
     """
 
     def __init__(self, settings: RatioClassifier, draw: Callable, dimensions: int, seed: int = 0):
-        self.network = settings.network(dimensions, seed)
+        self.settings, self.network = settings, settings.network(dimensions, seed)
         variables = self.network.trainable_variables
         optimizer = settings.optimizer(variables)
         self.step = 0
@@ -144,6 +150,17 @@ class Trainer:
         blocks = (vectors[start : start + LOGIT_BLOCK] for start in range(0, len(vectors), LOGIT_BLOCK))
         return np.concatenate([np.asarray(self.network(block, training=False), np.float64)[:, 0] for block in blocks])
 
+    def finite_logits(self, vectors) -> np.ndarray:
+        """As `logits`.
+
+        Raises:
+            NonFiniteError: the classifier diverged.
+        """
+        logits = self.logits(vectors)
+        if not np.isfinite(logits).all():
+            raise NonFiniteError(f"the classifier's logits are not finite after {self.step} steps; lower learning_rate")
+        return logits
+
 
 def density_ratio(
     *,
@@ -163,6 +180,7 @@ def density_ratio(
 
     Raises:
         UsageError: samples that are not finite matrices of equal width.
+        NonFiniteError: the classifier diverged.
     """
     codes, prior_codes = _checked(codes, prior_codes)
     settings = classifier or gin.get_configurable(RatioClassifier)()
@@ -182,6 +200,8 @@ def density_ratio(
     while trainer.step < settings.steps:
         trainer.train(min(interval, settings.steps - trainer.step))
         progress(f"  density ratio: step {trainer.step:,} of {settings.steps:,}")
+    for part in (codes, prior_codes):
+        trainer.finite_logits(part)
     return trainer
 
 
@@ -231,11 +251,7 @@ def density_ratio_kl(
         seed=seed,
         progress=progress,
     )
-    logits = trainer.logits(codes[: counts[0]])
-    if not np.isfinite(logits).all():
-        raise NonFiniteError(
-            f"the classifier's logits are not finite after {settings.steps} steps; lower learning_rate"
-        )
+    logits = trainer.finite_logits(codes[: counts[0]])
     protocol = {
         "num_codes": len(codes),
         "num_prior_codes": len(prior_codes),
@@ -246,8 +262,7 @@ def density_ratio_kl(
         "method": "density ratio",
         "classifier": dataclasses.asdict(settings),
     }
-    error = logits.std(ddof=1) / np.sqrt(len(logits))
-    return Result("marginal_kl_density_ratio", logits.mean(), error, protocol)
+    return Result("marginal_kl_density_ratio", logits.mean(), standard_error(logits), protocol)
 
 
 def _checked(codes, prior_codes) -> tuple[np.ndarray, np.ndarray]:

@@ -6,12 +6,14 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from tfade.distributions.topdown_codes import TopDownCodes
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_features
-from tfade.evaluation.posteriors import Posteriors
+from tfade.evaluation.likelihood import standard_error
+from tfade.evaluation.posteriors import DECODED, Posteriors
 from tfade.evaluation.result import Result
 
-PRIOR_BLOCK = 5000  # codes that a prior sees at a time
+PRIOR_BLOCK = 5000  # codes that a prior sees at a time, fewer where it is a decoder with latents of its own
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +79,11 @@ def mixture_draws(
     )
 
 
+def codes_together(prior) -> int:
+    """How many codes a prior may see at a time."""
+    return max(1, min(PRIOR_BLOCK, DECODED // prior.numbers)) if isinstance(prior, TopDownCodes) else PRIOR_BLOCK
+
+
 def log_prior(prior, codes) -> np.ndarray:
     """log p(z) of codes [S, D], float64 [S]; None stands for N(0, I).
 
@@ -87,7 +94,8 @@ def log_prior(prior, codes) -> np.ndarray:
     if prior is None:
         return -0.5 * (codes**2).sum(1) - codes.shape[1] / 2 * np.log(2 * np.pi)
     dtype = tf.as_dtype(getattr(prior, "dtype", tf.float32))
-    blocks = (tf.constant(codes[start : start + PRIOR_BLOCK], dtype) for start in range(0, len(codes), PRIOR_BLOCK))
+    together = codes_together(prior)
+    blocks = (tf.constant(codes[start : start + together], dtype) for start in range(0, len(codes), together))
     values = np.concatenate([np.asarray(prior.log_prob(block), np.float64).reshape(-1) for block in blocks])
     if values.shape != (len(codes),):
         raise UsageError(f"prior gave {values.size} log-densities of {len(codes)} codes; give one over [D]")
@@ -208,4 +216,4 @@ def _draws(posteriors, prior, num_samples: int, seed: int, draws: MixtureDraws |
 
 def _mean(name: str, values: np.ndarray, protocol: dict) -> Result:
     """The mean of a value for each draw. Draws are stratified over the examples, so the error is rather too large."""
-    return Result(name, values.mean(), values.std(ddof=1) / np.sqrt(len(values)), protocol)
+    return Result(name, values.mean(), standard_error(values), protocol)

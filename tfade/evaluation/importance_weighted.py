@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from tfade.errors import UsageError
 from tfade.evaluation.likelihood import checked_examples, checked_nats, standard_error
+from tfade.evaluation.posteriors import is_deterministic
 from tfade.evaluation.result import Result
 from tfade.objectives import bounds
 from tfade.seeds import ExampleNoise, noise_key
@@ -92,12 +92,6 @@ def bound_result(log_prob, k: int) -> Result:
     values = checked_nats("log_prob", log_prob)
     protocol = {"num_real": len(values), "unit": "nats", "k": k}
     return Result("importance_weighted_bound", values.mean(), standard_error(values), protocol)
-
-
-def is_deterministic(distribution) -> bool:
-    """Whether a TFP distribution is a point mass: its `log_prob` is no density."""
-    inner = getattr(distribution, "distribution", distribution)
-    return isinstance(inner, (tfp.distributions.Deterministic, tfp.distributions.VectorDeterministic))
 
 
 def _require_density(distribution) -> None:

@@ -9,9 +9,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tfade.distributions.topdown_codes import TopDownCodes
 from tfade.evaluation.elbo_surgery import MixtureDraws, mixture_draws
 from tfade.evaluation.subject import NotApplicable, Subject, batch_seed
 from tfade.seeds import as_seed
+
+MAX_PAIRS = 2_000_000  # of a code and an example that go through a decoder: some ten minutes on two cores
+PRIOR_CHUNK = 500  # codes that a decoder with latents of its own draws together; fixed, so that it changes no draw
 
 _DRAWS = weakref.WeakKeyDictionary()  # posteriors → {num_samples: draws}: two metrics ask for the same ones
 
@@ -30,8 +34,14 @@ def prior_of(subject: Subject):
 
 def prior_codes(subject: Subject, count: int, purpose: int) -> np.ndarray:
     """Codes of the prior [count, D], float64; other purposes have other ones."""
-    seed = as_seed(batch_seed(subject.seed, 2**20 + purpose))
-    return np.asarray(prior_of(subject).sample(count, seed=seed), np.float64)
+    prior, number = prior_of(subject), batch_seed(subject.seed, 2**20 + purpose)
+    if not isinstance(prior, TopDownCodes):
+        return np.asarray(prior.sample(count, seed=as_seed(number)), np.float64)
+    chunks = [
+        prior.sample(min(PRIOR_CHUNK, count - start), seed=as_seed(batch_seed(number, start)))
+        for start in range(0, count, PRIOR_CHUNK)
+    ]
+    return np.concatenate(chunks).astype(np.float64)
 
 
 def code_protocol(subject: Subject) -> dict:
@@ -41,11 +51,34 @@ def code_protocol(subject: Subject) -> dict:
     return protocol
 
 
-def draws_of(subject: Subject, num_samples: int) -> MixtureDraws:
+def require_few_pairs(subject: Subject, num_codes: int, max_pairs: int, num_samples: int) -> None:
+    """Refuses log q(z) of so many codes where each takes a pass through the decoder for every example.
+
+    Raises:
+        NotApplicable: there are more than `max_pairs` of them, of a hierarchical VAE.
+    """
+    posteriors = subject.posteriors
+    pairs = num_codes * posteriors.count
+    if posteriors.decodes and pairs > max_pairs:
+        fitting = max_pairs * num_samples // pairs
+        raise NotApplicable(
+            f"latents inside the decoder: log q(z) of {num_codes:,} codes decodes each with every one of "
+            f"{posteriors.count:,} training examples, {pairs:,} pairs or about {duration(posteriors.seconds(pairs))}; "
+            + (f"set num_samples to at most {fitting:,}" if fitting > 1 else "set num_samples to less")
+            + f", or max_pairs={max_pairs:,} higher"
+        )
+
+
+def duration(seconds: float) -> str:
+    """In words, to the nearest minute, or hour where there are several."""
+    return f"{seconds / 3600:.0f} hours" if seconds > 2 * 3600 else f"{max(1, seconds / 60):.0f} minutes"
+
+
+def draws_of(subject: Subject, num_samples: int, max_pairs: int = MAX_PAIRS) -> MixtureDraws:
     """Codes of the aggregate posterior with their densities.
 
     Raises:
-        NotApplicable: the posteriors have no density.
+        NotApplicable: the posteriors have no density, or one that would take more than `max_pairs` decoded codes.
     """
     posteriors, prior = subject.posteriors, prior_of(subject)
     known = _DRAWS.setdefault(posteriors, {})
@@ -56,6 +89,7 @@ def draws_of(subject: Subject, num_samples: int) -> MixtureDraws:
             f"codes of {type(subject.model).__name__} are {posteriors.kind}, so that their mixture has no density; "
             "the density_ratio and density_model methods of marginal_kl estimate it from codes"
         )
+    require_few_pairs(subject, num_samples, max_pairs, num_samples)
     known[num_samples] = mixture_draws(
         posteriors=posteriors,
         prior=prior,

@@ -10,7 +10,7 @@ from tfade.errors import UsageError
 from tfade.evaluation.active_units import THRESHOLD, active_units
 from tfade.evaluation.density_ratio import density_ratio_kl
 from tfade.evaluation.elbo_surgery import density_model_kl, elbo_surgery, marginal_kl
-from tfade.evaluation.latent_codes import bounds, centres, code_protocol, draws_of, prior_codes, prior_of
+from tfade.evaluation.latent_codes import MAX_PAIRS, bounds, centres, code_protocol, draws_of, prior_codes, prior_of
 from tfade.evaluation.metrics import Metric
 from tfade.evaluation.result import Result
 from tfade.evaluation.subject import NotApplicable
@@ -37,6 +37,8 @@ class MarginalKL(Metric):
             `RatioClassifier`), "density_model" (a fitted density, a lower bound).
         num_samples: codes that Monte Carlo draws.
         num_codes: codes of either kind that the other methods take, of which a quarter is held out.
+        max_pairs: codes of a hierarchical VAE times training images, above which Monte Carlo is not applicable, for it
+            would decode them all.
         fit: codes [n, D] → what has `log_prob`, such as @fit_density in gin; None for `fit_mixture`.
 
     Raises:
@@ -54,10 +56,12 @@ class MarginalKL(Metric):
         num_samples: int = 5000,
         num_codes: int = 20_000,
         fit: Callable | None = None,
+        max_pairs: int = MAX_PAIRS,
     ):
         if not methods or set(methods) - set(METHODS):
             raise UsageError(f"MarginalKL.methods={methods!r}; give some of {', '.join(METHODS)}")
-        self.methods, self.num_samples, self.num_codes, self.fit = tuple(methods), num_samples, num_codes, fit
+        self.methods, self.num_samples, self.num_codes = tuple(methods), num_samples, num_codes
+        self.fit, self.max_pairs = fit, max_pairs
 
     def __call__(self, subject):
         results, missing = [], {}
@@ -65,13 +69,15 @@ class MarginalKL(Metric):
             try:
                 results.append(getattr(self, f"_{method}")(subject))
             except NotApplicable as error:
-                missing[method] = f"not applicable: {error}"
+                missing[method] = str(error)
         if not results:
-            raise NotApplicable("; ".join(dict.fromkeys(missing.values())).replace("not applicable: ", ""))
-        return [result.with_protocol(**code_protocol(subject), **missing) for result in results]
+            raise NotApplicable("; ".join(dict.fromkeys(missing.values())))
+        for method, reason in missing.items():  # no part of a protocol: numbers of the other methods stay comparable
+            subject.progress(f"  {self.name}: {method} not applicable: {reason}")
+        return [result.with_protocol(**code_protocol(subject)) for result in results]
 
     def _monte_carlo(self, subject) -> Result:
-        return marginal_kl(draws=draws_of(subject, self.num_samples))
+        return marginal_kl(draws=draws_of(subject, self.num_samples, self.max_pairs))
 
     def _density_ratio(self, subject) -> Result:
         codes = subject.posteriors.draw(self.num_codes, subject.seed).codes
@@ -97,6 +103,7 @@ class ElboSurgery(Metric):
 
     Args:
         num_samples: codes that are drawn, and images whose bound is taken.
+        max_pairs: see `MarginalKL`.
 
     Reference: Hoffman and Johnson 2016.
     """
@@ -104,18 +111,18 @@ class ElboSurgery(Metric):
     name = "elbo_surgery"
     default = False
 
-    def __init__(self, num_samples: int = 5000):
-        self.num_samples = num_samples
+    def __init__(self, num_samples: int = 5000, max_pairs: int = MAX_PAIRS):
+        self.num_samples, self.max_pairs = num_samples, max_pairs
 
     def __call__(self, subject):
-        draws = draws_of(subject, self.num_samples)
-        bound, protocol = None, code_protocol(subject)
+        draws = draws_of(subject, self.num_samples, self.max_pairs)
+        bound = None
         if getattr(subject.model, "likelihood", None) == "lower_bound":
             images, places = np.unique(draws.indices, return_inverse=True)
             bound = bounds(subject, images)[places]
         else:
-            protocol["elbo"] = f"not applicable: {type(subject.model).__name__} has no bound"
-        return [result.with_protocol(**protocol) for result in elbo_surgery(draws=draws, bound=bound)]
+            subject.progress(f"  {self.name}: elbo not applicable: {type(subject.model).__name__} has no bound")
+        return [result.with_protocol(**code_protocol(subject)) for result in elbo_surgery(draws=draws, bound=bound)]
 
 
 @gin.register

@@ -10,12 +10,13 @@ import tensorflow_probability as tfp
 
 from tfade import numerics
 from tfade.errors import UsageError
-from tfade.evaluation.importance_weighted import is_deterministic
+from tfade.evaluation.posteriors import is_deterministic
 from tfade.evaluation.subject import NotApplicable
 from tfade.seeds import noise_of
 
 tfd = tfp.distributions
 
+DEQUANTISATION = "noise by image, draw 0"
 ROWS = 64  # images that are made observations of together
 
 
@@ -55,19 +56,19 @@ def latent_model(model, data, sigma: float | None = None) -> LatentModel:
         sigma: σ > 0 in units of images in [0, 1] (or of the vectors), for a model without p(x | z); None otherwise.
 
     Raises:
-        NotApplicable: the model has no decoder or no prior.
+        NotApplicable: the model has no decoder or no prior; or it has a bound, which is one of an observation model of
+            its own, but no `conditional` that gives it: with normal noise it would be another model.
         UsageError: no σ for a model that needs it, one for a model that does not, or one that is not positive.
     """
-    name, probe = type(model).__name__, None
-    try:
-        prior = model.prior()
-        probe = prior.sample(1, seed=(0, 0))
-        model.decode(probe)
-    except (NotImplementedError, AttributeError) as error:
-        raise NotApplicable(f"{name} has no decoder of codes with a known prior") from error
-    try:
-        model.conditional(probe)
-    except (NotImplementedError, AttributeError):
+    name = type(model).__name__
+    if not _answers(model, "decode"):
+        raise NotApplicable(f"{name} has no decoder of codes with a known prior")
+    prior = model.prior()
+    if not has_conditional(model):
+        if getattr(model, "likelihood", None) == "lower_bound":
+            raise NotApplicable(
+                f"{name} has a bound but no `conditional`, the p(x | z) that it is of; noise of a σ is not assumed"
+            )
         return _with_noise(model, data, prior, sigma)
     if sigma is not None:
         raise UsageError(f"sigma={sigma!r}, but {name} has a distribution p(x | z) of its own; leave sigma None")
@@ -80,8 +81,32 @@ def latent_model(model, data, sigma: float | None = None) -> LatentModel:
         lambda z, x: model.conditional(z).log_prob(x),
         lambda z, seed: model.conditional(z).sample(seed=seed),
         _posterior(model, lambda x: model.encode(model.unobserved(x)), x[:1]),
-        {"observation": "the model's p(x | z)", "dequantisation": "noise by image, draw 0"},
+        {"observation": "the model's p(x | z)", **pixel_protocol(model)},
     )
+
+
+def pixel_protocol(model) -> dict:
+    """How images became what the model's `log_prob` is of: by noise, by binarisation, or as the levels they are."""
+    levels = getattr(model, "levels", None)
+    if levels is None:
+        return {"dequantisation": DEQUANTISATION}
+    return {"binarisation": f"binarised with p(1) = x, {DEQUANTISATION}"} if levels == 2 else {}
+
+
+def has_conditional(model) -> bool:
+    """Whether the model has a distribution p(x | z) of its own."""
+    return _answers(model, "conditional")
+
+
+def _answers(model, question: str) -> bool:
+    """Whether `decode` or `conditional` of codes of the prior is defined; an error within them is none of ours."""
+    if not hasattr(model, question) or not hasattr(model, "prior"):
+        return False
+    try:
+        getattr(model, question)(model.prior().sample(1, seed=(0, 0)))
+    except NotImplementedError:
+        return False
+    return True
 
 
 def _with_noise(model, data, prior, sigma) -> LatentModel:
@@ -98,7 +123,7 @@ def _with_noise(model, data, prior, sigma) -> LatentModel:
 
     protocol = {"observation": "N(G(z), σ² I)", "sigma_standard_deviation": float(sigma), "variance": float(sigma) ** 2}
     if rank == 3:
-        protocol["dequantisation"] = "noise by image, draw 0"
+        protocol["dequantisation"] = DEQUANTISATION
     return LatentModel(
         x,
         np.zeros(len(x)),
@@ -112,6 +137,10 @@ def _with_noise(model, data, prior, sigma) -> LatentModel:
 
 def dequantised(data) -> np.ndarray:
     """Images as (255 x + u) / 256 with the noise of `log_prob`, a function of each image; vectors as they are: float32.
+
+    The suite's other noise is of the run's seed. This one is not: a bound or a density is an image's own, so that equal
+    images have equal values in every run, metric and batch, and differences of metrics are none of the noise.
+    Protocols state it as "noise by image, draw 0"; another seed gives the same images again.
 
     Args:
         data: images [N, H, W, C], uint8 or floats in [0, 1], or vectors [N, D].
@@ -131,8 +160,10 @@ def _sections(count: int) -> list[int]:
 
 def _posterior(model, encode: Callable, x) -> Callable | None:
     """`encode`, if the model has an encoder with a density."""
+    if not hasattr(model, "encode"):
+        return None
     try:
         distribution = encode(tf.constant(x))
-    except (NotImplementedError, AttributeError):
+    except NotImplementedError:
         return None
     return None if is_deterministic(distribution) else encode

@@ -1,5 +1,7 @@
 """The suite's pictures of codes: samples that the aggregate posterior hardly reaches, and a map."""
 
+import dataclasses
+
 import gin
 import numpy as np
 
@@ -8,7 +10,15 @@ from tfade.evaluation import latent_figures
 from tfade.evaluation.checks import to_uint8
 from tfade.evaluation.density_ratio import density_ratio
 from tfade.evaluation.elbo_surgery import log_prior
-from tfade.evaluation.latent_codes import code_protocol, prior_codes, prior_of, ticker
+from tfade.evaluation.latent_codes import (
+    MAX_PAIRS,
+    code_protocol,
+    prior_codes,
+    prior_of,
+    require_few_pairs,
+    ticker,
+)
+from tfade.evaluation.likelihood import standard_error
 from tfade.evaluation.metrics import Metric
 from tfade.evaluation.result import Result
 from tfade.evaluation.subject import NotApplicable
@@ -26,6 +36,7 @@ class LowPosteriorSamples(Metric):
         num_samples: codes of the prior, and as many of the test split.
         shown: samples in a grid.
         neighbours: training images at most, evenly spaced, among which the nearest is sought.
+        max_pairs: see `MarginalKL`.
 
     Reference: Rosca et al. 2018, section 5.3, figures 2, 3 and 10–14.
     """
@@ -33,19 +44,27 @@ class LowPosteriorSamples(Metric):
     name = "low_posterior_samples"
     default = False
 
-    def __init__(self, num_samples: int = 5000, shown: int = 36, neighbours: int = 20_000):
+    def __init__(self, num_samples: int = 5000, shown: int = 36, neighbours: int = 20_000, max_pairs: int = MAX_PAIRS):
         if not 1 <= shown <= num_samples:
             raise UsageError(
                 f"LowPosteriorSamples.shown={shown!r} of num_samples={num_samples!r}; show 1 or more of them"
             )
         self.num_samples, self.shown, self.neighbours = num_samples, shown, neighbours
+        self.max_pairs = max_pairs
 
     def __call__(self, subject):
         if not subject.train.spec.is_image:
             raise NotApplicable(f"data {subject.train.spec.name!r} are vectors; `marginal_kl` and `latent_map` apply")
+        require_few_pairs(subject, 2 * self.num_samples, self.max_pairs, self.num_samples)
         sampled = prior_codes(subject, self.num_samples, 1)
         encoded = subject.real_posteriors.draw(self.num_samples, subject.seed).codes
         density, method = self._log_mixture(subject, sampled, encoded)
+        if not np.isfinite(density).all():
+            raise NotApplicable(
+                f"log q(z) is not finite at {int((~np.isfinite(density)).sum())} of {len(density)} codes of the prior "
+                "and of data; the quantile of it needs posteriors, and where they are points a prior, that are "
+                "positive everywhere"
+            )
         on_prior, on_posterior = density[: self.num_samples], density[self.num_samples :]
         floor = np.quantile(on_posterior, 0.01)
         below = on_prior < floor
@@ -53,23 +72,30 @@ class LowPosteriorSamples(Metric):
             **code_protocol(subject),
             "num_posteriors": subject.posteriors.count,
             "num_samples": self.num_samples,
-            "log_mixture": method,
+            **method,
             "below": f"the 1 % quantile of log q(z) of codes of the {subject.real.spec.split} split",
         }
-        share = Result("low_posterior_share", below.mean(), below.std() / np.sqrt(len(below)), protocol)
+        share = Result("low_posterior_share", below.mean(), standard_error(below), protocol)
         return [share, *self._figures(subject, sampled, on_prior, on_posterior)]
 
-    def _log_mixture(self, subject, sampled, encoded) -> tuple[np.ndarray, str]:
+    def _log_mixture(self, subject, sampled, encoded) -> tuple[np.ndarray, dict]:
+        """log q(z) of these codes, and how it was found."""
         codes, posteriors = np.concatenate([sampled, encoded]), subject.posteriors
         if posteriors.has_density:
-            return posteriors.log_mixture(codes, ticker(subject, posteriors.count)), "exact"
+            return posteriors.log_mixture(codes, ticker(subject, posteriors.count)), {"log_mixture": "exact"}
+        count = 4 * self.num_samples
         trained = density_ratio(
-            codes=posteriors.draw(4 * self.num_samples, subject.seed + 1).codes,
-            prior_codes=prior_codes(subject, 4 * self.num_samples, 2),
+            codes=posteriors.draw(count, subject.seed + 1).codes,
+            prior_codes=prior_codes(subject, count, 2),
             seed=subject.seed,
             progress=subject.progress,
         )
-        return log_prior(prior_of(subject), codes) + trained.logits(codes), "log p(z) + density ratio"
+        method = {
+            "log_mixture": "log p(z) + density ratio",
+            "num_ratio_codes": count,
+            "classifier": dataclasses.asdict(trained.settings),
+        }
+        return log_prior(prior_of(subject), codes) + trained.finite_logits(codes), method
 
     def _figures(self, subject, sampled, on_prior, on_posterior):
         order = np.argsort(on_prior, kind="stable")[: self.shown]

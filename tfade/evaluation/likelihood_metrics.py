@@ -6,8 +6,9 @@ import tensorflow as tf
 
 from tfade.errors import UsageError
 from tfade.evaluation.annealed_importance import annealed_importance_sampling
+from tfade.evaluation.choice import chosen
 from tfade.evaluation.importance_weighted import bound_result, importance_weighted_bound
-from tfade.evaluation.latent_model import LatentModel, dequantised, latent_model
+from tfade.evaluation.latent_model import LatentModel, dequantised, has_conditional, latent_model, pixel_protocol
 from tfade.evaluation.likelihood import bits_per_dim
 from tfade.evaluation.likelihood_comparison import at_middles, likelihood_comparison
 from tfade.evaluation.metrics import Metric
@@ -23,7 +24,8 @@ class ImportanceWeightedBound(Metric):
     """The importance-weighted bound on log p of some test data, in nats and for images in bits per dimension.
 
     Of a model with a bound it is the one of its `log_prob`, of another one with a stochastic encoder that of images
-    with normal noise, see `latent_model`.
+    with normal noise, see `latent_model`. The noise that dequantises an image is a function of the image and not of
+    the seed, see `latent_model.dequantised`.
 
     Args:
         k: codes of an example.
@@ -45,9 +47,9 @@ class ImportanceWeightedBound(Metric):
             raise NotApplicable(f"the likelihood of {type(model).__name__} is exact and needs no bound")
         if getattr(model, "likelihood", None) == "lower_bound":
             result = bound_result(self._own(model, examples, subject), self.k)
-            protocol = {"dequantisation": "noise by image, draw 0", **_observation(model, subject)}
+            protocol = {**pixel_protocol(model), **_observation(model, subject)}
         else:
-            view = latent_model(model, examples, self.sigma)
+            view = latent_model(model, examples, None if has_conditional(model) else self.sigma)
             if view.posterior is None:
                 raise NotApplicable(f"{type(model).__name__} has no encoder with a density over codes")
             result, protocol = self._with_noise(view, subject), view.protocol
@@ -144,14 +146,18 @@ class AnnealedImportanceSampling(Metric):
 
 @gin.register
 class ParzenLogLikelihood(Metric):
-    """log p of some test images under kernels around the samples, whose bandwidth is chosen on training images.
+    """log p of some test data under kernels around the samples, whose bandwidth is chosen on validation data.
 
-    Images are dequantised, samples lie at the middles of their bins, both in [0, 1].
+    Images are dequantised, samples of them lie at the middles of their bins, both in [0, 1]. Vectors are as they are,
+    and bandwidths in their units. Without a validation split the training split takes its place, as the protocol says.
 
     Args:
-        num_real: test images.
-        num_validation: training images for the choice: samples are not made of them, and no test image takes part.
+        num_real: test data.
+        num_validation: validation data for the choice; no test data take part in it.
         bandwidths: see `parzen_log_likelihood`.
+
+    Raises:
+        UsageError: the validation split holds some of the test data.
 
     Reference: Goodfellow et al. 2014, section 5.
     """
@@ -163,12 +169,12 @@ class ParzenLogLikelihood(Metric):
         self.num_real, self.num_validation, self.bandwidths = num_real, num_validation, bandwidths
 
     def __call__(self, subject):
-        fake = at_middles(subject.samples)
-        real = dequantised(chosen(subject.real, self.num_real, subject.seed))
-        validation = dequantised(chosen(subject.train, self.num_validation, subject.seed))
-        fake, real, validation = (part.reshape(len(part), -1) for part in (fake, real, validation))
+        fake, real = _samples(subject), chosen(subject.real, self.num_real, subject.seed)
+        validation, choice = _validation(subject, self.num_validation, real, self.bandwidths)
+        parts = fake, dequantised(real), dequantised(validation)
+        fake, real, validation = (part.reshape(len(part), -1) for part in parts)
         result = parzen_log_likelihood(real=real, fake=fake, validation=validation, bandwidths=self.bandwidths)
-        return [result.with_protocol(**subject.protocol(), **_choice(subject))]
+        return [result.with_protocol(**subject.protocol(), **choice)]
 
 
 @gin.register
@@ -177,7 +183,7 @@ class LikelihoodComparison(Metric):
 
     Args:
         num_real: test data.
-        num_validation: training data for the choice of the bandwidth.
+        num_validation: validation data for the choice of the bandwidth, see `ParzenLogLikelihood`.
         sigma, chains, steps, leapfrogs, step_size, simulated, batch_size, bandwidths: see `likelihood_comparison`.
         jit_compile: likewise; None for XLA on a GPU only.
 
@@ -217,39 +223,24 @@ class LikelihoodComparison(Metric):
     def __call__(self, subject):
         if getattr(subject.model, "likelihood", None) != "exact":
             raise NotApplicable(f"{type(subject.model).__name__} has no exact likelihood to compare estimates with")
+        real = chosen(subject.real, self.num_real, subject.seed)
+        validation, choice = _validation(subject, self.num_validation, real, self.settings["bandwidths"])
         results = likelihood_comparison(
             model=subject.model,
-            real=chosen(subject.real, self.num_real, subject.seed),
-            validation=chosen(subject.train, self.num_validation, subject.seed),
-            fake=subject.samples,
+            real=real,
+            validation=validation,
+            fake=_samples(subject),
             seed=subject.seed,
             progress=subject.progress,
             **self.settings,
         )
-        return [result.with_protocol(**subject.protocol(), **_choice(subject)) for result in results]
-
-
-def chosen(source, count: int, seed: int) -> np.ndarray:
-    """`count` examples of a source, or all where there are fewer: the same for every metric with the same count."""
-    total = source.spec.num_examples
-    if count < 1:
-        raise UsageError(f"num_real or num_validation is {count!r}; give at least 1")
-    order = np.random.Generator(np.random.Philox(key=seed)).permutation(total)
-    return source.fetch(np.sort(order[:count]))
+        exact, annealed, parzen = (result.with_protocol(**subject.protocol()) for result in results)
+        return [exact, annealed, parzen.with_protocol(**choice)]
 
 
 def on_gpu() -> bool:
     """Whether TensorFlow has a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))
-
-
-def has_conditional(model) -> bool:
-    """Whether the model has a distribution p(x | z) of its own."""
-    try:
-        model.conditional(model.prior().sample(1, seed=(0, 0)))
-    except (NotImplementedError, AttributeError):
-        return False
-    return True
 
 
 def _model(subject: Subject):
@@ -265,8 +256,32 @@ def _observation(model, subject: Subject) -> dict:
     return {"observation": "the model's p(x | z)"} if has_conditional(model) else {}
 
 
-def _choice(subject: Subject) -> dict:
-    return {"bandwidth_chosen_on": f"{subject.train.spec.split} split"}
+def _samples(subject: Subject) -> np.ndarray:
+    """What the model drew: images at the middles of their bins, or vectors."""
+    return at_middles(subject.samples) if subject.real.spec.is_image else subject.sampled_vectors
+
+
+def _validation(subject: Subject, count: int, real: np.ndarray, bandwidths) -> tuple[np.ndarray, dict]:
+    """Data for the choice of a bandwidth, and what the protocol says of them.
+
+    They are of the validation split; without one of the training split, of which the model may know more.
+
+    Raises:
+        UsageError: the validation split holds examples of `real`, among which nothing may be chosen.
+    """
+    source = getattr(subject, "validation", None)
+    given = source is not None
+    source = source if given else subject.train
+    examples = chosen(source, count, subject.seed)
+    if given and np.size(bandwidths) > 1:
+        known = {row.tobytes() for row in real}
+        shared = sum(row.tobytes() in known for row in examples)
+        if shared:
+            raise UsageError(
+                f"validation: {shared} of {len(examples)} examples of the {source.spec.split} split are among the "
+                f"{len(real)} test data; give another split, or a single value as bandwidths"
+            )
+    return examples, {"bandwidth_chosen_on": f"{source.spec.split} split"}
 
 
 def _with_bits(results: list[Result], model, subject: Subject) -> list[Result]:

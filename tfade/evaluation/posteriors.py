@@ -2,12 +2,14 @@
 
 import abc
 import dataclasses
+import time
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfade.distributions.topdown_codes import TopDownCodes
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_features
 
@@ -16,6 +18,8 @@ tfd = tfp.distributions
 BLOCK = 2**21  # log-densities that are held at a time, 16 MiB
 NUMBERS = 2**22  # of codes that a TFP distribution sees at a time
 CANCELLATION = 1e-6  # nats that the expanded square may lose before the slow form is taken
+DECODED = 2**25  # of a decoder's layers, where log-densities go through one: 128 MiB
+TIMED = 200  # log-densities that tell how long all of them will take
 CHUNK = 100  # codes drawn together; fixed, so that no block size changes a draw
 
 
@@ -43,6 +47,7 @@ class Posteriors(abc.ABC):
         kind: what they are, for the protocol of results.
         has_density: whether they, and so their mixture, have one.
         means: E[z | x_n], float64 [N, D]; None where they are not known in closed form.
+        decodes: whether every log-density of a code and an example takes a pass through the decoder.
     """
 
     count: int
@@ -50,6 +55,7 @@ class Posteriors(abc.ABC):
     kind: str
     has_density = True
     means: np.ndarray | None = None
+    decodes = False
 
     def draw(self, num_samples: int, seed: int = 0) -> Draws:
         """Codes of the mixture: stratified, so that no example is drawn more than once oftener than another.
@@ -98,6 +104,16 @@ class Posteriors(abc.ABC):
                 total.add(rows, density(codes[rows]))
             progress(min(first + examples, self.count))
         return total.value() - np.log(self.count)
+
+    def seconds(self, pairs: int) -> float:
+        """About how long so many log-densities take here, by those of a few codes and examples."""
+        examples = min(self.count, self._examples_at_a_time, TIMED)
+        rows = np.arange(-(-TIMED // examples)) % self.count
+        codes = self._draw(rows, np.random.Generator(np.random.Philox(key=0)), 0).codes
+        density = self._log_density(slice(0, examples), codes)
+        started = time.perf_counter()
+        density(codes)
+        return (time.perf_counter() - started) / (examples * len(codes)) * pairs
 
     _examples_at_a_time = BLOCK
 
@@ -171,6 +187,9 @@ class DiagonalPosteriors(Posteriors):
 class DistributionPosteriors(Posteriors):
     """Posteriors of any kind that has a density, by TensorFlow Probability and in its precision.
 
+    Those of a hierarchical VAE's codes, `TopDownCodes`, pass every pair of a code and an example through the decoder,
+    at no more pairs together than its layers' outputs allow.
+
     Args:
         distributions: indices [n] → the distribution of their codes, of batch shape [n] and event shape [D].
         count: N.
@@ -178,10 +197,13 @@ class DistributionPosteriors(Posteriors):
     """
 
     def __init__(self, distributions: Callable[[np.ndarray], tfd.Distribution], *, count: int, examples: int = 500):
-        self._distributions, self.count, self._examples_at_a_time = distributions, count, examples
+        self._distributions, self.count = distributions, count
         first = distributions(np.arange(1))
         self.dimensions = int(first.event_shape[0])
         self.kind = type(first).__name__
+        self.decodes = isinstance(first, TopDownCodes)
+        self._pairs = max(1, DECODED // first.numbers if self.decodes else NUMBERS // self.dimensions)
+        self._examples_at_a_time = min(examples, self._pairs)
 
     def _draw(self, indices, generator, seed):
         codes, log_posterior = [], []
@@ -196,7 +218,7 @@ class DistributionPosteriors(Posteriors):
     def _log_density(self, examples, codes):
         posterior = self._distributions(np.arange(examples.start, examples.stop))
         count = examples.stop - examples.start
-        together = max(1, NUMBERS // (count * self.dimensions))
+        together = max(1, self._pairs // count)
 
         def density(z):
             parts = []
@@ -250,9 +272,10 @@ def posteriors_of(encode: Callable[[np.ndarray], tfd.Distribution], *, count: in
 
 
 def is_deterministic(distribution: tfd.Distribution) -> bool:
-    """Whether codes are points."""
-    inner = distribution.distribution if isinstance(distribution, tfd.Independent) else distribution
-    return isinstance(inner, (tfd.Deterministic, tfd.VectorDeterministic))
+    """Whether a TFP distribution is a point mass, however wrapped: its `log_prob` is no density."""
+    while hasattr(distribution, "distribution"):
+        distribution = distribution.distribution
+    return isinstance(distribution, (tfd.Deterministic, tfd.VectorDeterministic))
 
 
 def is_diagonal_normal(distribution: tfd.Distribution) -> bool:

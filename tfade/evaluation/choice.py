@@ -1,0 +1,20 @@
+"""Which examples of a data set are taken where not all are."""
+
+import numpy as np
+
+from tfade.data.source import Source
+from tfade.errors import UsageError
+
+
+def chosen(source: Source, count: int, seed: int) -> np.ndarray:
+    """`count` examples of a source in its order, or all where there are fewer: the same for equal counts and seeds.
+
+    Folders are often sorted by class, so that the first ones would be of the first classes.
+
+    Raises:
+        UsageError: a count below 1.
+    """
+    if count < 1:
+        raise UsageError(f"num_real or num_validation is {count!r}; give at least 1")
+    order = np.random.Generator(np.random.Philox(key=seed)).permutation(source.spec.num_examples)
+    return source.fetch(np.sort(order[:count]))
