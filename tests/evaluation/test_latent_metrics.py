@@ -1,7 +1,9 @@
 """The metrics of codes over models whose posteriors, prior and decoder are known."""
 
 import dataclasses
+import functools
 import io
+import json
 
 import gin
 import numpy as np
@@ -27,6 +29,9 @@ from tfade.evaluation import (
     latent_figures,
     select,
 )
+from tfade.evaluation.latent_metrics import fit_mixture
+from tfade.evaluation.settings import settings_of
+from tfade.training.fit_density import fit_density  # noqa: F401 — so that gin knows it
 
 tfd = tfp.distributions
 NAMES = "marginal_kl,elbo_surgery,active_units,low_posterior_samples,latent_map"
@@ -115,6 +120,9 @@ def test_every_metric_of_a_model_with_normal_posteriors(subject_of, quick, tmp_p
     assert exact.value == pytest.approx(results["elbo_marginal_kl"].value, abs=1e-12)
     assert results["average_kl"].value == pytest.approx(results["mutual_information"].value + exact.value, abs=1e-9)
     assert exact.value > 1
+    mixture = {"seed": 0, "restarts": 5, "iterations": 200, "components": 3, "covariance": "diagonal"}
+    assert bound.protocol["fit"] == {"name": "fit_mixture", **mixture}
+    assert bound.protocol["density"] == "GaussianMixture"
     assert bound.value < exact.value + 4 * (exact.std + bound.std)
     assert bound.value == pytest.approx(exact.value, rel=0.2)
     assert 0.4 < results["marginal_kl_density_ratio"].value / exact.value < 1.5
@@ -245,6 +253,23 @@ def test_a_fit_can_be_given(subject_of):
     assert result.protocol["num_held_out"] == 100
     assert result.protocol["density"] == "MultivariateNormalDiag"
     assert result.protocol["num_codes"] == 400
+    assert result.protocol["fit"] == {"name": "fit"}
+
+
+def test_the_settings_of_a_fit_are_known(quick):
+    """Numbers of unlike fits are not comparable: those of gin's references, in a scope or not, and of a partial."""
+    gin.parse_config("few/fit_density.steps = 4\nfit_density.method = 'em'\nfit_density.steps = 6\n")
+    for reference, steps in (("@few/fit_density", 4), ("@fit_density", 6)):
+        gin.parse_config(f"MarginalKL.fit = {reference}")
+        said = settings_of(select("marginal_kl")[0].fit)
+        wanted = {"name": "fit_density", "steps": steps, "method": "em", "seed": 0, "batch_size": 256}
+        assert {name: said[name] for name in wanted} == wanted
+        assert said["distribution"]["name"] == "GaussianMixture"
+        assert said["distribution"]["components"] == 3
+        assert "progress" not in said
+        assert json.loads(json.dumps(said)) == said
+    partial = functools.partial(fit_mixture, restarts=1)
+    assert settings_of(partial) == {"name": "fit_mixture", "seed": 0, "restarts": 1, "iterations": 200}
 
 
 def test_settings_are_checked_and_nothing_is_quick_by_default():

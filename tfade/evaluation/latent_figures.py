@@ -7,16 +7,16 @@ import numpy as np
 from tfade import pictures
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_features
+from tfade.evaluation.distances import nearest
 from tfade.evaluation.result import Figure
 
-NEIGHBOUR_BLOCK = 2**22  # distances that are held at a time
 BINS = 50
 LABELS_SHOWN = 20
 EXACT = 200  # codes up to which t-SNE computes all pairs
 
 
 def nearest_images(*, queries, images) -> np.ndarray:
-    """The index of the nearest of `images` to each query in Euclidean distance of pixels: int64 [Q].
+    """The index of the nearest of `images` to each query by Euclidean distance of pixels, the first of equals: int64 [Q].
 
     Args:
         queries: uint8 [Q, H, W, C].
@@ -28,23 +28,13 @@ def nearest_images(*, queries, images) -> np.ndarray:
     queries, images = np.asarray(queries), np.asarray(images)
     if queries.shape[1:] != images.shape[1:]:
         raise UsageError(f"queries have shape {list(queries.shape[1:])} and images {list(images.shape[1:])}")
-    flat = queries.reshape(len(queries), -1).astype(np.float64)
-    best, found = np.full(len(queries), np.inf), np.zeros(len(queries), np.int64)
-    together = max(1, NEIGHBOUR_BLOCK // max(len(queries), flat.shape[1]))
-    for start in range(0, len(images), together):
-        block = images[start : start + together].reshape(-1, flat.shape[1]).astype(np.float64)
-        # ‖query‖² is the same for all images; levels are whole numbers, so nothing is rounded.
-        distances = (block**2).sum(1) - 2 * flat @ block.T
-        place = distances.argmin(1)
-        value = distances[np.arange(len(queries)), place]
-        better = value < best
-        best, found = np.where(better, value, best), np.where(better, start + place, found)
-    return found
+    flat = (part.reshape(len(part), np.prod(part.shape[1:])) for part in (queries, images))
+    return nearest(*flat)[1][:, 0]
 
 
-def low_posterior_figure(lowest, nearest, ordinary, stacked: bool = False) -> Figure:
+def low_posterior_figure(lowest, neighbours, ordinary, stacked: bool = False) -> Figure:
     """Three grids side by side: the samples of least q(z), their nearest training images, and ordinary samples."""
-    parts = [pictures.grid(images, stacked=stacked) for images in (lowest, nearest, ordinary)]
+    parts = [pictures.grid(images, stacked=stacked) for images in (lowest, neighbours, ordinary)]
     gap = np.full((parts[0].shape[0], 3 * pictures.GAP, 3), 255, np.uint8)
     picture = np.concatenate([parts[0], gap, parts[1], gap, parts[2]], axis=1)
     caption = (

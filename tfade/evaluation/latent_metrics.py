@@ -1,6 +1,8 @@
 """The suite's numbers of codes: is what the decoder learnt from what it gets when it samples?"""
 
+import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import gin
 import numpy as np
@@ -13,17 +15,35 @@ from tfade.evaluation.elbo_surgery import density_model_kl, elbo_surgery, margin
 from tfade.evaluation.latent_codes import MAX_PAIRS, bounds, centres, code_protocol, draws_of, prior_codes, prior_of
 from tfade.evaluation.metrics import Metric
 from tfade.evaluation.result import Result
+from tfade.evaluation.settings import settings_of
 from tfade.evaluation.subject import NotApplicable
 
 METHODS = ("monte_carlo", "density_ratio", "density_model")
 
 
-def fit_mixture(codes: np.ndarray):
-    """A mixture of ten diagonal Gaussians, fitted by expectation-maximisation; what `MarginalKL.fit` is by default."""
+@dataclasses.dataclass(frozen=True)
+class FittedMixture:
+    """A fitted layer, as `fit_density` returns one too, and its density."""
+
+    density: GaussianMixture
+    distribution: Any
+
+    def log_prob(self, codes):
+        """Nats [n] of codes [n, D]."""
+        return self.distribution.log_prob(codes)
+
+
+def fit_mixture(codes: np.ndarray, seed: int = 0, restarts: int = 5, iterations: int = 200):
+    """A mixture of diagonal Gaussians, ten unless gin binds another number; what `MarginalKL.fit` is by default.
+
+    Args:
+        codes: [n, D].
+        seed, restarts, iterations: of expectation-maximisation, see `GaussianMixture.fit_em`.
+    """
     mixture = gin.get_configurable(GaussianMixture)(covariance="diagonal")
     mixture.build(codes.shape[1:])
-    mixture.fit_em(codes)
-    return mixture.distribution()
+    mixture.fit_em(codes, seed, restarts, iterations)
+    return FittedMixture(mixture, mixture.distribution())
 
 
 @gin.register
@@ -91,10 +111,15 @@ class MarginalKL(Metric):
     def _density_model(self, subject) -> Result:
         codes = subject.posteriors.draw(self.num_codes, subject.seed).codes
         held_out = len(codes) // 4
-        fitted = (self.fit or fit_mixture)(codes[held_out:])
+        fit = self.fit or fit_mixture
+        fitted = fit(codes[held_out:])
         result = density_model_kl(codes=codes[:held_out], density=fitted, prior=prior_of(subject))
-        name = getattr(fitted, "density", fitted)
-        return result.with_protocol(num_codes=len(codes), density=type(name).__name__)
+        density = getattr(fitted, "density", fitted)
+        size = {}
+        if isinstance(density, GaussianMixture):
+            size = {"components": density.components, "covariance": density.covariance}
+        fitting = {"density": type(density).__name__, "fit": {**settings_of(fit), **size}}
+        return result.with_protocol(num_codes=len(codes), **fitting)
 
 
 @gin.register
