@@ -16,7 +16,7 @@ EXACT = 200  # codes up to which t-SNE computes all pairs
 
 
 def nearest_images(*, queries, images) -> np.ndarray:
-    """The index of the nearest of `images` to each query by Euclidean distance of pixels, the first of equals: int64 [Q].
+    """The index of the nearest of `images` to each query by Euclidean distance, the first of equals: int64 [Q].
 
     Args:
         queries: uint8 [Q, H, W, C].
