@@ -269,7 +269,7 @@ def _validation(subject: Subject, count: int, real: np.ndarray, bandwidths) -> t
     Raises:
         UsageError: the validation split holds examples of `real`, among which nothing may be chosen.
     """
-    source = getattr(subject, "validation", None)
+    source = subject.validation
     given = source is not None
     source = source if given else subject.train
     examples = chosen(source, count, subject.seed)
