@@ -12,6 +12,7 @@ from tfade import files
 from tfade.training.configuration import isolated
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared" / "data"  # real images and weights that stay out of the repository
 TINY = str(ROOT / "tests" / "tiny.gin")
 RECIPE = str(ROOT / "gin" / "vgh_pp.gin")
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-SHARED = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data"
+from tests.helpers import SHARED
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,18 @@
 """Extractors from Keras models and functions: known features, files, layers, the real SqueezeNet, refusals."""
 
-from pathlib import Path
-
 import h5py
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import SHARED
 from tfade.errors import UsageError
 from tfade.evaluation import CallableExtractor, Extractor, KerasExtractor, SqueezeNetExtractor
 from tfade.evaluation.resize import resized
 from tfade.evaluation.squeezenet import squeezenet
 
-SQUEEZENET = Path("/work/shared/data/squeezenet_imagenet/squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5")
+SQUEEZENET = SHARED / "squeezenet_imagenet" / "squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5"
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 16, 16, 3)).astype(np.uint8)
 
 

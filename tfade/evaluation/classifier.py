@@ -16,6 +16,7 @@ from tfade.data.source import Source
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_images
 from tfade.evaluation.classifier_cache import data_identity, read_classifier, weights_fingerprint, write_classifier
+from tfade.evaluation.extractors import softmax
 from tfade.evaluation.modes import modes_of
 from tfade.evaluation.network import DESIGN, NUM_FEATURES, build_network, fit
 
@@ -72,9 +73,7 @@ class Classifier:
         if not pieces:
             return np.zeros((0, self.num_features), np.float32), np.zeros((0, self.num_classes))
         features, logits = (np.concatenate(parts) for parts in zip(*pieces))
-        logits = logits.astype(np.float64)
-        shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return features, shares / shares.sum(axis=-1, keepdims=True)
+        return features, softmax(logits)
 
     def probabilities(self, images, batch_size: int = 500) -> np.ndarray:
         """float64 [N, num_classes] of uint8 images [N, *shape]."""

@@ -11,6 +11,7 @@ import numpy as np
 from tfade.data.source import Source
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_features, checked_unit, to_uint8
+from tfade.evaluation.choice import chosen
 from tfade.evaluation.classifier import Classifier, StackedClassifier, train_classifier
 from tfade.evaluation.extractors import Extractor
 from tfade.evaluation.modes import modes_of
@@ -142,12 +143,12 @@ class Subject:
     @functools.cached_property
     def real_images(self) -> np.ndarray:
         """As many images of the real split as there are samples, or all where there are fewer: uint8 [n, H, W, C]."""
-        return self._some(self.real)
+        return chosen(self.real, self.num_samples, self.seed)
 
     @functools.cached_property
     def train_images(self) -> np.ndarray:
         """As many training images as there are samples, or all where there are fewer: uint8 [n, H, W, C]."""
-        return self._some(self.train)
+        return chosen(self.train, self.num_samples, self.seed)
 
     @functools.cached_property
     def validation_images(self) -> np.ndarray:
@@ -158,7 +159,7 @@ class Subject:
         """
         if self.validation is None:
             raise NotApplicable("there is no validation split")
-        return self._some(self.validation)
+        return chosen(self.validation, self.num_samples, self.seed)
 
     @functools.cached_property
     def classifier(self) -> Classifier | StackedClassifier:
@@ -297,14 +298,6 @@ class Subject:
             raise NotApplicable(
                 f"data {self.real.spec.name!r} are vectors of shape {list(self.real.spec.shape)}, not images"
             )
-
-    def _some(self, source: Source) -> np.ndarray:
-        count = source.spec.num_examples
-        if count <= self.num_samples:
-            return source.fetch(np.arange(count))
-        # Folders are often sorted by class: the first n images would be of the first classes.
-        generator = np.random.Generator(np.random.Philox(key=self.seed))
-        return source.fetch(np.sort(generator.permutation(count)[: self.num_samples]))
 
     def _ticks(self, what: str, starts: range, total: int, every: float = 5.0):
         """Passes `starts` on, with a line of progress every few seconds."""

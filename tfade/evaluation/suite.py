@@ -191,4 +191,6 @@ def _footnotes(results: dict[str, Result]) -> list[str]:
         ordered = sorted(holders, key=lambda text: -len(holders[text]))
         shared += ordered[:1]
         lines += [f"{', '.join(holders[text])}: {text}" for text in ordered[1:]]
-    return [", ".join(shared) + (", except:" if lines else "")] * bool(shared) + lines
+    if shared:
+        lines.insert(0, ", ".join(shared) + (", except:" if lines else ""))
+    return lines
