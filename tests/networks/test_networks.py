@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tfade.errors import UsageError
-from tfade.networks import color_mnist, dcgan, mlp
+from tfade.networks import color_mnist, dcgan, mlp, sngan
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,33 @@ def test_initial_scales():
     np.testing.assert_allclose(wide.trainable_variables[2].numpy().std(), 0.02, rtol=0.1)
     glorot = dcgan.DCGANDiscriminator((32, 32, 3), width=32, initial_scale=None).trainable_variables[2].numpy()
     np.testing.assert_allclose(glorot.std(), (2 / (4 * 4 * (32 + 64))) ** 0.5, rtol=0.1)
+
+
+KINDS = ("batch", "layer", None)
+NETWORKS = (
+    lambda **kw: dcgan.DCGANGenerator((16, 16, 1), 5, width=4, initial_scale=None, **kw),
+    lambda **kw: sngan.SNGANGenerator((16, 16, 1), 5, width=4, **kw),
+    lambda **kw: dcgan.DCGANEncoder((16, 16, 1), 5, width=4, initial_scale=None, **kw),
+    lambda **kw: dcgan.DCGANDiscriminator((16, 16, 1), width=4, initial_scale=None, **kw),
+)
+
+
+@pytest.mark.parametrize("make", NETWORKS)
+@pytest.mark.parametrize("normalization", ["layer", None])
+def test_without_batch_normalisation_an_example_stands_alone(make, normalization):
+    """And nothing differs in training; with it, both do."""
+    for kind in (normalization, "batch"):
+        network = make(normalization=kind)
+        x = np.random.default_rng(0).normal(size=(6, *network.input_shape[1:])).astype(np.float32)
+        alone = [network(x[:2], training=True), network(x, training=False)[:2]]
+        same = [np.allclose(network(x, training=True)[:2], value, atol=1e-5) for value in alone]
+        assert same == [kind != "batch"] * 2
+
+
+@pytest.mark.parametrize("make", NETWORKS)
+def test_normalisation_has_a_bias_or_a_convolution_has(make):
+    """After every hidden layer there is one shift for each channel: one of another's would be without effect."""
+    counts = {kind: sum("b" == v.name[0] for v in make(normalization=kind).trainable_variables) for kind in KINDS}
+    assert len(set(counts.values())) == 1
+    with pytest.raises(UsageError, match="normalization='instance'"):
+        make(normalization="instance")

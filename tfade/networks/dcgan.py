@@ -9,7 +9,7 @@ import gin
 import keras
 
 from tfade.errors import UsageError
-from tfade.networks.layers import BatchNorm, float32, leaky_relu
+from tfade.networks.layers import float32, leaky_relu, norm_layers
 
 SMALLEST, LARGEST = 3, 7  # sides of the feature map that meets the code
 
@@ -53,6 +53,7 @@ class DCGANGenerator(keras.Sequential):
         kernel_size: side of the transposed convolutions.
         initial_scale: standard deviation of the initial weights; None for Glorot's, which suits narrow networks.
         activation: of the output; "tanh" for images in [-1, 1], None for the linear output that a decoder needs.
+        normalization: before every rectifier, "batch", "layer" or None; see `tfade.networks.layers.norm_layers`.
     """
 
     def __init__(
@@ -63,10 +64,12 @@ class DCGANGenerator(keras.Sequential):
         kernel_size: int = 4,
         initial_scale: float | None = 0.02,
         activation: str | None = "tanh",
+        normalization: str | None = "batch",
     ):
         side, widths = _sides(image_shape, width)
+        use_bias = normalization is None
 
-        def up(channels: int, use_bias: bool = False) -> keras.layers.Layer:
+        def up(channels: int, use_bias: bool = use_bias) -> keras.layers.Layer:
             return keras.layers.Conv2DTranspose(
                 channels,
                 kernel_size,
@@ -78,20 +81,28 @@ class DCGANGenerator(keras.Sequential):
 
         layers = [
             keras.Input((latent_size,)),
-            keras.layers.Dense(side * side * widths[0], use_bias=False, kernel_initializer=_initializer(initial_scale)),
+            keras.layers.Dense(
+                side * side * widths[0], use_bias=use_bias, kernel_initializer=_initializer(initial_scale)
+            ),
             keras.layers.Reshape((side, side, widths[0])),
-            BatchNorm(),
+            *norm_layers(normalization),
             keras.layers.ReLU(),
         ]
         for channels in widths[1:]:
-            layers += [up(channels), BatchNorm(), keras.layers.ReLU()]
+            layers += [up(channels), *norm_layers(normalization), keras.layers.ReLU()]
         super().__init__([*layers, up(image_shape[-1], use_bias=True), float32(activation)])
 
 
 def _downward(
-    image_shape, outputs: int, activation, width: int, kernel_size: int, initial_scale: float | None
+    image_shape,
+    outputs: int,
+    activation,
+    width: int,
+    kernel_size: int,
+    initial_scale: float | None,
+    normalization: str | None,
 ) -> list[keras.layers.Layer]:
-    """Strided convolutions, batch-normalised from the second on, and a linear layer: image → [batch, outputs]."""
+    """Strided convolutions, normalised from the second on, and a linear layer: image → [batch, outputs]."""
     layers = [keras.Input(tuple(image_shape))]
     for level, channels in enumerate(reversed(_sides(image_shape, width)[1])):
         layers.append(
@@ -100,11 +111,11 @@ def _downward(
                 kernel_size,
                 strides=2,
                 padding="same",
-                use_bias=level == 0,
+                use_bias=level == 0 or normalization is None,
                 kernel_initializer=_initializer(initial_scale),
             )
         )
-        layers += ([BatchNorm()] if level else []) + [activation()]
+        layers += [*(norm_layers(normalization) if level else ()), activation()]
     head = keras.layers.Dense(outputs, kernel_initializer=_initializer(initial_scale))
     return [*layers, keras.layers.Flatten(), head, float32()]
 
@@ -119,12 +130,21 @@ class DCGANEncoder(keras.Sequential):
         width: channels of the first layer; they double at every halving of the side.
         kernel_size: side of the convolutions.
         initial_scale: standard deviation of the initial weights; None for Glorot's, which suits narrow networks.
+        normalization: before every rectifier but the first, "batch", "layer" or None.
     """
 
     def __init__(
-        self, image_shape, outputs: int, width: int = 64, kernel_size: int = 4, initial_scale: float | None = 0.02
+        self,
+        image_shape,
+        outputs: int,
+        width: int = 64,
+        kernel_size: int = 4,
+        initial_scale: float | None = 0.02,
+        normalization: str | None = "batch",
     ):
-        super().__init__(_downward(image_shape, outputs, keras.layers.ReLU, width, kernel_size, initial_scale))
+        super().__init__(
+            _downward(image_shape, outputs, keras.layers.ReLU, width, kernel_size, initial_scale, normalization)
+        )
 
 
 @gin.register
@@ -136,7 +156,15 @@ class DCGANDiscriminator(keras.Sequential):
         width: channels of the first layer; they double at every halving of the side.
         kernel_size: side of the convolutions.
         initial_scale: standard deviation of the initial weights; None for Glorot's, which suits narrow networks.
+        normalization: before every rectifier but the first, "batch", "layer" or None.
     """
 
-    def __init__(self, image_shape, width: int = 64, kernel_size: int = 4, initial_scale: float | None = 0.02):
-        super().__init__(_downward(image_shape, 1, leaky_relu, width, kernel_size, initial_scale))
+    def __init__(
+        self,
+        image_shape,
+        width: int = 64,
+        kernel_size: int = 4,
+        initial_scale: float | None = 0.02,
+        normalization: str | None = "batch",
+    ):
+        super().__init__(_downward(image_shape, 1, leaky_relu, width, kernel_size, initial_scale, normalization))

@@ -1,7 +1,11 @@
 """Small layers that several networks share."""
 
+import functools
+
 import keras
 import tensorflow as tf
+
+from tfade.errors import UsageError
 
 
 class BatchNorm(keras.layers.BatchNormalization):
@@ -20,6 +24,27 @@ class BatchNorm(keras.layers.BatchNormalization):
     def call(self, inputs, training=None):
         self.synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
         return super().call(inputs, training=training)
+
+
+NORMALIZATIONS = {
+    "batch": BatchNorm,
+    "layer": functools.partial(keras.layers.GroupNormalization, groups=1, epsilon=1e-5),  # one example, all its places
+    None: None,
+}
+
+
+def norm_layers(kind: str | None) -> list[keras.layers.Layer]:
+    """What stands between a convolution and its activation; where it is nothing the convolution needs a bias.
+
+    Args:
+        kind: "batch", "layer" (of an example over all places and channels), or None.
+
+    Raises:
+        UsageError: another one.
+    """
+    if kind not in NORMALIZATIONS:
+        raise UsageError(f"normalization={kind!r} is unknown; use 'batch', 'layer' or None")
+    return [NORMALIZATIONS[kind]()] if kind else []
 
 
 def leaky_relu(slope: float = 0.2) -> keras.layers.Layer:

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from tfade.networks.dcgan import halvings
-from tfade.networks.layers import BatchNorm, float32, leaky_relu
+from tfade.networks.layers import float32, leaky_relu, norm_layers
 from tfade.networks.spectral import SpectralConv2D, SpectralDense
 
 SLOPE = 0.1  # of the leaky rectifiers
@@ -28,21 +28,30 @@ class SNGANGenerator(keras.Sequential):
         latent_size: dimension of the code.
         width: channels at the image's size; they double at every halving of the side.
         activation: of the output; "tanh" for images in [-1, 1], None for the linear output that a decoder needs.
+        normalization: before every rectifier, "batch", "layer" or None; see `tfade.networks.layers.norm_layers`.
     """
 
-    def __init__(self, image_shape, latent_size: int, width: int = 64, activation: str | None = "tanh"):
+    def __init__(
+        self,
+        image_shape,
+        latent_size: int,
+        width: int = 64,
+        activation: str | None = "tanh",
+        normalization: str | None = "batch",
+    ):
+        use_bias = normalization is None
         count = halvings(image_shape)
         side, channels = image_shape[0] // 2**count, width * 2**count
         layers = [
             keras.Input((latent_size,)),
-            keras.layers.Dense(side * side * channels, use_bias=False),
+            keras.layers.Dense(side * side * channels, use_bias=use_bias),
             keras.layers.Reshape((side, side, channels)),
-            BatchNorm(),
+            *norm_layers(normalization),
             keras.layers.ReLU(),
         ]
         for level in reversed(range(count)):
-            up = keras.layers.Conv2DTranspose(width * 2**level, 4, strides=2, padding="same", use_bias=False)
-            layers += [up, BatchNorm(), keras.layers.ReLU()]
+            up = keras.layers.Conv2DTranspose(width * 2**level, 4, strides=2, padding="same", use_bias=use_bias)
+            layers += [up, *norm_layers(normalization), keras.layers.ReLU()]
         super().__init__([*layers, keras.layers.Conv2D(image_shape[-1], 3, padding="same"), float32(activation)])
 
 
