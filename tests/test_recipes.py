@@ -12,7 +12,7 @@ from launch import common
 from tests.helpers import ROOT, TINY, newest_state, train_here
 from tfade.training import configuration
 
-TABLES = [*sorted((ROOT / "gin").glob("ade_table1*.gin")), ROOT / "gin" / "density_ratio.gin"]
+TABLES = [*sorted((ROOT / "gin").glob("*_table*.gin")), ROOT / "gin" / "density_ratio.gin"]
 RECIPES = sorted(set((ROOT / "gin").glob("*.gin")) - set(TABLES))
 # One recipe of each kind of model is compiled as users would; the others are stepped eagerly, which takes half the time.
 COMPILED = {"vgh_pp", "sngan", "vae", "hvae", "av_ade", "real_nvp", "flow_gan_hybrid", "density"}
@@ -41,11 +41,11 @@ def test_recipes_train(path, tmp_path, request):
 
 def test_the_refinements_of_ade_go_together(tmp_path):
     """Residual discriminator, IAF posterior and two scales, laid over the recipe as its head comment says."""
-    fragments = [ROOT / "gin" / "fragments" / f"{name}.gin" for name in ("ade_flow_two_scales", "ade_iaf")]
+    names = ("ade_flow_two_scales", "ade_iaf", "ade_residual_discriminator")
+    fragments = [ROOT / "gin" / "fragments" / f"{name}.gin" for name in names]
     bindings = [f"{stack}/Stack.repeat = 1" for stack in ("couplings", "second", "third")]
-    rd = "ADE.discriminator = @ResidualDiscriminator"
     files = (ROOT / "gin" / "av_ade.gin", *fragments, TINY)
-    assert train_here(tmp_path / "run", "steps = 2", rd, *bindings, "Showing.samples = 0", files=files) == 0
+    assert train_here(tmp_path / "run", "steps = 2", *bindings, "Showing.samples = 0", files=files) == 0
     names = list(newest_state(tmp_path / "run"))
     assert any(name.startswith("flow/") for name in names)
 

@@ -92,6 +92,21 @@ def test_the_rows_have_as_many_parameters(name, data, tmp_path):
     assert len(counts) == 5
 
 
+@pytest.mark.parametrize(("name", "count"), [("ade_table2", 6), ("vae_table", 7)])
+def test_every_row_of_the_other_tables_can_be_built(name, count, tmp_path):
+    """With as many parameters as its name says: twice the width is more, another discriminator is not."""
+    table = ablation.read_table(str(ROOT / "gin" / f"{name}.gin"), [])
+    files = {row.name: ablation.laid_over(tmp_path, row, table, []) for row in table.rows}
+    counts = {row: ablation.count_parameters(paths, ["data = 'digits'"]) for row, paths in files.items()}
+    assert len(counts) == count
+    if name == "ade_table2":
+        assert counts["AV-ADE (wg, rd)"] > 2 * counts["AV-ADE (rd)"] == 2 * counts["AV-ADE (iaf, rd)"]
+        assert counts["AV-ADE"] == counts["AV-ADE (rd)"]
+    else:
+        posteriors = ("normal", "RealNVP", "MAF", "IAF", "normal, trained with 5 codes")
+        assert len({counts[row] for row in posteriors}) == 1
+
+
 def test_what_is_laid_over_wins(tmp_path):
     """The row, then the table, then the user's file."""
     over = tmp_path / "over.gin"
