@@ -104,7 +104,14 @@ def count_parameters(files: list[str], bindings: list[str]) -> int:
         recipe = configuration.make(Recipe)
         networks = recipe.model(recipe.image_shape).networks
     of_density = [network for name, network in networks.items() if name in GENERATIVE]
-    return sum(math.prod(variable.shape) for network in of_density for variable in network.trainable_variables)
+    return sum(
+        _size(network.trainable_variables) - _size(getattr(network, "posterior_variables", ()))
+        for network in of_density
+    )
+
+
+def _size(variables) -> int:
+    return sum(math.prod(variable.shape) for variable in variables)
 
 
 def train_row(run_dir: Path, files: list[str], bindings: list[str]) -> float | None:

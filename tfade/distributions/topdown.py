@@ -107,6 +107,12 @@ class TopDownLevel(keras.layers.Layer):
                 raise UsageError(f"flow={self._make_flow!r} makes no flow; give a class such as IAF")
             self.flow.build((self.size,), self.size, self._ordinal)
 
+    @property
+    def posterior_variables(self) -> list:
+        """The trainable variables that p(z | h) and the features have no part in."""
+        parts = (self.bottom_up, self.top_down, self.flow)
+        return [variable for part in parts if part is not None for variable in part.trainable_variables]
+
     def call(self, features, noise=None, latents=None, bottom_up=None, temperature=1.0):
         """See `TopDownDecoder.call`. Returns h and a `Drawn`, without the dimension of levels."""
         mean, log_scale = self._parts(self.prior(features))
@@ -235,6 +241,11 @@ class TopDownDecoder(keras.layers.Layer):
             )
         for level, shape in zip(self.level_layers, map_shapes):
             level.build_posterior(shape)
+
+    @property
+    def posterior_variables(self) -> list:
+        """The trainable variables of the levels' posteriors: they are no parameters of p(x)."""
+        return [variable for level in self.level_layers for variable in level.posterior_variables]
 
     def call(self, z, noise=None, latents=None, maps=None, temperature=1.0, training=None):
         """The network's output, and the latents on the way, which are given, or made of noise.
