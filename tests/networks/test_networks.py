@@ -80,7 +80,7 @@ def test_without_batch_normalisation_an_example_stands_alone(make, normalization
 @pytest.mark.parametrize("make", NETWORKS)
 def test_normalisation_has_a_bias_or_a_convolution_has(make):
     """After every hidden layer there is one shift for each channel: one of another's would be without effect."""
-    counts = {kind: sum("b" == v.name[0] for v in make(normalization=kind).trainable_variables) for kind in KINDS}
+    counts = {kind: sum(v.name[0] == "b" for v in make(normalization=kind).trainable_variables) for kind in KINDS}
     assert len(set(counts.values())) == 1
     with pytest.raises(UsageError, match="normalization='instance'"):
         make(normalization="instance")
