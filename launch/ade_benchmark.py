@@ -6,7 +6,7 @@ discriminator's own pass draws without. Part of `python -m launch.benchmark`.
 """
 
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from launch import common
 from launch.benchmark import paired, with_data
@@ -16,6 +16,7 @@ SAME_NETWORKS = (
     "GAN.generator = @DCGANGenerator",
     "DCGANGenerator.width = 32",
     "DCGANGenerator.initial_scale = None",
+    "DCGANGenerator.normalization = None",
 )
 
 
@@ -26,7 +27,7 @@ def measure(steps: int) -> Iterator[tuple[str, float, float | None]]:
         steps: timed steps of each kind.
     """
     whole, model = step_of("av_ade")
-    vae, _ = step_of("vae")
+    vae, _ = step_of("vae", files=("fragments/ade_autoencoder",))
     gan, _ = step_of("gan", SAME_NETWORKS)
     through = flow_passes(model)
 
@@ -39,13 +40,13 @@ def measure(steps: int) -> Iterator[tuple[str, float, float | None]]:
     yield "peak memory of the process, MiB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, None
 
 
-def step_of(recipe: str, bindings: tuple[str, ...] = ()) -> tuple[Callable, object]:
-    """A call that takes one training step of a recipe, and its model."""
+def step_of(recipe: str, bindings: Sequence[str] = (), files: Sequence[str] = ()) -> tuple[Callable, object]:
+    """A call that takes one training step of a recipe with `files` and `bindings` over it, and its model."""
     from tfade.training.configuration import isolated
     from tfade.training.recipe import build_model
 
     with isolated():
-        common.configure([str(common.ROOT / "gin" / f"{recipe}.gin")], list(bindings))
+        common.configure([str(common.ROOT / "gin" / f"{name}.gin") for name in (recipe, *files)], list(bindings))
         settings, _, dataset = with_data()
         model = build_model(settings)
     model.make_train_function()
