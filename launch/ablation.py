@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int | None:
         )
     folder = Path(flags.run_dir or Path("runs") / Path(flags.gin_file[0]).stem)
     table, *over = flags.gin_file
-    of_table = [line for line in flags.gin_bindings if line.startswith("Ablation.")]
+    of_table = [line for line in flags.gin_bindings if is_of_table(line)]
     of_rows = [line for line in flags.gin_bindings if line not in of_table]
     if any(line.split("=")[0].strip() == "seed" for line in of_rows):
         parser.error("--gin_bindings='seed = …' would give every run the same; use 'Ablation.seeds = (0, 1)'")
@@ -55,11 +55,18 @@ def main(arguments: list[str]) -> int | None:
                 result |= evaluate_row(run_dir, flags.num_samples, ablation.evaluation)
             except NonFiniteError as error:  # the same every time: the other rows are to be had all the same
                 result |= {"failed": str(error), "results": {}, "minutes": None, "picture": None}
-                print(f"failed: {error}")
+            if result["failed"]:
+                print(f"failed: {result['failed']}")
             results.append(result)
             markdown = write_report(folder, ablation, results)  # what is there is readable while the rest trains
     print(f"\n{markdown}\ntable: {folder / 'table.md'}\npage:  {folder / 'table.html'}")
     return common.FAILED if any(result["failed"] for result in results) else common.OK
+
+
+def is_of_table(line: str) -> bool:
+    """Whether a binding is one of the table, of `Ablation` or of a `Row`, and not one of the rows' runs."""
+    selector = line.split("=")[0].strip().split("/")[-1]
+    return selector.rpartition(".")[0].split(".")[-1] in ("Ablation", "Row")
 
 
 def read_table(file: str, bindings: list[str]):
@@ -121,7 +128,7 @@ def train_row(run_dir: Path, files: list[str], bindings: list[str]) -> float | N
     from tfade.training.train import train
 
     file = run_dir / "minutes.json"
-    new = not run_dir.exists()
+    new, before = not run_dir.exists(), newest_checkpoint(run_dir)
     began = time.perf_counter()
     with configuration.isolated():
         common.configure(files, bindings)
@@ -129,7 +136,14 @@ def train_row(run_dir: Path, files: list[str], bindings: list[str]) -> float | N
     if new:
         text = json.dumps((time.perf_counter() - began) / 60) + "\n"
         write_atomically(file, lambda handle: handle.write(text.encode()))
+    elif newest_checkpoint(run_dir) != before:
+        file.unlink(missing_ok=True)
     return json.loads(file.read_text()) if file.is_file() else None
+
+
+def newest_checkpoint(run_dir: Path) -> str | None:
+    """Its file's name."""
+    return max((path.name for path in (run_dir / "checkpoints").glob("step-*.npz")), default=None)
 
 
 def evaluate_row(run_dir: Path, num_samples: int, bindings: Sequence[str]) -> dict:
@@ -137,14 +151,19 @@ def evaluate_row(run_dir: Path, num_samples: int, bindings: Sequence[str]) -> di
 
     Returns:
         {"results": {name: {value, std, protocol}}, "not_applicable": {metric: reason}, "picture": path of a grid of
-        samples from the table's folder, "asked": what was asked for}.
+        samples from the table's folder, "asked": what was asked for}. Where a metric failed {"failed": why, "results":
+        {}, "picture": None}, which is not written, so that the same command tries again.
     """
     from launch.evaluate import evaluate_run
     from tfade import pictures
     from tfade.files import write_atomically
 
-    newest = max(path.name for path in (run_dir / "checkpoints").glob("step-*.npz"))
-    asked = {"num_samples": num_samples, "bindings": list(bindings), "checkpoint": newest, "metrics": list(METRICS)}
+    asked = {
+        "num_samples": num_samples,
+        "bindings": list(bindings),
+        "checkpoint": newest_checkpoint(run_dir),
+        "metrics": list(METRICS),
+    }
     file = run_dir / "ablation.json"
     known = json.loads(file.read_text()) if file.is_file() else {}
     if known.get("asked") == asked:
@@ -154,6 +173,9 @@ def evaluate_row(run_dir: Path, num_samples: int, bindings: Sequence[str]) -> di
         report = evaluate_run(
             run_dir, model, recipe, metrics=names, bound=True, num_samples=num_samples, settings=flags
         )
+        if report.failures:
+            failed = "; ".join(f"{metric}: {reason}" for metric, reason in report.failures.items())
+            return {"failed": failed, "results": {}, "picture": None}
         picture = run_dir / "samples" / "ablation.png"
         pictures.save(picture, pictures.magnified(pictures.grid(model.sample(SAMPLES_SHOWN, seed=0))))
     result = {

@@ -63,8 +63,9 @@ def cells(ablation: Ablation, results: list[dict]) -> tuple[list[str], list[list
 def footnotes(ablation: Ablation, results: list[dict]) -> list[str]:
     """How the numbers were made, and what has to be known to read them."""
     done = [result for result in results if result["results"]]
+    failed = [f"{result['row']}, seed {result['seed']}: {result['failed']}" for result in results if result["failed"]]
     if not done:
-        return []
+        return failed
     protocol = next(iter(done[0]["results"].values()))["protocol"]
     notes = [
         f"Data {protocol['data']}, split {protocol['split']}, shape {protocol['shape']}; seeds "
@@ -77,7 +78,7 @@ def footnotes(ablation: Ablation, results: list[dict]) -> list[str]:
     spread = dataclasses.replace(ablation, tolerance=None).check_parameters(counts)
     notes.append(f"Parameters of p(x) (decoder, flow, prior) differ by {spread:.1%}.")
     notes.append("Minutes are those of training without a break; a run that was continued has none.")
-    notes += [f"{result['row']}, seed {result['seed']}: {result['failed']}" for result in results if result["failed"]]
+    notes += failed
     return notes
 
 

@@ -12,12 +12,6 @@ from launch import common
 from launch.benchmark import paired, with_data
 
 LIMIT = 1.05
-SAME_NETWORKS = (
-    "GAN.generator = @DCGANGenerator",
-    "DCGANGenerator.width = 32",
-    "DCGANGenerator.initial_scale = None",
-    "DCGANGenerator.normalization = None",
-)
 
 
 def measure(steps: int) -> Iterator[tuple[str, float, float | None]]:
@@ -28,7 +22,7 @@ def measure(steps: int) -> Iterator[tuple[str, float, float | None]]:
     """
     whole, model = step_of("av_ade")
     vae, _ = step_of("vae", files=("fragments/ade_autoencoder",))
-    gan, _ = step_of("gan", SAME_NETWORKS)
+    gan, _ = step_of("gan", files=("fragments/ade_gan",))
     through = flow_passes(model)
 
     def parts():

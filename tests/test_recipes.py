@@ -53,7 +53,7 @@ def test_the_refinements_of_ade_go_together(tmp_path):
 @pytest.mark.parametrize("path", sorted((ROOT / "gin" / "paper").glob("*.gin")), ids=lambda path: path.stem)
 @pytest.mark.usefixtures("eager")
 def test_published_settings_train_on_embedded_data(path, tmp_path):
-    """The published networks' structure at the published image size; only widths and data are small."""
+    """The published networks' structure at the published image size; small in widths, repeats of a block and data."""
     size = next(size for name, size in SIZES.items() if name in path.stem)
     bindings = (
         "data = 'color_digits'",

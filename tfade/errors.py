@@ -1,8 +1,23 @@
 """The errors that a user can mend: what was wrong, what was received, and what would be right."""
 
+import math
+import numbers
+
 
 class UsageError(ValueError):
     """An argument, a configuration or an input file is wrong. Launchers print its one line and exit with status 2."""
+
+
+def check_whole(name: str, value, least: int = 1) -> None:
+    """Refuses what is no whole number from `least` up."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise UsageError(f"{name}={value!r} is not a whole number from {least} up")
+
+
+def check_finite(name: str, value, least: float = 0.0) -> None:
+    """Refuses what is no finite number from `least` up."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not least <= value < math.inf:
+        raise UsageError(f"{name}={value!r} is not a finite number from {least:g} up")
 
 
 class NonFiniteError(ArithmeticError):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
+from tfade.distributions.mixture import GaussianMixture
 from tfade.errors import UsageError
 from tfade.evaluation.likelihood import bits_per_dim, negative_log_likelihood
 
@@ -28,7 +29,16 @@ def test_a_mixture_of_normals_takes_the_bits_of_its_entropy():
     generator, scale, dimensions = np.random.default_rng(0), 0.01, 4
     means = np.array([[0.2] * 4, [0.5] * 4, [0.8] * 4])
     x = means[generator.integers(3, size=2000)] + scale * generator.normal(size=(2000, dimensions))
-    log_prob = np.logaddexp.reduce([multivariate_normal(mean, scale**2).logpdf(x) for mean in means]) - np.log(3)
+    layer = GaussianMixture(3)
+    layer.build((dimensions,))
+    layer.load(np.ones(3), means, np.stack(3 * [scale**2 * np.eye(dimensions)]))
+    log_prob = layer.distribution().log_prob(x.astype(np.float32)).numpy()
+    np.testing.assert_allclose(
+        log_prob,
+        np.logaddexp.reduce([multivariate_normal(mean, scale**2).logpdf(x) for mean in means]) - np.log(3),
+        rtol=1e-4,
+        atol=1e-3,
+    )
     entropy = np.log(3) + dimensions / 2 * np.log(2 * np.pi * np.e * scale**2)
     result = bits_per_dim(log_prob=log_prob, dimensions=dimensions)
     assert abs(result.value - (entropy / (dimensions * np.log(2)) + 8)) < 4 * result.std < 0.1

@@ -132,6 +132,42 @@ def test_a_row_that_diverges_does_not_stop_the_others(tmp_path, capsys):
     assert "1 of 2 runs" in table
 
 
+def test_a_row_whose_evaluation_fails_is_evaluated_again(tmp_path, capsys):
+    """It is no finished row, and the command says so."""
+    evaluation = "inference_bound.steps = 2", "inference_bound.batch_size = 8"
+    diverging = f"Ablation.evaluation = {(*evaluation, 'inference_bound.learning_rate = 1e30')}"
+    flags = arguments(tmp_path, "Ablation.rows = (@gan/Row(),)", "Ablation.seeds = (0,)")
+    assert run(ablation.main, [*flags, f"--gin_bindings={diverging}"]) == 1
+    assert "failed: likelihood: " in capsys.readouterr().out
+    assert "GAN, seed 0: likelihood: " in (tmp_path / "table.md").read_text()
+    assert not (tmp_path / "gan-seed0" / "ablation.json").exists()
+    assert run(ablation.main, flags) == 0
+    assert "0 of 1 runs" not in (tmp_path / "table.md").read_text()
+
+
+def test_minutes_are_those_of_all_of_a_training(tmp_path):
+    """A run that is made longer has none."""
+    bindings = ["steps = 2", "Showing.samples = 0"]
+    files = [str(ROOT / "gin" / "gan.gin"), str(TINY)]
+    assert ablation.train_row(tmp_path / "run", files, bindings) > 0
+    assert ablation.train_row(tmp_path / "run", files, bindings) > 0
+    assert ablation.train_row(tmp_path / "run", files, ["steps = 3", *bindings[1:]]) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("Ablation.seeds = (0,)", True),
+        (" v_ade/Row.bindings = ('DCGANGenerator.width = 21',)", True),
+        ("tfade.training.ablation.Row.name = 'A'", True),
+        ("v_ade/Stack.repeat = 3", False),
+        ("steps = 3", False),
+    ],
+)
+def test_which_bindings_are_the_tables(line, expected):
+    assert ablation.is_of_table(line) is expected
+
+
 def result(row, seed, distance, parameters=100):
     protocol = {"data": "d", "split": "test", "shape": [2], "inference": "its own"}
     values = {"classifier_frechet_distance": distance, "bits_per_dim": 4.0 + seed}

@@ -12,7 +12,7 @@ from tests.models.test_vae import FLOW, NORMAL, POSTERIORS
 from tfade.data.loading import load
 from tfade.data.pipeline import batches
 from tfade.distributions.gaussian import DiagonalNormal
-from tfade.distributions.pixels import Categorical
+from tfade.distributions.pixels import Categorical, DiscretizedLogistic
 from tfade.errors import UsageError
 from tfade.export import export
 from tfade.flows.image_coupling import CheckerboardCoupling
@@ -121,6 +121,16 @@ def test_the_adversary_judges_decoder_means_in_image_space(images):
     np.testing.assert_allclose(losses["discriminator"]["real"], np.log1p(np.exp(-real)), rtol=1e-3)
 
 
+def test_a_mean_that_depends_on_a_scale_does_not_move_it(images):
+    """The mean of a logistic with its tails cut does; its scale belongs to the likelihood."""
+    model = model_of(flow=None, pixels=DiscretizedLogistic)
+    with tf.GradientTape(persistent=True) as tape:
+        losses = model.losses(tf.constant(images), model._seeds(0))["autoencoder"]
+        terms = {name: tf.reduce_mean(value) for name, (_, value) in losses.items()}
+    assert reached(tape, model, terms["adversarial"]) == {"decoder", "discriminator"}
+    assert "pixels" in reached(tape, model, terms["reconstruction"])
+
+
 def test_a_learned_prior_is_part_of_the_generator(images):
     model = model_of(prior=DiagonalNormal)
     with tf.GradientTape(persistent=True) as tape:
@@ -206,6 +216,8 @@ def test_players_own_every_network():
 def test_bad_values_are_refused():
     with pytest.raises(UsageError, match=r"adversarial_weight=-0\.1"):
         model_of(adversarial_weight=-0.1)
+    with pytest.raises(UsageError, match="adversarial_weight=inf"):
+        model_of(adversarial_weight=float("inf"))
     with pytest.raises(UsageError, match="normalises over the batch"):
         model_of(discriminator=functools.partial(DCGANDiscriminator, width=2))
 

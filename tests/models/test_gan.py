@@ -75,13 +75,16 @@ def assert_finite_step(model, images):
         assert any(np.any(old != new) for old, new in zip(before[name], values, strict=True)), name
 
 
-@pytest.mark.parametrize(("policy", "replicas"), [("float32", 1), ("mixed_float16", 1), ("float32", 2)])
+SETTINGS = [("float32", 1), ("mixed_float16", 1), ("float32", 2), ("mixed_float16", 2)]
+
+
+@pytest.mark.parametrize(("policy", "replicas"), SETTINGS)
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("discriminator", DISCRIMINATORS)
 def test_every_loss_and_penalty_trains_every_discriminator(discriminator, penalty, policy, replicas, images, request):
     # Every loss meets every penalty and every discriminator; with --full, every pair of these, too.
     turn = list(PENALTIES).index(penalty) + list(DISCRIMINATORS).index(discriminator)
-    a_third = list(KINDS)[turn % 3 :: 3]
+    a_third = list(KINDS)[(turn + SETTINGS.index((policy, replicas))) % 3 :: 3]
     chosen = strategy.make_strategy(devices=replicas)
     with strategy.precision(policy), chosen.scope():
         model = model_of(discriminator=DISCRIMINATORS[discriminator], penalty=PENALTIES[penalty])
@@ -208,6 +211,8 @@ def test_what_a_gan_answers_and_what_not(images):
 def test_what_does_not_fit_is_refused():
     with pytest.raises(UsageError, match="latent_size=0"):
         GAN((8, 8, 1), 0)
+    with pytest.raises(UsageError, match="latent_size=2.5 is not a whole number"):
+        GAN((8, 8, 1), 2.5)
     generator, normalising = (functools.partial(kind, width=2) for kind in (SNGANGenerator, DCGANDiscriminator))
     for penalty in (GradientPenalty, R1):
         with pytest.raises(UsageError, match="normalises over the batch"):

@@ -82,7 +82,10 @@ def test_the_metric_says_whose_likelihood_it_is(gan, source):
     fit = functools.partial(inference_bound, steps=2, batch_size=8, encoder=ENCODER, progress=lambda line: None)
     results = {result.name: result for result in Likelihood()(subject(fit_bound=fit))}
     assert results["bits_per_dim"].protocol["inference"].startswith("fitted around the frozen generator")
-    assert results["bits_per_dim"].protocol["likelihood"] == "lower_bound"
+    protocol = results["bits_per_dim"].protocol
+    assert protocol["likelihood"] == "lower_bound"
+    assert protocol["dequantisation"] == "noise by image, draw 0"
+    assert (protocol["inference_steps"], protocol["inference_batch_size"]) == (2, 8)
 
 
 def test_bad_requests_are_refused(gan, source, monkeypatch):

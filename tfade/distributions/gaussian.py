@@ -132,6 +132,8 @@ class DiagonalNormal(ParametricLayer):
         conditioner: class of the network that the context goes through.
     """
 
+    takes_temperature_zero = True
+
     def __init__(self, scale_range: tuple[float, float] = SCALE_RANGE, conditioner=MLPConditioner, **kwargs):
         super().__init__(conditioner, **kwargs)
         self.scale_range = checked_range(scale_range)

@@ -50,10 +50,12 @@ class DistributionLayer(keras.layers.Layer):
                 is the tempered density or an approximation of it.
 
         Raises:
-            UsageError: a context that does not fit, or a temperature that is not positive and finite.
+            UsageError: a context that does not fit, or a temperature that is not positive and finite; diagonal and
+                standard noise takes 0, too, for its samples.
         """
         return self._distribution(self.checked_context(context), self._checked_temperature(temperature))
 
+    takes_temperature_zero = False  # whether samples at temperature 0 are the mean; their density is infinite
     settled = False  # whether it has been fitted already, so that training is to start from there
 
     def initialise(self, x, context=None) -> None:
@@ -98,8 +100,10 @@ class DistributionLayer(keras.layers.Layer):
     def _checked_temperature(self, temperature) -> tf.Tensor:
         """The temperature in the precision of the variables; inside a graph its value is not known and is trusted."""
         value = tf.get_static_value(temperature) if tf.is_tensor(temperature) else temperature
-        if isinstance(value, str) or (value is not None and not 0 < value < math.inf):
-            raise UsageError(f"temperature={temperature!r} is not a positive, finite number; 1 is the model itself")
+        coldest = 0.0 if self.takes_temperature_zero else math.ulp(0.0)
+        if isinstance(value, str) or (value is not None and not coldest <= value < math.inf):
+            least = "from 0 up" if self.takes_temperature_zero else "above 0"
+            raise UsageError(f"temperature={temperature!r} is not a finite number {least}; 1 is the model itself")
         return tf.cast(temperature, self.variable_dtype)
 
     def _require_vectors(self, least: int = 1) -> int:

@@ -202,6 +202,7 @@ class DiscretizedLogistic(ScaledPixels):
     def _mean(self, parameters):
         """Of the logistic with its tails at 0 and 1, before it is rounded: half a level off at the most."""
         location, scale = self._location_and_scale(parameters)
+        scale = tf.stop_gradient(scale)  # no loss of means is to move what belongs to the likelihood
         return scale * (tf.nn.softplus(location / scale) - tf.nn.softplus((location - 1.0) / scale))
 
 

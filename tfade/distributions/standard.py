@@ -12,6 +12,8 @@ tfd = tfp.distributions
 class Standard(DistributionLayer):
     """Independent standardised noise in every dimension. A context only gives the batch shape."""
 
+    takes_temperature_zero = True
+
     def _location_and_scale(self, context, temperature):
         """0 and T, [*batch, *event_shape]."""
         batch = tf.shape(context)[:-1] if context is not None else tf.zeros(0, tf.int32)

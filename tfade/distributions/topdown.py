@@ -203,7 +203,7 @@ class TopDownDecoder(keras.layers.Layer):
         super().__init__(autocast=False)  # its layers see to the precision themselves, densities are in float32
         if merge not in MERGES:
             raise UsageError(f"merge={merge!r} is unknown; use one of {', '.join(MERGES)}")
-        if flow is not None and not callable(flow):
+        if flow is not None and (isinstance(flow, keras.layers.Layer) or not callable(flow)):
             raise UsageError(f"flow={flow!r} is no class; give one such as IAF, or @IAF in gin")
         self.network = network(image_shape, latent_size, activation=activation)
         maps = feature_maps(self.network)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_whole
 from tfade.evaluation.annealing_weights import Annealed, check_acceptance, check_weights
 from tfade.seeds import ExampleNoise, noise_key
 
@@ -69,8 +69,7 @@ class Annealing:
         progress: Callable[[str], None] = lambda line: None,
     ):
         for name, value, least in (("chains", chains, 2), ("leapfrogs", leapfrogs, 1), ("batch_size", batch_size, 1)):
-            if value != int(value) or value < least:
-                raise UsageError(f"{name}={value!r} is not a whole number from {least} up")
+            check_whole(name, value, least)
         if not STEP_SIZES[0] <= step_size <= STEP_SIZES[1]:
             raise UsageError(f"step_size={step_size!r} is not within {list(STEP_SIZES)}")
         if not 0 < target_acceptance < 1:

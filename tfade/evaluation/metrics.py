@@ -25,6 +25,7 @@ from tfade.data.toy import Mixture
 from tfade.errors import UsageError
 from tfade.evaluation.checks import to_uint8
 from tfade.evaluation.frechet import frechet_distance
+from tfade.evaluation.latent_model import pixel_protocol
 from tfade.evaluation.likelihood import bits_per_dim, negative_log_likelihood
 from tfade.evaluation.modes import high_quality_share, mode_coverage, mode_divergence, stacked_mode_distribution
 from tfade.evaluation.moments import Moments
@@ -198,6 +199,8 @@ class Likelihood(Metric):
             "draws": self.draws,
             "of": "a density" if levels is None else f"a pmf of {levels} levels",
         }
+        if subject.real.spec.is_image:
+            protocol |= pixel_protocol(model) | getattr(model, "fit_protocol", {})
         if density := getattr(subject.real, "density", None):
             examples = subject.real.fetch(np.arange(subject.real.spec.num_examples))
             true = negative_log_likelihood(log_prob=density.log_density(examples))

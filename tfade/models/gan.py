@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfade import numerics
 from tfade.distributions.gaussian import standard_normal
-from tfade.errors import UsageError
+from tfade.errors import check_whole
 from tfade.models.adversary import Adversary
 from tfade.models.base import GenerativeModel
 from tfade.models.players import Player
@@ -52,8 +52,7 @@ class GAN(GenerativeModel):
         dequantise: bool = False,
     ):
         super().__init__(image_shape)
-        if latent_size < 1:
-            raise UsageError(f"latent_size={latent_size!r} is below 1; 128 is usual")
+        check_whole("latent_size", latent_size)
         self.latent_size, self.dequantise = latent_size, dequantise
         self.generator = self.add_network("generator", lambda: generator(self.image_shape, latent_size))
         self.discriminator = self.add_network("discriminator", lambda: discriminator(self.image_shape))

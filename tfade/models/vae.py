@@ -9,7 +9,7 @@ from tfade.distributions.gaussian import DiagonalNormal
 from tfade.distributions.pixels import IsotropicNormal
 from tfade.distributions.standard import StandardNormal
 from tfade.distributions.topdown_codes import TopDownCodes
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_finite, check_whole
 from tfade.models import vae_parts as parts
 from tfade.models.base import GenerativeModel
 from tfade.models.players import Player, Weighted
@@ -18,7 +18,7 @@ from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.objectives.bounds import free_bits, importance_weighted_bound, warmed_up
 from tfade.seeds import Seeds, as_seed, noise_of, normal_noise_of
 
-NUMBERS_AT_A_TIME = 2**25  # of the decoder's outputs in `log_prob`: so many codes of an image are decoded together
+NUMBERS_AT_A_TIME = 2**22  # of the decoder's outputs in `log_prob`; the feature maps before them are ten times as many
 
 
 @gin.register
@@ -57,8 +57,8 @@ class VAE(GenerativeModel):
         kl_weight: β ≥ 0 of the KL term; 1 is the bound.
         warm_up: training steps over which the weight of the KL term rises linearly from 0.
         free_bits: λ ≥ 0, nats that every group of latents may spend without cost; see `objectives.bounds.free_bits`.
-            A group is one latent where prior and posterior are normal, the whole code where one of them is not, and
-            a level of a decoder that has latents inside: with another posterior another λ is the same freedom.
+            A group is one latent where prior and posterior are diagonal normals, the whole code where one of them is
+            not, and a level of a decoder that has latents inside: with another posterior another λ is the same freedom.
         importance_samples: k ≥ 1 codes an image in training; above 1 the importance-weighted bound is maximised.
 
     Raises:
@@ -92,18 +92,12 @@ class VAE(GenerativeModel):
                 f"{type(self).__name__} was given data of shape {self.image_shape}; it is for images (H, W, C), "
                 "vectors are for DensityModel and FlowModel"
             )
-        for name, value, least in (
-            ("latent_size", latent_size, 1),
-            ("context_size", context_size, 1),
-            ("kl_weight", kl_weight, 0),
-            ("warm_up", warm_up, 0),
-            ("free_bits", free_bits, 0),
-            ("importance_samples", importance_samples, 1),
-        ):
-            if not value >= least:
-                raise UsageError(f"{name}={value!r} is below {least}")
-            if name in ("latent_size", "context_size", "importance_samples") and value != int(value):
-                raise UsageError(f"{name}={value!r} is no whole number")
+        check_whole("latent_size", latent_size)
+        check_whole("context_size", context_size)
+        check_whole("importance_samples", importance_samples)
+        check_finite("kl_weight", kl_weight)
+        check_finite("warm_up", warm_up)
+        check_finite("free_bits", free_bits)
         if importance_samples > 1 and (kl_weight != 1 or warm_up or free_bits):
             raise UsageError(
                 f"importance_samples={importance_samples} has one term, whose parts cannot be weighted; leave "
@@ -212,7 +206,7 @@ class VAE(GenerativeModel):
 
     def _kl(self, network, context, log_ratio) -> tf.Tensor:
         posterior, prior = network("posterior"), network("prior")
-        if not (isinstance(posterior, DiagonalNormal) and isinstance(prior, StandardNormal)):
+        if not (isinstance(posterior, DiagonalNormal) and isinstance(prior, (StandardNormal, DiagonalNormal))):
             return -log_ratio[:, :1]
         normals = (part.distribution for part in (posterior.distribution(context), prior.distribution()))
         return tfp.distributions.kl_divergence(*normals)
@@ -258,16 +252,14 @@ class VAE(GenerativeModel):
 
     def _bound(self, x, num_samples: int) -> tuple[tf.Tensor, tf.Tensor]:
         """The bound and the KL divergence of every image, [batch] each."""
-        if num_samples < 1:
-            raise UsageError(f"num_samples={num_samples!r} is below 1; it is the number of codes for an image")
+        check_whole("num_samples", num_samples)  # codes of an image
         unit = numerics.checked_unit(x, self.image_shape)
         target = self.pixels.target(unit, noise_of(unit))
         numbers = (unit.shape[0] or 1) * self.dimensions * self.pixels.size
         together = max(1, NUMBERS_AT_A_TIME // numbers)
-        weights = []
+        noise, weights = normal_noise_of(unit, 1, (num_samples, self.latent_size)), []
         for start in range(0, num_samples, together):
-            count = min(together, num_samples - start)
-            explained = self._explained(target, normal_noise_of(unit, 1 + start, (count, self.latent_size)))
+            explained = self._explained(target, noise[:, start : start + together])
             weights.append(explained.log_weight)
         kl = tf.reduce_sum(explained.kl, -1)
         if num_samples == 1:

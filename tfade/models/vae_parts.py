@@ -20,7 +20,7 @@ class Explained(NamedTuple):
         log_weight: log p(f(y), z) - log q(z | y) + log |det ∂f/∂y|, [batch, k].
         log_det: log |det ∂f/∂y|, [batch]; 0 without a flow.
         kl: KL(q(z | y) ‖ p(z)), [batch, groups]: of every dimension in closed form where prior and posterior are
-            normal, otherwise of all of them together, by one sample; then of every level inside the decoder.
+            diagonal normals, otherwise of all of them together, by one sample; then of every level inside the decoder.
     """
 
     log_likelihood: tf.Tensor
@@ -31,7 +31,7 @@ class Explained(NamedTuple):
 
 def built_flow(make, shape) -> FlowLayer:
     """f over images, built."""
-    if not callable(make):
+    if isinstance(make, keras.layers.Layer) or not callable(make):
         raise UsageError(
             f"flow={make!r} is no class; give one such as functools.partial(Stack, parts), or @Stack in gin"
         )

@@ -66,7 +66,7 @@ def inference_bound(
         progress: receives a line now and then.
 
     Returns:
-        The VAE; `log_prob(x, num_samples)` is the bound in nats.
+        The VAE; `log_prob(x, num_samples)` is the bound in nats, and `fit_protocol` what goes with such a number.
 
     Raises:
         UsageError: fewer than one step, a model of vectors, or one whose prior is not N(0, I).
@@ -102,4 +102,10 @@ def inference_bound(
         if not math.isfinite(nats):
             raise NonFiniteError(f"inference_bound: {nats} nats between steps {start} and {stop}; lower learning_rate")
         progress(f"  inference network: step {stop:,} of {steps:,}, {nats:,.1f} nats")
+    bound.fit_protocol = {
+        "inference_steps": steps,
+        "inference_batch_size": batch_size,
+        "inference_learning_rate": learning_rate,
+        "inference_seed": seed,
+    }
     return bound

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import gin
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_whole
 from tfade.models.base import GenerativeModel
 from tfade.training import checkpoints, configuration, optimizers, strategy
 from tfade.training.run_directory import RunDirectory
@@ -50,9 +50,7 @@ class Recipe:
         if isinstance(self.seed, int) and self.seed >= 2**32:
             raise UsageError(f"seed={self.seed!r} is beyond 2³² - 1, the largest that NumPy takes")
         for name, least in (("steps", 1), ("batch_size", 1), ("seed", 0), ("interval", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise UsageError(f"{name}={value!r} is not a whole number from {least} up")
+            check_whole(name, getattr(self, name), least)
 
 
 @gin.configurable
