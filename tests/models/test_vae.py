@@ -26,8 +26,9 @@ from tfade.networks.conditioner import LinearConditioner, MLPConditioner
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.networks.made import MADE
 from tfade.networks.residual import ResidualConditioner
-from tfade.objectives.bounds import importance_weighted_bound
+from tfade.objectives.bounds import free_bits, importance_weighted_bound
 from tfade.seeds import noise_of
+from tfade.training import strategy
 
 SMALL = functools.partial(MLPConditioner, width=8)
 MASKED = functools.partial(MADE, width=12)
@@ -271,6 +272,17 @@ def test_free_bits_cost_the_same_and_have_no_gradient(images):
     assert terms["kl"].weight == 0
     gradients = tape.gradient(terms["kl_with_free_bits"].value, model.encoder.trainable_variables)
     assert all(gradient is None or not np.any(gradient) for gradient in gradients)
+
+
+@pytest.mark.parametrize(("least", "expected"), [(2.5, [2.5, 2.5]), (1.5, [3.0, 1.0])])
+def test_free_bits_are_those_of_the_whole_batch(least, expected):
+    """One replica's mean is 3 nats, the other's is 1: together they are above λ, or below it."""
+    chosen = strategy.make_strategy(devices=2)
+    kl = chosen.experimental_distribute_values_from_function(
+        lambda context: tf.constant([[3.0 - 2.0 * context.replica_id_in_sync_group]])
+    )
+    costs = chosen.run(tf.function(lambda value: free_bits(value, least)), args=(kl,))
+    assert [float(value[0]) for value in chosen.experimental_local_results(costs)] == expected
 
 
 @pytest.mark.parametrize("prior", [GaussianMixture, AutoregressiveMADE])
