@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tfade.errors import UsageError
+from tfade.errors import check_whole
 from tfade.evaluation.annealing import Annealing
 from tfade.evaluation.annealing_weights import Annealed, checked_schedule, sigmoid_schedule
 from tfade.evaluation.likelihood import checked_examples, checked_nats, standard_error
@@ -142,8 +142,7 @@ def bidirectional_bounds(
 
 def _simulated(annealing: Annealing, simulate: Callable, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Examples [count, ...] and the codes [count, latent_size] that they were drawn from."""
-    if count != int(count) or count < 1:
-        raise UsageError(f"num_simulated={count!r} is not a whole number from 1 up; 16 examples give a useful mean")
+    check_whole("num_simulated", count)  # 16 give a useful mean
     noise = ExampleNoise(noise_key(annealing.seed, "simulated"), np.arange(count))
     codes, examples = [], []
     for of_code, of_example in zip(noise.seed(0), noise.seed(1)):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfade.errors import NonFiniteError, UsageError
+from tfade.errors import NonFiniteError, UsageError, check_finite, check_whole
 from tfade.evaluation.checks import checked_features
 from tfade.evaluation.likelihood import standard_error
 from tfade.evaluation.result import Result
@@ -57,12 +57,9 @@ class RatioClassifier:
 
     def __post_init__(self):
         for name in ("layers", "width", "steps", "batch_size"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise UsageError(f"RatioClassifier.{name}={value!r} is not a whole number from 1 up")
+            check_whole(f"RatioClassifier.{name}", getattr(self, name))
         for name in ("activation_noise", "gradient_penalty"):
-            if not getattr(self, name) >= 0:
-                raise UsageError(f"RatioClassifier.{name}={getattr(self, name)!r} is not a number from 0 up")
+            check_finite(f"RatioClassifier.{name}", getattr(self, name))
         if not self.learning_rate > 0:
             raise UsageError(f"RatioClassifier.learning_rate={self.learning_rate!r} is not positive")
         if not 0 <= self.dropout < 1:

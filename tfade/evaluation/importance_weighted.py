@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_whole
 from tfade.evaluation.likelihood import checked_examples, checked_nats, standard_error
 from tfade.evaluation.posteriors import is_deterministic
 from tfade.evaluation.result import Result
@@ -52,8 +52,7 @@ def importance_weighted_bound(
 
     Reference: Burda et al. 2016, equation 8.
     """
-    if k != int(k) or k < 1:
-        raise UsageError(f"k={k!r} is not a whole number from 1 up; 5000 is usual for a test set")
+    check_whole("k", k)  # 5,000 is usual for a test set
     x = checked_examples("x", x)
     _require_density(posterior(x[:1]))
 
