@@ -109,7 +109,7 @@ def test_exports_answer_for_likelihoods(image_run, vector_run, tmp_path):
 
 
 def test_temperatures_that_are_none(image_run, tmp_path, capsys):
-    for temperature in ("-1", "nan", "0"):
+    for temperature in ("-1", "nan", "inf"):
         out = tmp_path / "x.png"
         fails(
             capsys,
