@@ -201,6 +201,8 @@ class Likelihood(Metric):
         }
         if subject.real.spec.is_image:
             protocol |= pixel_protocol(model) | getattr(model, "fit_protocol", {})
+            if model.likelihood == "exact" and self.draws > 1 and levels is None:
+                protocol["dequantisation"] = f"noise by image, mean over draws 0 to {self.draws - 1}"
         if density := getattr(subject.real, "density", None):
             examples = subject.real.fetch(np.arange(subject.real.spec.num_examples))
             true = negative_log_likelihood(log_prob=density.log_density(examples))
