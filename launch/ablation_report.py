@@ -6,8 +6,12 @@ import statistics
 from pathlib import Path
 
 from launch import page
+from launch.compare_report import markdown
+from tfade.evaluation.suite import words
 from tfade.files import write_text
 from tfade.training.ablation import Ablation
+
+OWN_COLUMNS = ("likelihood", "classifier_frechet_distance", "reconstruction_error")  # metrics with a column below
 
 
 def write_report(folder: Path, ablation: Ablation, results: list[dict]) -> str:
@@ -23,21 +27,21 @@ def write_report(folder: Path, ablation: Ablation, results: list[dict]) -> str:
     """
     header, rows = cells(ablation, results)
     notes = footnotes(ablation, results)
-    lines = [f"# {ablation.title}", "", _markdown(header), _markdown(["---"] * len(header))]
-    markdown = "\n".join([*lines, *map(_markdown, rows), "", *notes]) + "\n"
+    text = f"# {ablation.title}\n\n{markdown(header, rows, notes)}"
     samples = page.element("div", *_figures(folder, results), class_="figures small")
     paragraphs = (page.element("p", note) for note in notes)
     content = (page.table(header, rows), *paragraphs, page.element("h2", "Samples"), samples)
-    write_text(folder / "table.md", markdown)
+    write_text(folder / "table.md", text)
     write_text(folder / "table.html", page.page(ablation.title, *content))
-    return markdown
+    return text
 
 
 def cells(ablation: Ablation, results: list[dict]) -> tuple[list[str], list[list[str]]]:
     """The header, and a list of texts for each row; means over seeds, ± the deviation where there are several."""
     published = list(dict.fromkeys(name for row in ablation.rows for name in row.paper))
     header = ["", "bits/dim", "Fréchet distance", f"relative to {ablation.reference}", "reconstruction error"]
-    header += ["parameters of p(x)", "minutes", *(f"paper: {name}" for name in published)]
+    extra = [name for name in ablation.metrics if name not in OWN_COLUMNS]
+    header += [*map(words, extra), "parameters of p(x)", "minutes", *(f"paper: {name}" for name in published)]
     reference = _values(results, ablation.reference, "classifier_frechet_distance")
     rows = []
     for row in ablation.rows:
@@ -52,6 +56,7 @@ def cells(ablation: Ablation, results: list[dict]) -> tuple[list[str], list[list
                 _number(distances, 1),
                 _number(relative, 2),
                 _number(_values(results, row.name, "mean_absolute_error"), 4),
+                *(_number(_values(results, row.name, name), 2) for name in extra),
                 f"{mine[0]['parameters']:,}" if mine else "–",
                 _number([result["minutes"] for result in mine if result["minutes"] is not None], 1),
                 *(row.paper.get(name, "–") for name in published),
@@ -62,23 +67,60 @@ def cells(ablation: Ablation, results: list[dict]) -> tuple[list[str], list[list
 
 def footnotes(ablation: Ablation, results: list[dict]) -> list[str]:
     """How the numbers were made, and what has to be known to read them."""
-    done = [result for result in results if result["results"]]
+    found = [result for result in results if result["results"]]
     failed = [f"{result['row']}, seed {result['seed']}: {result['failed']}" for result in results if result["failed"]]
-    if not done:
+    if not found:
         return failed
-    protocol = next(iter(done[0]["results"].values()))["protocol"]
+    said = _protocol(found[0])
     notes = [
-        f"Data {protocol['data']}, split {protocol['split']}, shape {protocol['shape']}; seeds "
-        f"{', '.join(map(str, ablation.seeds))}; {len(done)} of {len(ablation.rows) * len(ablation.seeds)} runs.",
+        f"Data {said['data']}, split {said['split']}, shape {said['shape']}; seeds "
+        f"{', '.join(map(str, ablation.seeds))}; {len(results) - len(failed)} of "
+        f"{len(ablation.rows) * len(ablation.seeds)} runs.",
         "The Fréchet distance is in features of a classifier of these data: it is no FID, and compares the rows only.",
         "Bits per dimension are upper bounds of held-out images; in brackets, those of an inference network and one σ "
-        "fitted around the frozen generator, which was trained for no likelihood.",
+        "fitted around the frozen generator, which was trained for no likelihood"
+        + "".join(f" ({text})" for text in dict.fromkeys(filter(None, map(_fit, found))))
+        + ".",
     ]
-    counts = {result["row"]: result["parameters"] for result in done}
+    if "num_fake" in said:
+        notes.insert(1, f"{said['num_fake']:,} samples against {said['num_real']:,} images.")
+    notes += _unlike(found)
+    counts = {result["row"]: result["parameters"] for result in found}
     spread = dataclasses.replace(ablation, tolerance=None).check_parameters(counts)
     notes.append(f"Parameters of p(x) (decoder, flow, prior) differ by {spread:.1%}.")
     notes.append("Minutes are those of training without a break; a run that was continued has none.")
-    notes += failed
+    absent: dict[str, list[str]] = {}
+    for result in found:
+        for metric, reason in result.get("not_applicable", {}).items():
+            absent.setdefault(f"{words(metric)}: {reason}", []).append(result["row"])
+    notes += [f"{', '.join(dict.fromkeys(rows))}: {text}" for text, rows in absent.items()]
+    return notes + failed
+
+
+def _protocol(result: dict) -> dict:
+    """What the protocols of a run's numbers say, together."""
+    return {key: value for number in result["results"].values() for key, value in number["protocol"].items()}
+
+
+def _fit(result: dict) -> str:
+    """The settings of the inference network of a run, in words; empty if it has none."""
+    protocol = _protocol(result)
+    told = {name: protocol.get(f"inference_{name}") for name in ("steps", "batch_size", "learning_rate")}
+    return ", ".join(f"{words(name)} {value:,}" for name, value in told.items() if value is not None)
+
+
+def _unlike(found: list[dict]) -> list[str]:
+    """Notes on what should be the same for all runs and is not: they are no fair comparison then."""
+    notes = []
+    for key in ("data", "split", "shape", "num_fake", "num_real", "seed", "temperature", "draws", "revision"):
+        holders: dict[str, list[str]] = {}
+        for result in found:
+            protocol = {**_protocol(result), "revision": result.get("revision")}
+            if protocol.get(key) is not None:
+                holders.setdefault(str(protocol[key]), []).append(f"{result['row']}, seed {result['seed']}")
+        if len(holders) > 1:
+            listed = "; ".join(f"{value} ({', '.join(runs)})" for value, runs in holders.items())
+            notes.append(f"NOT ALIKE, {words(key)}: {listed}.")
     return notes
 
 
@@ -97,10 +139,6 @@ def _number(values: list[float], digits: int) -> str:
         return "–"
     text = f"{statistics.mean(values):,.{digits}f}"
     return text if len(values) < 2 else f"{text} ± {math.sqrt(statistics.variance(values)):.{digits}f}"
-
-
-def _markdown(texts: list[str]) -> str:
-    return "| " + " | ".join(texts) + " |"
 
 
 def _figures(folder: Path, results: list[dict]) -> list[str]:

@@ -36,7 +36,7 @@ def measure(steps: int) -> Iterator[tuple[str, float, float | None]]:
 
 def step_of(recipe: str, bindings: Sequence[str] = (), files: Sequence[str] = ()) -> tuple[Callable, object]:
     """A call that takes one training step of a recipe with `files` and `bindings` over it, and its model."""
-    from tfade.training.configuration import isolated
+    from tfade.training.isolation import isolated
     from tfade.training.recipe import build_model
 
     with isolated():

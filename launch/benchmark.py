@@ -85,16 +85,10 @@ def measure(steps: int) -> list[tuple[str, float, float | None]]:
 
 def with_data():
     """The configured recipe with the shape of its data, the source, and the batches for training."""
-    import gin
-
-    from tfade import data
     from tfade.data.pipeline import batches
-    from tfade.training.recipe import Recipe
+    from tfade.training.recipe import recipe_of_data
 
-    source = data.load(gin.get_configurable(Recipe)().data, "train")
-    with gin.unlock_config():
-        gin.bind_parameter("Recipe.image_shape", source.spec.shape)
-    recipe = gin.get_configurable(Recipe)()
+    recipe, source = recipe_of_data()
     return recipe, source, batches(source, recipe.batch_size, recipe.seed)
 
 

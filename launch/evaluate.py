@@ -128,7 +128,7 @@ def evaluate_run(
         model,
         real=data.load(recipe.data, "test"),
         train=data.load(recipe.data, "train"),
-        validation=_validation(recipe.data),
+        validation=data.load_if_there(recipe.data, "validation"),
         cache_dir=common.CACHE / "classifiers",
         fit_bound=inference_bound if bound else None,
         num_samples=num_samples,
@@ -148,20 +148,10 @@ def evaluate_run(
     return _evaluated(run_dir, subject, metrics, origin, extractor)
 
 
-def _validation(name: str):
-    """The validation split, or None of data that have none."""
-    from tfade import data
-    from tfade.errors import UsageError
-
-    try:
-        return data.load(name, "validation")
-    except UsageError:  # "train" was there, so it is this split that is missing
-        return None
-
-
 def _images(given: dict):
     common.import_configurables()
 
+    from tfade import data
     from tfade.evaluation import Subject, read_foreign, select
     from tfade.evaluation.foreign import lossy_files
     from tfade.files import write_text
@@ -180,7 +170,7 @@ def _images(given: dict):
         images,
         real=real,
         train=train,
-        validation=_validation(configuration.value("data")),
+        validation=data.load_if_there(configuration.value("data"), "validation"),
         num_samples=count,
         seed=seed,
         cache_dir=cache_dir,

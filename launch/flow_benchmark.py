@@ -294,7 +294,7 @@ def their_density(autoregressive, inverse, dimensions: int, width: int, layers: 
 
 def real_nvp_step(steps: int) -> Figures:
     """A training step of gin/real_nvp.gin, by itself: neither peer has an image flow with residual conditioners."""
-    from tfade.training.configuration import isolated
+    from tfade.training.isolation import isolated
     from tfade.training.recipe import build_model
 
     with isolated():

@@ -22,7 +22,16 @@ def main(arguments: list[str]) -> None:
     run_dir = Path(flags.run_dir or Path("runs") / Path(flags.gin_file[0]).stem)
 
     common.configure(flags.gin_file, flags.gin_bindings)
+    from tfade.errors import UsageError
+    from tfade.training import configuration
+    from tfade.training.recipe import Recipe
     from tfade.training.train import train
+
+    if not configuration.binds(Recipe):
+        raise UsageError(
+            f"--gin_file={' and '.join(flags.gin_file)} describe no run, for nothing of Recipe is bound; "
+            "tables are for python -m launch.ablation, gin/density_ratio.gin for launch.density_ratio"
+        )
 
     statuses = []  # of the one process that writes
     finish = trained if flags.train_only else lambda run: statuses.append(finished(run))

@@ -9,7 +9,7 @@ import numpy as np
 
 from launch import common, train
 from tfade import files
-from tfade.training.configuration import isolated
+from tfade.training.isolation import isolated
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"  # real images and weights that stay out of the repository

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import tfade.data.work
-from tfade.data import load
+from tfade.data import load, load_if_there
 from tfade.errors import UsageError
 
 
@@ -145,6 +145,18 @@ def test_damage_that_only_decoding_finds_is_listed_too(write_images):
     listed = [path for path in damaged if str(path) in str(caught.value)]
     assert listed == damaged[:20]
     assert "; and 10 more" in str(caught.value)
+
+
+def test_a_split_that_is_absent_and_one_that_is_damaged(write_images, tmp_path):
+    """Who can do without validation must not do without it because a file of it is broken."""
+    root = write_images({f"{split}/{place}.png": (40, 40, 3) for split in ("train", "val", "test") for place in "abc"})
+    assert load_if_there(f"folder:{root}", "validation").spec.num_examples == 3
+    broken = root / "val" / "b.png"
+    broken.write_bytes(broken.read_bytes()[:-200])  # the header is whole
+    with pytest.raises(UsageError, match=r"b\.png"):
+        load_if_there(f"folder:{root}", "validation")
+    np.savez(tmp_path / "x.npz", x_train=np.zeros((4, 8, 8, 1), np.uint8), x_test=np.zeros((2, 8, 8, 1), np.uint8))
+    assert load_if_there(f"npz:{tmp_path / 'x.npz'}", "validation") is None  # too few to carve one
 
 
 def test_images_of_many_sizes_with_image_size(write_images):

@@ -2,15 +2,21 @@
 
 import json
 
+import gin
 import numpy as np
 import pytest
 
-from launch import ablation
+import tfade.configurables  # noqa: F401  # gin is to know all names
+from launch import ablation, ablation_rows, common, train
 from launch.ablation_report import cells, footnotes, write_report
-from tests.helpers import ROOT, TINY, run
+from tests.helpers import ROOT, TINY, assert_same_state, newest_state, run
 from tfade.errors import UsageError
 from tfade.networks.dcgan import DCGANGenerator
+from tfade.training import configuration
 from tfade.training.ablation import Ablation, Row
+from tfade.training.isolation import frozen, isolated
+from tfade.training.recipe import Recipe
+from tfade.training.run_directory import held
 
 TABLE = ROOT / "gin" / "ade_table1.gin"
 SMALL = (
@@ -52,7 +58,7 @@ def test_a_missing_table_and_wrong_names_are_refused(tmp_path, capsys):
         run(ablation.main, [f"--run_dir={tmp_path}"])
     assert status.value.code == 2
     assert run(ablation.main, ["--gin_file=gin/nowhere.gin"]) == 2
-    for seed in ("seed = 7", "seed=7"):
+    for seed in ("seed = 7", "seed=7", "Recipe.seed = 7"):
         with pytest.raises(SystemExit) as status:
             run(ablation.main, arguments(tmp_path, seed))
         assert status.value.code == 2
@@ -85,7 +91,7 @@ def test_the_rows_have_as_many_parameters(name, data, tmp_path):
     table = ablation.read_table(str(ROOT / "gin" / f"{name}.gin"), [])
     bindings = [f"data = '{data}'", *(["load.image_size = 32"] if data == "color_digits" else [])]
     counts = {
-        row.name: ablation.count_parameters(ablation.laid_over(tmp_path, row, table, []), bindings)
+        row.name: ablation_rows.count_parameters(ablation_rows.laid_over(tmp_path, row, table, []), bindings)
         for row in table.rows
     }
     assert table.check_parameters(counts) < 0.015
@@ -99,8 +105,8 @@ KINDS = ("normal", "IAF")
 def test_every_row_of_the_other_tables_can_be_built(name, count, tmp_path):
     """With as many parameters as its name says: twice the width is more, another discriminator is not."""
     table = ablation.read_table(str(ROOT / "gin" / f"{name}.gin"), [])
-    files = {row.name: ablation.laid_over(tmp_path, row, table, []) for row in table.rows}
-    counts = {row: ablation.count_parameters(paths, ["data = 'digits'"]) for row, paths in files.items()}
+    files = {row.name: ablation_rows.laid_over(tmp_path, row, table, []) for row in table.rows}
+    counts = {row: ablation_rows.count_parameters(paths, ["data = 'digits'"]) for row, paths in files.items()}
     assert len(counts) == count
     if name == "ade_table2":
         assert counts["AV-ADE (wg, rd)"] > 2 * counts["AV-ADE (rd)"] == 2 * counts["AV-ADE (iaf, rd)"]
@@ -118,7 +124,7 @@ def test_what_is_laid_over_wins(tmp_path):
     row = Row("A", ("gin/vae.gin",), ("DCGANGenerator.width = 3", "VAE.latent_size = 4"))
     table = Ablation("t", (row,), "A", bindings=("VAE.latent_size = 7",))
     counts = [
-        ablation.count_parameters(ablation.laid_over(tmp_path, row, table, files), ["data = 'digits'"])
+        ablation_rows.count_parameters(ablation_rows.laid_over(tmp_path, row, table, files), ["data = 'digits'"])
         for files in ([], [str(over)])
     ]
     decoders = [DCGANGenerator((16, 16, 1), 7, width=width, initial_scale=None) for width in (3, 5)]
@@ -149,26 +155,128 @@ def test_a_row_whose_evaluation_fails_is_evaluated_again(tmp_path, capsys):
 
 
 def test_minutes_are_those_of_all_of_a_training(tmp_path):
-    """A run that is made longer has none."""
-    bindings = ["steps = 2", "Showing.samples = 0"]
-    files = [str(ROOT / "gin" / "gan.gin"), str(TINY)]
-    assert ablation.train_row(tmp_path / "run", files, bindings) > 0
-    assert ablation.train_row(tmp_path / "run", files, bindings) > 0
-    assert ablation.train_row(tmp_path / "run", files, ["steps = 3", *bindings[1:]]) is None
+    """A run that is made longer has none; a damaged file is none."""
+
+    def planned(steps):
+        with isolated():
+            common.configure([str(ROOT / "gin" / "gan.gin"), str(TINY)], [f"steps = {steps}", "Showing.samples = 0"])
+            return ablation_rows.PlannedRun("GAN", 0, tmp_path / "run", frozen(), 1)
+
+    assert ablation_rows.trained(planned(2)) > 0
+    assert ablation_rows.trained(planned(2)) > 0
+    (tmp_path / "run" / "minutes.json").write_text("{")
+    assert ablation_rows.trained(planned(2)) is None
+    assert ablation_rows.trained(planned(3)) is None
 
 
 @pytest.mark.parametrize(
-    ("line", "expected"),
+    ("line", "kind"),
     [
-        ("Ablation.seeds = (0,)", True),
-        (" v_ade/Row.bindings = ('DCGANGenerator.width = 21',)", True),
-        ("tfade.training.ablation.Row.name = 'A'", True),
-        ("v_ade/Stack.repeat = 3", False),
-        ("steps = 3", False),
+        ("Ablation.seeds = (0,)", "table"),
+        (" v_ade/Row.bindings = ('DCGANGenerator.width = 21',)", "table"),
+        ("tfade.training.ablation.Row.name = 'A'", "table"),
+        ("v_ade/Stack.parts = ()", "runs"),
+        ("steps = 3", "runs"),
+        ("no_such_thing.steps = 3", "runs"),
+        ("inference_bound.steps = 3", "evaluation"),
+        ("train_classifier.steps = 3", "evaluation"),
     ],
 )
-def test_which_bindings_are_the_tables(line, expected):
-    assert ablation.is_of_table(line) is expected
+def test_what_bindings_are_for(line, kind):
+    assert ablation.sorted_lines([line])[kind] == [line]
+
+
+def test_bindings_of_the_evaluation_are_no_part_of_the_runs(tmp_path, capsys):
+    """They stand over the table's own, and other ones evaluate a trained row anew."""
+    flags = arguments(tmp_path, "Ablation.rows = (@gan/Row(),)", "Ablation.seeds = (0,)")
+    assert run(ablation.main, flags) == 0
+    assert "(steps 2, batch size 8," in (tmp_path / "table.md").read_text()
+    weights = newest_state(tmp_path / "gan-seed0")
+    assert run(ablation.main, [*flags, "--gin_bindings=inference_bound.steps = 3"]) == 0
+    assert "(steps 3, batch size 8," in (tmp_path / "table.md").read_text()
+    assert_same_state(newest_state(tmp_path / "gan-seed0"), weights)
+    (tmp_path / "gan-seed0" / "ablation.json").write_text("[]")  # damaged: evaluated again
+    assert run(ablation.main, flags) == 0
+    assert "(steps 2, batch size 8," in (tmp_path / "table.md").read_text()
+
+
+def test_the_configuration_is_that_of_the_beginning(tmp_path, capsys):
+    """A table's folder has one process; what a file says later is not seen."""
+    table = ablation.read_table(str(TABLE), ["Ablation.rows = (@gan/Row(),)"])
+    over = tmp_path / "over.gin"
+    over.write_text("GAN.latent_size = 6\n")
+    runs, counts = ablation_rows.planned(tmp_path / "t", table, [str(over)], [])
+    assert [(run.row, run.seed, run.parameters) for run in runs] == [("GAN", seed, counts["GAN"]) for seed in (0, 1)]
+    over.write_text("GAN.latent_size = 7\n")
+    for planned in runs:
+        with isolated(planned.configuration):
+            assert gin.query_parameter("GAN.latent_size") == 6
+            assert configuration.make(Recipe).seed == planned.seed
+            with gin.unlock_config():
+                gin.bind_parameter("GAN.latent_size", 8)
+        with isolated(planned.configuration):
+            assert gin.query_parameter("GAN.latent_size") == 6
+    with held(tmp_path / "t", ablation.LOCK):
+        assert run(ablation.main, arguments(tmp_path / "t")) == 2
+    assert "in use by another process" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("v_adee/Row.bindings = ('DCGANGenerator.width = 40',)", "nothing enters the scope of v_adee/Row"),
+        ("x/Ablation.seeds = (3,)", "nothing enters the scope of x/Ablation"),
+        ("Ablation.evaluation = ('inference_bond.steps = 2',)", "inference_bond"),
+        ("Ablation.seeds = 0", "Ablation.seeds=0; give one seed or more"),
+        ("Ablation.seeds = (0, -1)", "Ablation.seeds=-1 is not a whole number from 0 up"),
+        ("Ablation.rows = (@gan/Row,)", "with brackets"),
+        ("gan/Row.bindings = ('GAN.latent_size = 3')", "Row.bindings of GAN='GAN.latent_size = 3' is no sequence"),
+        ("Ablation.tolerance = 1.5", "Ablation.tolerance=1.5 is no share in [0, 1)"),
+        ("gan/Row.name = 3", "Row.name=3 is no text"),
+        ("data = 'toy:moons'", "tables are of images"),
+        ("gan/Row.gin_files = ('gin/nowhere.gin',)", "nowhere.gin' does not exist"),
+        ("GAN.latent_sise = 3", "latent_sise"),
+    ],
+)
+def test_slips_are_told_before_anything_is_trained(tmp_path, capsys, line, message):
+    assert run(ablation.main, arguments(tmp_path / "t", line)) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("error: ")
+    assert len(error.splitlines()) == 1
+    assert not list(tmp_path.glob("t/*-seed*"))
+
+
+def test_what_belongs_to_another_launcher_is_told(tmp_path, capsys):
+    assert run(ablation.main, [f"--gin_file={ROOT / 'gin' / 'vae.gin'}", f"--run_dir={tmp_path / 't'}"]) == 2
+    assert "is no table but a recipe; train it with python -m launch.train" in capsys.readouterr().err
+    assert run(train.main, [f"--gin_file={TABLE}", f"--run_dir={tmp_path / 't'}"]) == 2
+    assert "tables are for python -m launch.ablation" in capsys.readouterr().err
+    (tmp_path / "over.gin").write_text("Ablation.seeds = (0,)\n")
+    assert run(ablation.main, [*arguments(tmp_path / "t"), f"--gin_file={tmp_path / 'over.gin'}"]) == 2
+    assert "which only the first --gin_file may" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert run(ablation.main, arguments(tmp_path / "file")) == 2
+    assert "is a file; give a directory" in capsys.readouterr().err
+
+
+def test_a_row_that_is_refused_does_not_hide_the_others(tmp_path, capsys):
+    """Its run was begun with another width."""
+    rows = "Ablation.rows = (@gan/Row(), @av_gde/Row())"
+    flags = arguments(tmp_path, rows, "Ablation.seeds = (0,)", "Ablation.tolerance = None")
+    assert run(ablation.main, flags) == 0
+    changed = "--gin_bindings=gan/Row.bindings = ('DCGANGenerator.width = 3',)"
+    small = [flag for flag in flags if not flag.endswith("tiny.gin")]
+    tiny = tmp_path / "tiny.gin"
+    lines = (ROOT / "tests" / "tiny.gin").read_text().splitlines()
+    tiny.write_text("\n".join(line for line in lines if not line.startswith("DCGANGenerator")))
+    av_gde = "--gin_bindings=av_gde/Row.bindings = ('DCGANGenerator.width = 4',)"
+    assert run(ablation.main, [*small, f"--gin_file={tiny}", changed, av_gde]) == 1
+    table = (tmp_path / "table.md").read_text()
+    assert "GAN, seed 0: run_dir=" in table
+    assert "belongs to another configuration" in table
+    assert "| AV-GDE | " in table
+    assert "1 of 2 runs" in table
 
 
 def result(row, seed, distance, parameters=100):

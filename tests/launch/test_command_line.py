@@ -9,6 +9,9 @@ from PIL import Image
 
 from launch import benchmark, evaluate, export, sample, train
 from tests.helpers import RECIPE, ROOT, TINY, newest_state, run, start, train_arguments, train_here
+from tfade.errors import UsageError
+from tfade.files import write_text
+from tfade.training.run_directory import RunDirectory
 
 LAUNCHERS = ("train", "evaluate", "sample", "export", "jacobian", "ablation", "benchmark", "density_ratio")
 
@@ -169,6 +172,16 @@ def test_a_run_of_another_configuration(tmp_path, capsys):
     assert (tmp_path / "run" / "config.gin").read_text() == config
     for name, value in newest_state(tmp_path / "run").items():
         np.testing.assert_array_equal(value, before[name])
+
+
+def test_a_record_that_is_damaged_is_named(tmp_path, capsys):
+    """A configuration of another version, and a history with half a row."""
+    run_dir = RunDirectory(tmp_path / "run")
+    write_text(run_dir.config, "NoSuchThing.width = 3\n")
+    fails(capsys, train.main, train_arguments(run_dir.path), f"{run_dir.config} cannot be read by this version")
+    write_text(run_dir.history, "step,loss\n3,1.0\n6x")
+    with pytest.raises(UsageError, match=r"history\.csv is damaged"):
+        run_dir.read_history()
 
 
 def test_a_run_directory_in_use(tmp_path, capsys):

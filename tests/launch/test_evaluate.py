@@ -20,7 +20,7 @@ from tfade.evaluation import Figure, ForeignImages, Metric, Record, Result, Subj
 from tfade.files import write_text
 from tfade.training import configuration
 from tfade.training.checkpoints import Checkpoints, snapshot
-from tfade.training.configuration import isolated
+from tfade.training.isolation import isolated
 from tfade.training.recipe import Recipe, build_model
 from tfade.training.run_directory import RunDirectory
 

@@ -9,7 +9,7 @@ import numpy as np
 from tfade.data.cache import Store
 from tfade.data.npy import StoredArray, read_headers
 from tfade.data.source import ArraySource
-from tfade.data.splits import Part, plan
+from tfade.data.splits import MissingSplit, Part, plan
 from tfade.data.transforms import Transform
 from tfade.errors import UsageError
 
@@ -50,7 +50,9 @@ def arrays(
     _check_images(name, images)
     count = int(part.chosen(np.arange(images.shape[0])).sum())
     if count == 0:
-        raise UsageError(f"data={name!r} has no images for split={split!r}: {images.shape[0]} are too few to carve it")
+        raise MissingSplit(
+            f"data={name!r} has no images for split={split!r}: {images.shape[0]} are too few to carve it"
+        )
     status = path.stat()
     key = {
         "file": [str(path.resolve()), status.st_size, status.st_mtime_ns, images.member],

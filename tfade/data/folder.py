@@ -12,7 +12,7 @@ import numpy as np
 from tfade.data.cache import Store
 from tfade.data.images import SUFFIXES, ImageProblem, read_header, read_image
 from tfade.data.source import ArraySource
-from tfade.data.splits import plan
+from tfade.data.splits import MissingSplit, plan
 from tfade.data.transforms import Transform
 from tfade.data.work import ordered_map, progress
 from tfade.errors import UsageError
@@ -63,7 +63,7 @@ def folder(
     chosen = part.chosen(np.array(numbers, np.uint64))
     files = [file for file, is_chosen in zip(listings[part.stored], chosen) if is_chosen]
     if not files:
-        raise UsageError(f"data={name!r} has no images for split={split!r}; add images, or a sub-folder {split!r}")
+        raise MissingSplit(f"data={name!r} has no images for split={split!r}; add images, or a sub-folder {split!r}")
     classes = sorted({file.label for file in every if file.label})
     stamps = "\0".join(f"{file.path}\0{file.size}\0{file.modified}" for file in every)
     images, labels = store.images(

@@ -11,6 +11,7 @@ from tfade.data.arrays import arrays
 from tfade.data.cache import Store
 from tfade.data.folder import folder
 from tfade.data.source import SPLITS, ArraySource, Source, check_split
+from tfade.data.splits import MissingSplit
 from tfade.data.stacked import StackedSource
 from tfade.data.tfds import tfds_source
 from tfade.data.toy import Checkerboard, Density, Gaussian, Moons, Pinwheel, ToySource, grid, ring
@@ -105,6 +106,14 @@ def load(
     if not source.spec.is_image or source.spec.shape[2] != 1:
         raise UsageError(f"data={name!r}: only grey images can be stacked; use a grey set, or load.channels = 1")
     return StackedSource(name, source, _of_split("stacked_examples", stacked_examples, split))
+
+
+def load_if_there(name: str, split: str) -> Source | None:
+    """A split as `load` gives it, or None of data that do not have it; what is there and damaged is an error."""
+    try:
+        return load(name, split)
+    except MissingSplit:
+        return None
 
 
 def _digits(split: str, transform: Transform) -> ArraySource:

@@ -8,6 +8,10 @@ from tfade.data.source import SPLITS
 from tfade.errors import UsageError
 
 
+class MissingSplit(UsageError):
+    """The data do not have a split."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Part:
     """A split as a part of a stored one.
@@ -71,7 +75,8 @@ def plan(name: str, split: str, stored: dict[str, str], carve: int | None) -> Pa
         carve: one example in how many to hold out, 3 or more; None holds out nothing and leaves "train" whole.
 
     Raises:
-        UsageError: the split is neither stored nor may it be carved.
+        MissingSplit: the split is neither stored nor may it be carved.
+        UsageError: `carve` is out of range.
     """
     if carve is not None and (not isinstance(carve, int) or carve < 3):
         raise UsageError(
@@ -83,10 +88,10 @@ def plan(name: str, split: str, stored: dict[str, str], carve: int | None) -> Pa
     carved = ("train",) if carve is None else tuple(role for role in SPLITS if role == "train" or role not in stored)
     if split in carved:
         if "train" not in stored:
-            raise UsageError(f"data={name!r} has no train split, only {', '.join(sorted(stored.values()))}")
+            raise MissingSplit(f"data={name!r} has no train split, only {', '.join(sorted(stored.values()))}")
         return Part(stored["train"], split, carved, carve)
     if split not in stored:
-        raise UsageError(
+        raise MissingSplit(
             f"data={name!r} has no {split} split of its own and carve is None; use carve=10 to hold some out"
         )
     return Part(stored[split], split, (split,), None)

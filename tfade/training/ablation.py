@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import gin
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_whole
 
 
 @gin.register
@@ -18,12 +18,23 @@ class Row:
         gin_files: its recipe, and what is laid over it; paths from the root of the repository.
         bindings: gin lines over these.
         paper: published numbers by the name of their column, as text; brackets and all.
+
+    Raises:
+        UsageError: something that is no text, or no sequence of texts.
     """
 
     name: str
     gin_files: Sequence[str]
     bindings: Sequence[str] = ()
     paper: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        if not isinstance(self.name, str) or not self.name:
+            raise UsageError(f"Row.name={self.name!r} is no text; give a row a name such as 'AV-ADE'")
+        _check_texts(f"Row.gin_files of {self.name}", self.gin_files)
+        _check_texts(f"Row.bindings of {self.name}", self.bindings)
+        if not isinstance(self.paper, Mapping):
+            raise UsageError(f"Row.paper of {self.name}={self.paper!r} is no dictionary such as {{'FID': '31.4'}}")
 
     @property
     def slug(self) -> str:
@@ -43,11 +54,13 @@ class Ablation:
         gin_files: laid over every row: the data.
         bindings: gin lines over every row: the budget.
         evaluation: gin lines over a finished run when it is evaluated.
+        metrics: names of metrics. Bits per dimension, the classifier's Fréchet distance and the reconstruction error
+            have columns of their own; another metric has one for its result of the same name.
         seeds: of the runs of every row.
-        tolerance: share by which the rows' parameters of p(x) may differ; None for any.
+        tolerance: share in [0, 1) by which the rows' parameters of p(x) may differ; None for any.
 
     Raises:
-        UsageError: no rows, two of one name, no seeds, or a reference that is no row.
+        UsageError: no rows, two of one name, no seeds, a reference that is no row, or a value of a wrong kind.
     """
 
     title: str
@@ -56,17 +69,26 @@ class Ablation:
     gin_files: Sequence[str] = ()
     bindings: Sequence[str] = ()
     evaluation: Sequence[str] = ()
+    metrics: Sequence[str] = ("likelihood", "classifier_frechet_distance", "reconstruction_error")
     seeds: Sequence[int] = (0,)
     tolerance: float | None = 0.015
 
     def __post_init__(self):
+        if not isinstance(self.rows, Sequence) or not all(isinstance(row, Row) for row in self.rows):
+            raise UsageError(f"Ablation.rows={self.rows!r} are no rows; in gin (@vae/Row(), @gan/Row()), with brackets")
+        for name in ("gin_files", "bindings", "evaluation", "metrics"):
+            _check_texts(f"Ablation.{name}", getattr(self, name))
         names = [row.name for row in self.rows]
         if not names or len({row.slug for row in self.rows}) < len(names):
             raise UsageError(f"Ablation.rows are named {names}; give one row or more, each with a name of its own")
         if self.reference not in names:
             raise UsageError(f"Ablation.reference={self.reference!r} is no row; the rows are {', '.join(names)}")
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise UsageError(f"Ablation.seeds={tuple(self.seeds)!r}; give one seed or more, each once")
+        if not isinstance(self.seeds, Sequence) or not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise UsageError(f"Ablation.seeds={self.seeds!r}; give one seed or more, each once, such as (0, 1)")
+        for seed in self.seeds:
+            check_whole("Ablation.seeds", seed, least=0)
+        if self.tolerance is not None and not (isinstance(self.tolerance, (int, float)) and 0 <= self.tolerance < 1):
+            raise UsageError(f"Ablation.tolerance={self.tolerance!r} is no share in [0, 1); None is for no limit")
 
     def check_parameters(self, counts: Mapping[str, int]) -> float:
         """The share by which the rows differ in parameters.
@@ -86,3 +108,9 @@ class Ablation:
                 f"Ablation.tolerance={self.tolerance}; bind other widths in the rows, or Ablation.tolerance = None"
             )
         return spread
+
+
+def _check_texts(name: str, value) -> None:
+    """Refuses what is no sequence of texts; a text alone would be taken for a sequence of its letters."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(text, str) for text in value):
+        raise UsageError(f"{name}={value!r} is no sequence of texts; give ('one',), with the comma, or ('one', 'two')")

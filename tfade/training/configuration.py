@@ -1,34 +1,18 @@
-"""Gin without surprises: isolated, strict about unknown names, and comparable."""
+"""Gin without surprises: strict about unknown names, and comparable."""
 
 import contextlib
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import gin
 from gin import config as gin_config
 
 from tfade.errors import UsageError
+from tfade.training.isolation import frozen, isolated
 
 # What may differ between two starts of one run: where things lie, how many devices carry it, and a later end.
 MAY_CHANGE = ("load.cache_dir", "load.data_dir", "load.download", "Recipe.devices", "Recipe.strategy")
-
-
-@contextlib.contextmanager
-def isolated() -> Iterator[None]:
-    """An empty gin configuration inside, the caller's untouched outside."""
-    stores = (gin_config._CONFIG, gin_config._SINGLETONS, gin_config._OPERATIVE_CONFIG)
-    saved = [dict(store) for store in stores]
-    imports, locked = set(gin_config._IMPORTS), gin_config._CONFIG_IS_LOCKED
-    gin.clear_config()
-    try:
-        yield
-    finally:
-        gin.clear_config()
-        for store, content in zip(stores, saved, strict=True):
-            store.update(content)
-        gin_config._IMPORTS.update(imports)
-        gin_config._set_config_is_locked(locked)
 
 
 def parse(
@@ -53,14 +37,43 @@ def parse(
             raise UsageError(f"gin_file={str(file)!r} does not exist; give the path of a recipe such as gin/vgh_pp.gin")
     if root is not None:
         gin.add_config_file_search_path(str(root))
-    try:
+    with _told():
         gin.parse_config(list(defaults))
         gin.parse_config_files_and_bindings([str(file) for file in files], list(bindings), skip_unknown=False)
+    _refuse_unused_macros()
+
+
+def bind(lines: Sequence[str]) -> None:
+    """Puts lines such as "Thing.parameter = 3" over the current configuration.
+
+    Raises:
+        UsageError: a syntax error or an unknown name.
+    """
+    with _told(), gin.unlock_config():
+        gin.parse_config(list(lines), skip_unknown=False)
+
+
+def check(lines: Sequence[str]) -> None:
+    """Refuses what `bind` would refuse; the configuration stays as it is."""
+    with isolated(frozen()):
+        bind(lines)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """gin's errors as a UsageError of one line."""
+    try:
+        yield
     except UsageError:
         raise
     except (AttributeError, KeyError, OSError, RuntimeError, SyntaxError, TypeError, ValueError) as error:
         raise UsageError(f"gin configuration: {one_line(error)}") from error
-    _refuse_unused_macros()
+
+
+def bound_by(line: str) -> list[str]:
+    """Full names of what a line such as "scope/Thing.parameter = 3" binds: none for a macro, several if unclear."""
+    name = line.split("=")[0].strip().rpartition("/")[2].rpartition(".")[0]
+    return gin_config._REGISTRY.matching_selectors(name) if name else []
 
 
 def one_line(error: BaseException) -> str:
@@ -121,20 +134,47 @@ def unused() -> list[str]:
     Raises:
         UsageError: one of them is in a scope that nothing has entered: a misspelt player, for example.
     """
+    refuse_strange_scopes(lambda selector: not _of_other_use(selector))
     result = []
-    scopes = {scope for scope, _ in gin_config._OPERATIVE_CONFIG} | {""}
     for (scope, selector), parameters in gin_config._CONFIG.items():
-        if selector == "gin.macro" or selector.startswith("tfade.evaluation") or not parameters:
+        if _of_other_use(selector) or not parameters:
             continue
         name = selector.rpartition(".")[2]
-        if scope not in scopes:
-            known = ", ".join(sorted(scopes - {""}))
-            raise UsageError(
-                f"gin configuration: nothing enters the scope of {scope}/{name}; there are {known or 'none'}"
-            )
         if not any(used == selector and within.endswith(scope) for within, used in gin_config._OPERATIVE_CONFIG):
             result += ["/".join(filter(None, (scope, f"{name}.{parameter}"))) for parameter in parameters]
     return result
+
+
+def _of_other_use(selector: str) -> bool:
+    """Whether a binding is not for training: a macro, or something of the evaluation, which comes later."""
+    return selector == "gin.macro" or selector.startswith("tfade.evaluation")
+
+
+def refuse_strange_scopes(concerns: Callable[[str], bool], besides: Collection[str] = ()) -> None:
+    """Raises a UsageError if something is bound in a scope that nothing has entered: a misspelt player, for example.
+
+    Args:
+        concerns: full name of what is bound → whether to look at it.
+        besides: scopes that need not have been entered.
+    """
+    scopes = {scope for scope, _ in gin_config._OPERATIVE_CONFIG} | {"", *besides}
+    for (scope, selector), parameters in gin_config._CONFIG.items():
+        if parameters and concerns(selector) and scope not in scopes:
+            known = ", ".join(sorted(scopes - {""}))
+            name = selector.rpartition(".")[2]
+            raise UsageError(
+                f"gin configuration: nothing enters the scope of {scope}/{name}; there are {known or 'none'}"
+            )
+
+
+def binds(configurable: type) -> bool:
+    """Whether anything of a registered class is bound."""
+    return any(selector == f"{configurable.__module__}.{configurable.__name__}" for _, selector in gin_config._CONFIG)
+
+
+def bound_scopes() -> set[str]:
+    """The scopes that something is bound in."""
+    return {scope for scope, _ in gin_config._CONFIG}
 
 
 def text() -> str:
@@ -148,7 +188,8 @@ def text() -> str:
 def values(text: str) -> dict[str, str]:
     """The bindings of a configuration: "scope/Thing.parameter" → its value as gin writes it."""
     with isolated():
-        gin.parse_config(text, skip_unknown=False)
+        with _told():
+            gin.parse_config(text, skip_unknown=False)
         return {
             "/".join(filter(None, (scope, selector.rpartition(".")[2]))) + f".{parameter}": repr(value)
             for (scope, selector), parameters in gin_config._CONFIG.items()

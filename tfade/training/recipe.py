@@ -7,6 +7,8 @@ from pathlib import Path
 
 import gin
 
+from tfade import data
+from tfade.data.source import Source
 from tfade.errors import UsageError, check_whole
 from tfade.models.base import GenerativeModel
 from tfade.training import checkpoints, configuration, optimizers, strategy
@@ -81,6 +83,15 @@ def compile_model(
         average_decay=average_decay,
         jit_compile=jit_compile,
     )
+
+
+def recipe_of_data() -> tuple[Recipe, Source]:
+    """The recipe that gin describes and its training data, whose shape is bound to the recipe from now on."""
+    source = data.load(configuration.make(Recipe).data, "train")
+    with gin.unlock_config():
+        gin.bind_parameter("Recipe.image_shape", source.spec.shape)
+        gin.bind_parameter("Recipe.stacked", source.stacked is not None)
+    return configuration.make(Recipe), source
 
 
 def build_model(recipe: Recipe) -> GenerativeModel:

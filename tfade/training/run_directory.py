@@ -11,6 +11,32 @@ from tfade import files
 from tfade.errors import UsageError
 from tfade.training import configuration
 
+LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def held(folder: Path, lock_name: str = LOCK) -> Iterator[None]:
+    """Holds a directory for this process, by a lock on a file in it; the system releases it however the process ends.
+
+    Raises:
+        UsageError: the path is a file, cannot be written, or another process holds the directory.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"run_dir={str(folder)!r} is a file; give a directory")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / lock_name).open("w")
+    except OSError as error:
+        raise UsageError(f"run_dir={str(folder)!r} cannot be written: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(
+                f"run_dir={str(folder)!r} is in use by another process; wait for it, or give another run_dir"
+            ) from error
+        yield
+
 
 class RunDirectory:
     """Names of a run's files. Nothing is created before something is written.
@@ -33,35 +59,19 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def claim(self) -> Iterator[None]:
-        """Holds the directory for this process; the system releases it however the process ends.
+        """Holds the directory for this process, see `held`.
 
         Raises:
-            UsageError: the path is a file, or another process holds the directory.
+            UsageError: also if the directory holds other files and no run.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise UsageError(f"run_dir={str(self.path)!r} is a file; give a directory")
-        if self.path.is_dir() and any(self.path.iterdir()) and not self.config.exists() and not self._lock.exists():
+        holds_others = self.path.is_dir() and any(self.path.iterdir()) and not self.config.exists()
+        if holds_others and not (self.path / LOCK).exists():
             raise UsageError(
                 f"run_dir={str(self.path)!r} holds other files and no run; give a new or empty directory, "
                 "or the directory of a run to continue"
             )
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = self._lock.open("w")
-        except OSError as error:
-            raise UsageError(f"run_dir={str(self.path)!r} cannot be written: {error.strerror}") from error
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise UsageError(
-                    f"run_dir={str(self.path)!r} is in use by another process; wait for it, or give another run_dir"
-                ) from error
+        with held(self.path):
             yield
-
-    @property
-    def _lock(self) -> Path:
-        return self.path / ".lock"
 
     def configure(self, config: str) -> None:
         """Writes the configuration of a new run, or checks that it is the one this run was started with.
@@ -70,7 +80,12 @@ class RunDirectory:
             UsageError: the run was started with another configuration; the differences are listed.
         """
         if self.config.exists():
-            changed = configuration.differences(self.config.read_text(), config)
+            try:
+                changed = configuration.differences(self.config.read_text(), config)
+            except UsageError as error:
+                raise UsageError(
+                    f"{self.config} cannot be read by this version ({error}); give another run_dir"
+                ) from error
             if changed:
                 raise UsageError(
                     f"run_dir={str(self.path)!r} belongs to another configuration ({'; '.join(changed)}); "
@@ -88,7 +103,10 @@ class RunDirectory:
         if not self.history.is_file():
             return []
         with self.history.open(newline="") as file:
-            return list(csv.DictReader(file))
+            rows = list(csv.DictReader(file))
+        if not all((row.get("step") or "").isdigit() for row in rows):
+            raise UsageError(f"{self.history} is damaged: a row has no whole number of steps; mend it, or move it away")
+        return rows
 
     def write_history(self, rows: list[dict]) -> None:
         """Replaces history.csv; a column that only some rows have is empty in the others."""

@@ -7,7 +7,6 @@ import platform
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import gin
 import keras
 import tensorflow as tf
 
@@ -18,7 +17,7 @@ from tfade.errors import UsageError
 from tfade.models.base import GenerativeModel
 from tfade.training import checkpoints, configuration
 from tfade.training.callbacks import FiniteGuard, History, Progress, Record, StepCallback, Validation
-from tfade.training.recipe import Recipe, build_model
+from tfade.training.recipe import Recipe, build_model, recipe_of_data
 from tfade.training.run_directory import RunDirectory
 from tfade.training.saving import Saver, Saving
 from tfade.training.showing import Showing, TensorBoard
@@ -61,17 +60,18 @@ def train(
     """
     recipe = configuration.make(Recipe)
     strategy = make_strategy(recipe.strategy, recipe.devices)
-    source = data.load(recipe.data, "train")
-    held_out, validates = _held_out(recipe.data)
-    settings = _recorded(source)
-    recipe = settings.recipe
+    recipe, source = recipe_of_data()
+    validation_split = data.load_if_there(recipe.data, "validation")
+    # What selects a checkpoint must not be what tests it: the test split is looked at, and validates nothing.
+    held_out = validation_split or data.load(recipe.data, "test")
+    settings = Settings(recipe, configuration.make(Saving), configuration.make(Showing))
     keras.utils.set_random_seed(recipe.seed)
     with strategy.scope():
         model = build_model(recipe)
     begin = _distributed(strategy, source, recipe, model.batches_per_step)  # checks the batch size early
     for binding in configuration.unused():
         say(f"note: {binding} is bound and not used by this run")
-    validation = Validation(held_out) if validates else None
+    validation = Validation(held_out) if validation_split else None
     _check_monitor(settings.saving.monitor, model, validation)
     run = RunDirectory(run_dir)
     if not is_chief(strategy):
@@ -91,22 +91,6 @@ def train(
         _fit(model, begin, settings, run, store, observers, say)
         finish(run)
     return model
-
-
-def _held_out(name: str) -> tuple[Source, bool]:
-    """Held-out images, and whether they are for validation: what selects a checkpoint must not be what tests it."""
-    try:
-        return data.load(name, "validation"), True
-    except UsageError:  # "train" was there, so it is this split that is missing
-        return data.load(name, "test"), False
-
-
-def _recorded(source: Source) -> Settings:
-    """The settings, with what the model needs to know of the data written into the configuration."""
-    with gin.unlock_config():
-        gin.bind_parameter("Recipe.image_shape", source.spec.shape)
-        gin.bind_parameter("Recipe.stacked", source.stacked is not None)
-    return Settings(*(configuration.make(part) for part in (Recipe, Saving, Showing)))
 
 
 def _check_monitor(monitor: str | None, model: GenerativeModel, validation: Validation | None) -> None:
