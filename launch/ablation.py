@@ -82,8 +82,7 @@ def filled(folder: Path, ablation, runs: list, num_samples: int, evaluation: lis
     """Trains and evaluates all runs, writing the table after each; the exit status."""
     from launch.ablation_report import write_report
     from launch.ablation_rows import evaluated, trained
-    from tfade.errors import NonFiniteError, UsageError
-    from tfade.training.configuration import one_line
+    from tfade.errors import NonFiniteError, UsageError, one_line
 
     results = []
     for run in runs:

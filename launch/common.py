@@ -104,8 +104,7 @@ def guarded(main: Callable[[list[str]], int | None], arguments: list[str]) -> in
         return 128 + signal.SIGINT
     except Exception as error:
         # Imported here: the modules below import TensorFlow, and by now it is there.
-        from tfade.errors import NonFiniteError, UsageError
-        from tfade.training.configuration import one_line
+        from tfade.errors import NonFiniteError, UsageError, one_line
         from tfade.training.saving import Interrupted
 
         if isinstance(error, Interrupted):

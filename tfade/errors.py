@@ -8,6 +8,12 @@ class UsageError(ValueError):
     """An argument, a configuration or an input file is wrong. Launchers print its one line and exit with status 2."""
 
 
+def one_line(error: BaseException) -> str:
+    """The error's message on one line, without the trail that gin adds to it; its kind if it has none."""
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    return " ".join(text.split("\n  In call to configurable")[0].split()) or type(error).__name__
+
+
 def check_whole(name: str, value, least: int = 1) -> None:
     """Refuses what is no whole number from `least` up."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
@@ -18,6 +24,12 @@ def check_finite(name: str, value, least: float = 0.0) -> None:
     """Refuses what is no finite number from `least` up."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not least <= value < math.inf:
         raise UsageError(f"{name}={value!r} is not a finite number from {least:g} up")
+
+
+def check_positive(name: str, value) -> None:
+    """Refuses what is no finite number above 0."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value < math.inf:
+        raise UsageError(f"{name}={value!r} is not a finite number above 0")
 
 
 class NonFiniteError(ArithmeticError):

@@ -105,7 +105,7 @@ def test_a_penalised_critic_must_not_mix_examples(penalty):
 
 def test_what_makes_no_sense_is_refused():
     for make in (lambda: GradientPenalty(weight=-1.0), lambda: R1(weight=float("nan"))):
-        with pytest.raises(UsageError, match=r"\.weight=.* is negative"):
+        with pytest.raises(UsageError, match=r"\.weight=.* is not a finite number from 0 up"):
             make()
     with pytest.raises(UsageError, match=r"GradientPenalty.target=-1"):
         GradientPenalty(target=-1.0)

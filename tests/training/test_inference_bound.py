@@ -86,11 +86,14 @@ def test_the_metric_says_whose_likelihood_it_is(gan, source):
     assert protocol["likelihood"] == "lower_bound"
     assert protocol["dequantisation"] == "noise by image, draw 0"
     assert (protocol["inference_steps"], protocol["inference_batch_size"]) == (2, 8)
+    encoder = ENCODER((8, 8, 1), protocol["inference_context_size"])
+    assert protocol["inference_encoder_parameters"] == encoder.count_params()
 
 
 def test_bad_requests_are_refused(gan, source, monkeypatch):
-    with pytest.raises(UsageError, match="steps=0"):
-        inference_bound(gan, source, steps=0)
+    for name, value in (("steps", 0), ("steps", 2e3), ("batch_size", 0), ("learning_rate", -1e-3)):
+        with pytest.raises(UsageError, match=f"inference_bound.{name}={value!r} is not a"):
+            inference_bound(gan, source, **{name: value})
     monkeypatch.setattr(gan, "prior", lambda: standard_normal(2, 1.1))
     with pytest.raises(UsageError, match=r"not N\(0, I\)"):
         inference_bound(gan, source)

@@ -6,6 +6,8 @@ import pathlib
 import numpy as np
 from PIL import Image, ImageOps
 
+from tfade.errors import one_line
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 GREY_MODES, COLOUR_MODES, ALPHA_MODES = ("1", "L"), ("RGB", "P", "CMYK", "YCbCr"), ("RGBA", "LA")
 _TRANSPOSED = (5, 6, 7, 8)  # EXIF orientations that exchange height and width
@@ -56,7 +58,7 @@ def read_image(path: pathlib.Path, max_pixels: int) -> np.ndarray:
             transparent = image.has_transparency_data and image.convert("RGBA").getextrema()[3][0] < 255
             pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
         except Exception as error:  # Pillow's decoders raise almost any type on a damaged file
-            raise ImageProblem(f"damaged: {_one_line(error)}") from error
+            raise ImageProblem(f"damaged: {one_line(error)}") from error
     if transparent:
         raise ImageProblem("has transparent pixels; flatten it onto a background")
     return pixels.reshape(*pixels.shape[:2], channels)
@@ -66,7 +68,7 @@ def _opened(path: pathlib.Path, max_pixels: int) -> Image.Image:
     try:
         image = Image.open(path)
     except Exception as error:  # as above; DecompressionBombError among them
-        message = "not an image" if isinstance(error, Image.UnidentifiedImageError) else _one_line(error)
+        message = "not an image" if isinstance(error, Image.UnidentifiedImageError) else one_line(error)
         raise ImageProblem(message) from error
     width, height = image.size
     if width * height > max_pixels:
@@ -87,7 +89,3 @@ def _channels(image: Image.Image) -> int:
 def _orientation(image: Image.Image) -> int:
     # Only JPEG: for PNG Pillow would decode the whole file to look for it.
     return image.getexif().get(_ORIENTATION, 1) if image.format in ("JPEG", "MPO") else 1
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -252,7 +252,8 @@ def _model(subject: Subject):
 def _observation(model, subject: Subject) -> dict:
     """What p(x | z) is, where it is not assumed."""
     if model is not subject.model:
-        return {"observation": "N(G(z), σ² I), σ fitted with an inference network"}
+        fitted = getattr(model, "fit_protocol", {})
+        return {"observation": "N(G(z), σ² I), σ fitted with an inference network", **fitted}
     return {"observation": "the model's p(x | z)"} if has_conditional(model) else {}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import gin
 
-from tfade.errors import NonFiniteError, UsageError
+from tfade.errors import NonFiniteError, UsageError, one_line
 from tfade.evaluation.metrics import REAL, Metric
 from tfade.evaluation.records import Record, named_results
 from tfade.evaluation.result import Figure, Result
@@ -148,7 +148,7 @@ def evaluate(
         except (NotApplicable, NotImplementedError) as error:
             reason = str(error) or f"{type(subject.model).__name__} cannot answer what it asks"
         except (UsageError, NonFiniteError) as error:  # the other metrics are to be had all the same
-            failed = str(error)
+            failed = one_line(error)
         # Samples and the classifier are made by the first metric that needs them, and count among its seconds.
         results = tuple(part for part in found if isinstance(part, Result))
         figures = tuple(part for part in found if isinstance(part, Figure))

@@ -4,7 +4,7 @@ import gin
 import tensorflow as tf
 
 from tfade.distributions.standard import StandardNormal
-from tfade.errors import UsageError
+from tfade.errors import check_finite
 from tfade.models.adversary import Adversary
 from tfade.models.flow import FlowModel
 from tfade.models.players import Player, Weighted
@@ -56,8 +56,7 @@ class FlowGAN(FlowModel):
         divergence=Wasserstein,
         penalty=GradientPenalty,
     ):
-        if not likelihood_weight >= 0:
-            raise UsageError(f"likelihood_weight={likelihood_weight!r} is negative; it must be 0 or more")
+        check_finite("likelihood_weight", likelihood_weight)
         super().__init__(image_shape, flow, prior)
         self.likelihood_weight = likelihood_weight
         self.critic = self.add_network("critic", lambda: critic(self.image_shape))

@@ -6,7 +6,7 @@ import tensorflow_probability as tfp
 
 from tfade import numerics
 from tfade.distributions.gaussian import diagonal_normal, standard_normal
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_finite, check_whole
 from tfade.models.base import GenerativeModel
 from tfade.models.players import Player, Weighted
 from tfade.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
@@ -67,10 +67,8 @@ class VGH(GenerativeModel):
     ):
         super().__init__(image_shape)
         for name, value in (("encoder_weight", encoder_weight), ("generator_weight", generator_weight)):
-            if not value >= 0:
-                raise UsageError(f"{name}={value!r} is negative; the weight of the reconstruction must be 0 or more")
-        if latent_size < 1:
-            raise UsageError(f"latent_size={latent_size!r} is below 1; the paper uses 10 to 75 for digits")
+            check_finite(name, value)
+        check_whole("latent_size", latent_size)
         if reconstruction_reduction not in ("mean", "sum"):
             raise UsageError(f"reconstruction_reduction={reconstruction_reduction!r} is neither 'mean' nor 'sum'")
         self.latent_size = latent_size

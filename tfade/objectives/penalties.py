@@ -10,7 +10,7 @@ import gin
 import keras
 import tensorflow as tf
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_finite, check_positive
 
 EPSILON = 1e-12  # the square root has no slope at 0
 
@@ -61,14 +61,13 @@ class Penalty:
         weight: factor γ ≥ 0 on the term in the critic's loss; 0 leaves the term out.
 
     Raises:
-        UsageError: a negative weight.
+        UsageError: a weight that is no finite number from 0 up.
     """
 
     name = "penalty"  # of its term in reports
 
     def __init__(self, weight: float):
-        if not weight >= 0:
-            raise UsageError(f"{type(self).__name__}.weight={weight!r} is negative; it must be 0 or more")
+        check_finite(f"{type(self).__name__}.weight", weight)
         self.weight = weight
 
     def prepare(self, network: keras.Layer) -> None:
@@ -107,7 +106,7 @@ class GradientPenalty(Penalty):
         one_sided: only slopes above the target cost.
 
     Raises:
-        UsageError: a negative weight or target.
+        UsageError: a weight or a target that is no finite number from 0 up.
 
     Reference: Gulrajani et al. 2017, equation 3; Thanh-Tung, Tran and Venkatesh 2019.
     """
@@ -116,10 +115,7 @@ class GradientPenalty(Penalty):
 
     def __init__(self, weight: float = 10.0, target: float = 1.0, one_sided: bool = False):
         super().__init__(weight)
-        if not target >= 0:
-            raise UsageError(
-                f"{type(self).__name__}.target={target!r} is negative, which no slope is; 1 and 0 are usual"
-            )
+        check_finite(f"{type(self).__name__}.target", target)
         self.target, self.one_sided = target, one_sided
 
     def __call__(self, critic, real, fake, mix):
@@ -134,7 +130,7 @@ class R1(Penalty):
         weight: γ ≥ 0.
 
     Raises:
-        UsageError: a negative weight.
+        UsageError: a weight that is no finite number from 0 up.
 
     Reference: Mescheder, Geiger and Nowozin 2018, equation 9.
     """
@@ -158,7 +154,7 @@ class WeightClipping(Penalty):
         limit: c > 0.
 
     Raises:
-        UsageError: a limit that is not positive.
+        UsageError: a limit that is no finite number above 0.
 
     Reference: Arjovsky, Chintala and Bottou 2017, algorithm 1.
     """
@@ -167,8 +163,7 @@ class WeightClipping(Penalty):
 
     def __init__(self, limit: float = 0.01):
         super().__init__(0.0)
-        if not limit > 0:
-            raise UsageError(f"WeightClipping.limit={limit!r} is not positive; the paper has 0.01")
+        check_positive("WeightClipping.limit", limit)
         self.limit = limit
 
     def prepare(self, network):

@@ -8,7 +8,7 @@ from pathlib import Path
 import gin
 from gin import config as gin_config
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, one_line
 from tfade.training.isolation import frozen, isolated
 
 # What may differ between two starts of one run: where things lie, how many devices carry it, and a later end.
@@ -74,12 +74,6 @@ def bound_by(line: str) -> list[str]:
     """Full names of what a line such as "scope/Thing.parameter = 3" binds: none for a macro, several if unclear."""
     name = line.split("=")[0].strip().rpartition("/")[2].rpartition(".")[0]
     return gin_config._REGISTRY.matching_selectors(name) if name else []
-
-
-def one_line(error: BaseException) -> str:
-    """The error's message on one line, without the trail that gin adds to it."""
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return " ".join(text.split("\n  In call to configurable")[0].split())
 
 
 def _macros() -> tuple[set[str], set[str]]:

@@ -11,7 +11,7 @@ import numpy as np
 from tfade.data.pipeline import batches
 from tfade.data.source import Source
 from tfade.distributions.gaussian import DiagonalNormal, standard_normal
-from tfade.errors import NonFiniteError, UsageError
+from tfade.errors import NonFiniteError, UsageError, check_positive, check_whole
 from tfade.flows.preprocessing import Rescale
 from tfade.models.base import GenerativeModel
 from tfade.models.vae import VAE
@@ -69,13 +69,14 @@ def inference_bound(
         The VAE; `log_prob(x, num_samples)` is the bound in nats, and `fit_protocol` what goes with such a number.
 
     Raises:
-        UsageError: fewer than one step, a model of vectors, or one whose prior is not N(0, I).
+        UsageError: a number out of range, a model of vectors, or one whose prior is not N(0, I).
         NonFiniteError: the bound was not finite.
 
     Reference: Lucas et al. 2019, section 5 (evaluation of GANs).
     """
-    if steps < 1:
-        raise UsageError(f"inference_bound.steps={steps!r} is below 1; thousands are usual")
+    check_whole("inference_bound.steps", steps)
+    check_whole("inference_bound.batch_size", batch_size)
+    check_positive("inference_bound.learning_rate", learning_rate)
     if len(model.image_shape) != 3:
         raise UsageError(f"inference_bound was given a model of data of shape {model.image_shape}; it is for images")
     prior, normal = model.prior(), standard_normal(model.latent_size)
@@ -107,5 +108,8 @@ def inference_bound(
         "inference_batch_size": batch_size,
         "inference_learning_rate": learning_rate,
         "inference_seed": seed,
+        "inference_encoder": type(bound.encoder).__name__,
+        "inference_encoder_parameters": bound.encoder.count_params(),
+        "inference_context_size": context_size,
     }
     return bound

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import gin
 import keras
 
-from tfade.errors import UsageError
+from tfade.errors import check_finite, check_positive, check_whole
 
 LearningRate = float | keras.optimizers.schedules.LearningRateSchedule
 
@@ -47,6 +47,9 @@ class LinearDecay(keras.optimizers.schedules.PolynomialDecay):
     """From `initial` to `final` in `steps` steps, and `final` from then on."""
 
     def __init__(self, initial: float, steps: int, final: float = 0.0):
+        check_positive("LinearDecay.initial", initial)
+        check_whole("LinearDecay.steps", steps)
+        check_finite("LinearDecay.final", final)
         super().__init__(initial, steps, final, power=1.0)
 
 
@@ -55,6 +58,9 @@ class StepDecay(keras.optimizers.schedules.ExponentialDecay):
     """`initial`, multiplied by `factor` after every `every` steps."""
 
     def __init__(self, initial: float, every: int, factor: float = 0.5):
+        check_positive("StepDecay.initial", initial)
+        check_whole("StepDecay.every", every)
+        check_positive("StepDecay.factor", factor)
         super().__init__(initial, every, factor, staircase=True)
 
 
@@ -65,8 +71,6 @@ def make_optimizer(optimizer: Callable[[], keras.Optimizer] = adam) -> keras.Opt
 
 
 def _positive(learning_rate: LearningRate) -> LearningRate:
-    if isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule):
-        return learning_rate
-    if not isinstance(learning_rate, (int, float)) or not learning_rate > 0:
-        raise UsageError(f"learning_rate={learning_rate!r} is neither a positive number nor a schedule")
+    if not isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+        check_positive("learning_rate", learning_rate)
     return learning_rate

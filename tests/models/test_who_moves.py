@@ -1,0 +1,104 @@
+"""Every recipe of VAEs, GANs and ADE: which variables each term of a loss reaches, and which ones a step changes."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from launch import common
+from tests.helpers import ROOT, TINY
+from tfade.data import load
+from tfade.models.players import Weighted
+from tfade.training import configuration
+from tfade.training.isolation import isolated
+from tfade.training.recipe import Recipe, build_model
+
+INFERENCE = {"encoder", "posterior"}
+LIKELIHOOD = {"reconstruction": {*INFERENCE, "decoder", "pixels"}, "kl": INFERENCE}
+WITH_FLOW = {"reconstruction": {*LIKELIHOOD["reconstruction"], "flow"}, "kl": INFERENCE, "log_det": {"flow"}}
+
+
+def adversary(sampling: set[str], penalty: str | None = "r1") -> dict[str, set[str]]:
+    """The terms of both sides, where these networks make the samples."""
+    own = {name: {"discriminator"} for name in ("real", penalty) if name}
+    return {**own, **{name: {*sampling, "discriminator"} for name in ("adversarial", "fake")}}
+
+
+# recipe → {term: networks that it reaches}; samples are made by the decoder and f, from codes of the prior
+REACHED = {
+    **dict.fromkeys(("vae", "vae_bernoulli", "vae_categorical", "vae_quantized_normal"), LIKELIHOOD),
+    **dict.fromkeys(("vae_discretized_logistic", *(f"vae_{k}_posterior" for k in ("iaf", "maf", "rnvp"))), LIKELIHOOD),
+    "iwae": {"bound": LIKELIHOOD["reconstruction"]},
+    "hvae": {**LIKELIHOOD, "kl": {*INFERENCE, "decoder"}},
+    "v_ade": WITH_FLOW,
+    "av_gde": {**LIKELIHOOD, **adversary({"decoder"})},
+    "av_ade": {**WITH_FLOW, **adversary({"decoder", "flow"})},
+    "gan": adversary({"generator"}),
+    "sngan": adversary({"generator"}, None),
+    "wgan_gp": adversary({"generator"}, "gradient_penalty"),
+}
+# Layers below the last latents do not matter to these; nor do the priors' to where the posterior puts them.
+IN_PART = {("hvae", "kl", "decoder"), ("hvae", "reconstruction", "decoder")}
+SLOPES = {"r1", "gradient_penalty"}  # which the discriminator's last bias does not change
+NO_LEVEL = {"sngan", "wgan_gp"}  # whose losses do not change with it either: as much is added to data as to samples
+
+
+@pytest.fixture(params=REACHED)
+def recipe(request):
+    return request.param
+
+
+@pytest.fixture
+def model(recipe):
+    """With weights that are nowhere zero, so that no gradient vanishes at the start."""
+    with isolated():
+        bindings = ["data = 'digits'", "Recipe.image_shape = (16, 16, 1)"]
+        common.configure([str(ROOT / "gin" / f"{recipe}.gin"), TINY], bindings)
+        model = build_model(configuration.make(Recipe))
+    generator = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        variable.assign_add(0.05 * generator.normal(size=variable.shape))
+    return model
+
+
+@pytest.fixture
+def x():
+    return tf.constant(load("digits", "train").fetch(np.arange(8)))
+
+
+def test_what_each_term_reaches(recipe, model, x, eager):
+    with tf.GradientTape(persistent=True) as tape:
+        losses = model.losses(x, model._seeds(0))
+        terms = {
+            name: tf.reduce_mean(value.value if isinstance(value, Weighted) else value)
+            for player in losses.values()
+            for name, value in player.items()
+        }
+    assert terms.keys() == REACHED[recipe].keys()
+    for term, expected in REACHED[recipe].items():
+        for name, network in model.networks.items():
+            gradients = tape.gradient(terms[term], network.trainable_variables)
+            reached = [gradient is not None for gradient in gradients]
+            if (recipe, term, name) in IN_PART:
+                assert any(reached)
+                assert not all(reached)
+            else:
+                count = len(reached) - (name == "discriminator" and term in SLOPES)
+                assert reached[:count] == [name in expected] * count, (term, name)
+                assert not any(reached[count:])
+
+
+def test_a_player_moves_all_of_its_own_variables_and_no_other(recipe, model, x, eager):
+    level_free = recipe in NO_LEVEL
+    players = {player.name: player for player in model.players()}
+    for name, player in players.items():
+        model.optimizers[name] = keras.optimizers.SGD(1.0)
+        model.optimizers[name].build(player.variables)
+    for name, player in players.items():
+        before = {variable.path: variable.numpy() for variable in model.trainable_variables}
+        model._move((name,), x, model._seeds(0))
+        own = {variable.path for variable in player.variables[: -1 if name == "discriminator" and level_free else None]}
+        moved = {v.path for v in model.trainable_variables if np.any(v.numpy() != before[v.path])}
+        assert moved == own
+        for variable in model.trainable_variables:
+            variable.assign(before[variable.path])
