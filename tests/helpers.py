@@ -6,9 +6,11 @@ import subprocess
 import sys
 
 import numpy as np
+import tensorflow as tf
 
 from launch import common, train
 from tfade import files
+from tfade.export import export
 from tfade.training.isolation import isolated
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -48,6 +50,44 @@ def start(module: str, arguments, **environment) -> subprocess.Popen:
         text=True,
         env={**os.environ, **environment},
     )
+
+
+def assert_moved_by_a_step(model, images) -> None:
+    """One training step reports finite numbers, leaves finite weights, and moves every network."""
+    for optimizer in model.optimizers.values():
+        if hasattr(optimizer, "dynamic_scale"):  # so that the first step is not one that finds the scale
+            optimizer.dynamic_scale.assign(16.0)
+    before = [variable.numpy() for variable in model.trainable_variables]
+    logs = model.train_step(tf.constant(images))
+    assert all(np.isfinite(value) for value in logs.values()), logs
+    assert all(np.isfinite(variable.numpy()).all() for variable in model.trainable_variables)
+    moved = {v.path for v, old in zip(model.trainable_variables, before, strict=True) if np.any(v.numpy() != old)}
+    for network in model.networks.values():
+        assert not network.trainable_variables or moved & {variable.path for variable in network.trainable_variables}
+
+
+def assert_served(model, images, folder) -> set[str]:
+    """What a model answers, its export answers, too; returns the names of the signatures."""
+    names = export(model, folder)
+    served = tf.saved_model.load(str(folder)).signatures
+    sampled = served["sample"](n=tf.constant(3), temperature=tf.constant(0.9), seed=tf.constant(4, tf.int64))["images"]
+    np.testing.assert_allclose(sampled, model.sample(3, 0.9, 4), atol=1e-5)
+    given = tf.constant(images)
+    if "encode" in names:
+        encoded, codes = served["encode_uint8"](images=given), model.codes(images)
+        np.testing.assert_allclose(encoded["latents"], codes, atol=1e-5)
+        assert ("scale" in encoded) == model.stochastic_codes
+        decoded = served["sample_from_latents"](latents=codes)["images"]
+        np.testing.assert_allclose(decoded, model.decode(codes), atol=1e-5)
+    for name, key, answer in (
+        ("reconstruct", "images", model.reconstruct),
+        ("log_prob", "log_prob", model.log_prob),
+        ("discriminate", "logits", model.discriminate),
+    ):
+        if name in names:
+            found = served[f"{name}_uint8"](images=given)[key]
+            np.testing.assert_allclose(found, answer(images), rtol=1e-4, atol=1e-4 if key == "logits" else 1e-5)
+    return set(names)
 
 
 def newest_state(run_dir) -> dict[str, np.ndarray]:

@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.helpers import ROOT, TINY, assert_same_state, newest_state, train_here
+from tests.helpers import ROOT, TINY, assert_moved_by_a_step, assert_same_state, assert_served, newest_state, train_here
 from tests.models.test_vae import FLOW, NORMAL, POSTERIORS
 from tfade.data.loading import load
 from tfade.data.pipeline import batches
 from tfade.distributions.gaussian import DiagonalNormal
 from tfade.distributions.pixels import Categorical, DiscretizedLogistic
 from tfade.errors import UsageError
-from tfade.export import export
 from tfade.flows.image_coupling import CheckerboardCoupling
 from tfade.flows.multiscale import MultiScale
 from tfade.flows.preprocessing import Logit
@@ -193,11 +192,12 @@ def test_refinements_train_and_answer(posterior, discriminator, schedule, images
     assert model.discriminate(images).shape == (6,)
 
 
-def test_mixed_precision(images):
-    with precision("mixed_bfloat16"):
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.usefixtures("eager")
+def test_mixed_precision(policy, images):
+    with precision(policy):
         model = model_of()
-        logs = tf.function(model.train_step)(tf.constant(images))
-    assert all(np.isfinite(value) for value in logs.values()), logs
+        assert_moved_by_a_step(model, images)
     assert model.log_prob(images).dtype == tf.float32
 
 
@@ -225,22 +225,9 @@ def test_bad_values_are_refused():
 @pytest.mark.parametrize("posterior", ["diagonal", "iaf"])
 def test_the_export_equals_the_live_model(tmp_path, posterior, images):
     model = model_of(posterior=POSTERIORS[posterior])
-    names = export(model, tmp_path / "export")
-    assert {"sample", "sample_from_latents", "encode", "reconstruct", "discriminate", "log_prob"} <= set(names)
-    served = tf.saved_model.load(str(tmp_path / "export")).signatures
-    sampled = served["sample"](n=tf.constant(3), temperature=tf.constant(0.9), seed=tf.constant(4, tf.int64))["images"]
-    np.testing.assert_allclose(sampled, model.sample(3, 0.9, 4), atol=1e-5)
-    given = tf.constant(images)
-    encoded = served["encode_uint8"](images=given)
-    np.testing.assert_allclose(encoded["latents"], model.codes(images), atol=1e-5)
-    assert ("scale" in encoded) == (posterior == "diagonal")
-    np.testing.assert_allclose(
-        served["reconstruct_uint8"](images=given)["images"], model.reconstruct(images), atol=1e-5
-    )
-    np.testing.assert_allclose(served["log_prob_uint8"](images=given)["log_prob"], model.log_prob(images), rtol=1e-4)
-    np.testing.assert_allclose(
-        served["discriminate_uint8"](images=given)["logits"], model.discriminate(images), atol=1e-4
-    )
+    names = assert_served(model, images, tmp_path / "export")
+    assert {"sample", "sample_from_latents", "encode", "reconstruct", "discriminate", "log_prob"} <= names
+    assert model.stochastic_codes == (posterior == "diagonal")
 
 
 @pytest.mark.usefixtures("eager")

@@ -8,13 +8,12 @@ import pytest
 import tensorflow as tf
 from scipy.stats import norm
 
-from tests.helpers import ROOT, TINY, assert_same_state, newest_state, train_here
+from tests.helpers import ROOT, TINY, assert_same_state, assert_served, newest_state, train_here
 from tests.models.test_vae import FLOW, MASKED, NORMAL
 from tfade.data.loading import load
 from tfade.distributions.pixels import DiscretizedLogistic
 from tfade.distributions.topdown import TopDownDecoder, TopDownLevel, precision_weighted
 from tfade.errors import UsageError
-from tfade.export import export
 from tfade.flows.autoregressive import IAF
 from tfade.models.ade import ADE
 from tfade.models.vae import VAE
@@ -303,19 +302,8 @@ def test_mixed_precision_keeps_densities_in_float32(images):
 
 def test_the_export_equals_the_live_model(tmp_path, images):
     model = model_of("precision")
-    names = export(model, tmp_path / "export")
-    assert {"sample", "sample_from_latents", "encode", "reconstruct", "log_prob"} <= set(names)
-    served = tf.saved_model.load(str(tmp_path / "export")).signatures
-    sampled = served["sample"](n=tf.constant(3), temperature=tf.constant(0.9), seed=tf.constant(4, tf.int64))["images"]
-    np.testing.assert_allclose(sampled, model.sample(3, 0.9, 4), atol=1e-5)
-    given, codes = tf.constant(images), model.codes(images)
-    assert set(served["encode_uint8"](images=given)) == {"latents"}
-    np.testing.assert_allclose(served["encode_uint8"](images=given)["latents"], codes, atol=1e-5)
-    np.testing.assert_allclose(served["sample_from_latents"](latents=codes)["images"], model.decode(codes), atol=1e-5)
-    np.testing.assert_allclose(
-        served["reconstruct_uint8"](images=given)["images"], model.reconstruct(images), atol=1e-5
-    )
-    np.testing.assert_allclose(served["log_prob_uint8"](images=given)["log_prob"], model.log_prob(images), rtol=1e-4)
+    names = assert_served(model, images, tmp_path / "export")
+    assert {"sample", "sample_from_latents", "encode", "reconstruct", "log_prob"} <= names
 
 
 @pytest.mark.usefixtures("eager")

@@ -23,7 +23,9 @@ class ContextScale(keras.layers.Layer):
 
     def __init__(self, context_size: int, channels: int, **kwargs):
         super().__init__(autocast=False, **kwargs)
-        self.kernel = self.add_weight(name="kernel", shape=(context_size, channels), initializer="zeros")
+        self.kernel = self.add_weight(
+            name="kernel", shape=(context_size, channels), initializer="zeros", autocast=False
+        )
         self.built = True
 
     def call(self, context):
