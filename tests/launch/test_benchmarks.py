@@ -3,9 +3,12 @@
 import math
 
 import numpy as np
+import pytest
+import tensorflow as tf
 
 from launch import ade_benchmark, flow_benchmark
 from tests.models.test_ade import model_of
+from tfade.data import load
 
 
 def test_a_step_is_a_training_step():
@@ -16,16 +19,30 @@ def test_a_step_is_a_training_step():
     assert any(np.any(old != new.numpy()) for old, new in zip(before, model.decoder.trainable_variables))
 
 
-def test_the_flow_is_passed_both_ways(monkeypatch):
-    """As often as in a step of AV-ADE: once for densities, and twice for samples, one of them without gradients."""
-    model, passes = model_of(), []
+@pytest.fixture
+def counted(monkeypatch):
+    """A small AV-ADE that alternates, and the passes through its flow so far."""
+    model, passes = model_of((("discriminator",), ("autoencoder",))), []
     for name in ("forward_and_log_det", "inverse_and_log_det"):
         pass_of = getattr(model.flow, name)
         monkeypatch.setattr(
             model.flow, name, lambda *given, name=name, real=pass_of: passes.append(name) or real(*given)
         )
+    return model, passes
+
+
+def test_the_flow_is_passed_both_ways(counted):
+    """As often as in a step: once for densities, and twice for samples, one of them without gradients."""
+    model, passes = counted
     assert math.isfinite(ade_benchmark.flow_passes(model)())
     assert sorted(passes) == ["forward_and_log_det"] * 2 + ["inverse_and_log_det"]
+
+
+def test_how_often_a_step_passes_the_flow(counted, eager):
+    """The second density is that of the discriminator's pass, which asks for none: a compiled step leaves it out."""
+    model, passes = counted
+    model.train_step(tf.constant(load("digits", "train").fetch(np.arange(4))))
+    assert sorted(passes) == ["forward_and_log_det"] * 2 + ["inverse_and_log_det"] * 2
 
 
 def test_our_flows_train_and_sample():
