@@ -263,6 +263,18 @@ def test_many_codes_are_decoded_a_few_at_a_time(images, monkeypatch):
     np.testing.assert_allclose(model.log_prob(images[:2], num_samples=10), whole[:2], rtol=1e-4)
 
 
+def test_many_images_are_decoded_a_few_at_a_time(images, monkeypatch):
+    model = model_of(spread=0.2, pixels=Categorical)
+    decoded, decoder = [], model.decoder.call
+    monkeypatch.setattr(model.decoder, "call", lambda z, **given: decoded.append(len(z)) or decoder(z, **given))
+    whole = model.validate(images)
+    monkeypatch.setattr(vae, "NUMBERS_AT_A_TIME", 256 * 256 * 4)
+    parts = model.validate(images)
+    assert decoded == [6, 4, 2]
+    for name, values in whole.items():
+        np.testing.assert_allclose(parts[name], values, rtol=1e-4)
+
+
 def test_the_divergence_of_two_normals_is_in_closed_form(images):
     """From a learned diagonal normal, too: by its formula, and a group for every latent."""
     model = model_of(prior=DiagonalNormal, spread=0.2)

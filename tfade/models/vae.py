@@ -254,6 +254,10 @@ class VAE(GenerativeModel):
         """The bound and the KL divergence of every image, [batch] each."""
         check_whole("num_samples", num_samples)  # codes of an image
         unit = numerics.checked_unit(x, self.image_shape)
+        rows = max(1, NUMBERS_AT_A_TIME // (self.dimensions * self.pixels.size))
+        if tf.executing_eagerly() and len(unit) > rows:  # 256 levels of large images are gigabytes for a whole batch
+            parts = [self._bound(unit[start : start + rows], num_samples) for start in range(0, len(unit), rows)]
+            return tuple(tf.concat(values, 0) for values in zip(*parts))
         target = self.pixels.target(unit, noise_of(unit))
         numbers = (unit.shape[0] or 1) * self.dimensions * self.pixels.size
         together = max(1, NUMBERS_AT_A_TIME // numbers)
