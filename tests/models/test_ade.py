@@ -92,19 +92,6 @@ def test_which_loss_moves_which_network(flow, images):
         assert reached(tape, model, terms["log_det"]) == {"flow"}
 
 
-@pytest.mark.parametrize("player", ["autoencoder", "discriminator"])
-def test_each_player_moves_its_own_networks(player, images):
-    model = model_of()
-    before = {
-        name: [variable.numpy() for variable in network.trainable_variables] for name, network in model.networks.items()
-    }
-    tf.function(lambda x: model._move((player,), x, model._seeds(0)))(tf.constant(images))
-    for name, network in model.networks.items():
-        moved = any(np.any(old != new.numpy()) for old, new in zip(before[name], network.trainable_variables))
-        expected = bool(before[name]) and (name == "discriminator") == (player == "discriminator")
-        assert moved == expected, name
-
-
 def test_the_adversary_judges_decoder_means_in_image_space(images):
     """Equations 4 and 5, computed here in another way."""
     model = model_of(penalty=None)

@@ -144,15 +144,6 @@ def test_two_replicas_train_like_one(discriminator, divergence, penalty, images)
     assert (largest <= np.float32(0.01)) == (penalty == "clipping")
 
 
-@pytest.mark.parametrize("player", ["generator", "discriminator"])
-def test_each_player_moves_its_own_network(player, images):
-    model = model_of()
-    before = weights(model)
-    model._move((player,), tf.constant(images), model._seeds(0))
-    for name, values in weights(model).items():
-        assert any(np.any(old != new) for old, new in zip(before[name], values, strict=True)) == (name == player)
-
-
 def test_terms_are_those_of_the_docstring(images):
     """Computed here in another way, with batch statistics on both sides."""
     model, seeds = model_of(), Seeds(0, 0)
