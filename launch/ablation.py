@@ -32,12 +32,13 @@ def main(arguments: list[str]) -> int | None:
     table, *over = flags.gin_file
     lines = sorted_lines(flags.gin_bindings)
     ablation = read_table(table, lines["table"])
+    evaluation = [*ablation.evaluation, *lines["evaluation"]]
     with held(folder, LOCK):
-        runs, counts = planned(folder, ablation, over, lines["runs"])
+        runs, counts = planned(folder, ablation, over, lines["runs"], evaluation)
         spread = ablation.check_parameters(counts)
         listed = ", ".join(f"{name} {count:,}" for name, count in counts.items())
         print(f"parameters of p(x): {listed} ({spread:.1%} apart)")
-        return filled(folder, ablation, runs, flags.num_samples, [*ablation.evaluation, *lines["evaluation"]])
+        return filled(folder, ablation, runs, flags.num_samples, evaluation)
 
 
 def sorted_lines(lines: list[str]) -> dict[str, list[str]]:

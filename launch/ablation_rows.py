@@ -32,7 +32,9 @@ class PlannedRun(NamedTuple):
     parameters: int
 
 
-def planned(folder: Path, ablation, over: list[str], bindings: list[str]) -> tuple[list[PlannedRun], dict[str, int]]:
+def planned(
+    folder: Path, ablation, over: list[str], bindings: list[str], evaluation: list[str]
+) -> tuple[list[PlannedRun], dict[str, int]]:
     """All runs of a table in its order, and the rows' parameters of p(x).
 
     Args:
@@ -40,6 +42,7 @@ def planned(folder: Path, ablation, over: list[str], bindings: list[str]) -> tup
         ablation: the table.
         over: gin files over every row.
         bindings: gin lines over these.
+        evaluation: gin lines over finished runs, which are only looked at.
 
     Raises:
         UsageError: a row's configuration, or what is laid over it, is wrong.
@@ -61,7 +64,7 @@ def planned(folder: Path, ablation, over: list[str], bindings: list[str]) -> tup
                         f"{', '.join(over)} bind something of Ablation or Row, which only the first --gin_file may; "
                         "give it as --gin_bindings"
                     )
-                configuration.check(ablation.evaluation)
+                configuration.check(evaluation)
                 content = frozen()
             path = folder / f"{row.slug}-seed{seed}"
             runs.append(PlannedRun(row.name, seed, path, content, counts[row.name]))

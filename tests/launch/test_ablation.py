@@ -205,7 +205,7 @@ def test_the_configuration_is_that_of_the_beginning(tmp_path, capsys):
     table = ablation.read_table(str(TABLE), ["Ablation.rows = (@gan/Row(),)"])
     over = tmp_path / "over.gin"
     over.write_text("GAN.latent_size = 6\n")
-    runs, counts = ablation_rows.planned(tmp_path / "t", table, [str(over)], [])
+    runs, counts = ablation_rows.planned(tmp_path / "t", table, [str(over)], [], [])
     assert [(run.row, run.seed, run.parameters) for run in runs] == [("GAN", seed, counts["GAN"]) for seed in (0, 1)]
     over.write_text("GAN.latent_size = 7\n")
     for planned in runs:
@@ -236,6 +236,7 @@ def test_the_configuration_is_that_of_the_beginning(tmp_path, capsys):
         ("data = 'toy:moons'", "tables are of images"),
         ("gan/Row.gin_files = ('gin/nowhere.gin',)", "nowhere.gin' does not exist"),
         ("GAN.latent_sise = 3", "latent_sise"),
+        ("inference_bound.stepz = 3", "stepz"),
     ],
 )
 def test_slips_are_told_before_anything_is_trained(tmp_path, capsys, line, message):
