@@ -11,6 +11,16 @@ from tfade.evaluation.suite import words
 from tfade.files import write_text
 from tfade.training.ablation import Ablation
 
+ALIKE = (
+    "data",
+    "split",
+    "shape",
+    "num_fake",
+    "num_real",
+    "seed",
+    "temperature",
+    "draws",
+)  # of the protocols of one number
 OWN_COLUMNS = ("likelihood", "classifier_frechet_distance", "reconstruction_error")  # metrics with a column below
 
 
@@ -71,7 +81,8 @@ def footnotes(ablation: Ablation, results: list[dict]) -> list[str]:
     failed = [f"{result['row']}, seed {result['seed']}: {result['failed']}" for result in results if result["failed"]]
     if not found:
         return failed
-    said = _protocol(found[0])
+    numbers = found[0]["results"]
+    said = numbers.get("classifier_frechet_distance", next(iter(numbers.values())))["protocol"]
     notes = [
         f"Data {said['data']}, split {said['split']}, shape {said['shape']}; seeds "
         f"{', '.join(map(str, ablation.seeds))}; {len(results) - len(failed)} of "
@@ -97,30 +108,31 @@ def footnotes(ablation: Ablation, results: list[dict]) -> list[str]:
     return notes + failed
 
 
-def _protocol(result: dict) -> dict:
-    """What the protocols of a run's numbers say, together."""
-    return {key: value for number in result["results"].values() for key, value in number["protocol"].items()}
-
-
 def _fit(result: dict) -> str:
     """The settings of the inference network of a run, in words; empty if it has none."""
-    protocol = _protocol(result)
+    protocol = result["results"].get("bits_per_dim", {"protocol": {}})["protocol"]
     told = {name: protocol.get(f"inference_{name}") for name in ("steps", "batch_size", "learning_rate")}
     return ", ".join(f"{words(name)} {value:,}" for name, value in told.items() if value is not None)
 
 
 def _unlike(found: list[dict]) -> list[str]:
     """Notes on what should be the same for all runs and is not: they are no fair comparison then."""
+    runs: dict[str, dict[str, list[str]]] = {}
+    for result in found:
+        name = f"{result['row']}, seed {result['seed']}"
+        said = {
+            f"{words(key)} of {words(of)}": number["protocol"].get(key)
+            for of, number in result["results"].items()
+            for key in ALIKE
+        }
+        for key, value in {**said, "revision": result.get("revision")}.items():
+            if value is not None:
+                runs.setdefault(key, {}).setdefault(str(value), []).append(name)
     notes = []
-    for key in ("data", "split", "shape", "num_fake", "num_real", "seed", "temperature", "draws", "revision"):
-        holders: dict[str, list[str]] = {}
-        for result in found:
-            protocol = {**_protocol(result), "revision": result.get("revision")}
-            if protocol.get(key) is not None:
-                holders.setdefault(str(protocol[key]), []).append(f"{result['row']}, seed {result['seed']}")
+    for key, holders in runs.items():
         if len(holders) > 1:
-            listed = "; ".join(f"{value} ({', '.join(runs)})" for value, runs in holders.items())
-            notes.append(f"NOT ALIKE, {words(key)}: {listed}.")
+            listed = "; ".join(f"{value} ({', '.join(names)})" for value, names in holders.items())
+            notes.append(f"NOT ALIKE, {key}: {listed}.")
     return notes
 
 

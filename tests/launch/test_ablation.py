@@ -294,6 +294,25 @@ def result(row, seed, distance, parameters=100):
     }
 
 
+def test_what_is_not_alike_is_said():
+    """Number by number: a reconstruction error may be of more images than a distance."""
+    table = Ablation("t", (Row("A", ()), Row("B", ())), "A")
+    results = [result("A", 0, 10.0), result("B", 0, 5.0)]
+    for one in results:
+        one["results"]["classifier_frechet_distance"]["protocol"] = {"data": "d", "split": "test", "shape": [2]}
+        one["results"]["classifier_frechet_distance"]["protocol"] |= {"num_fake": 50, "num_real": 60}
+    results[0]["results"]["mean_absolute_error"] = {"value": 1.0, "std": None, "protocol": {"num_real": 353}}
+    notes = footnotes(table, results)
+    assert "50 samples against 60 images." in notes
+    assert not any("NOT ALIKE" in note for note in notes)
+    results[1]["results"]["classifier_frechet_distance"]["protocol"]["num_real"] = 70
+    for one, revision in zip(results, ("x", "y")):
+        one["revision"] = revision
+    notes = footnotes(table, results)
+    assert "NOT ALIKE, num real of classifier frechet distance: 60 (A, seed 0); 70 (B, seed 0)." in notes
+    assert "NOT ALIKE, revision: x (A, seed 0); y (B, seed 0)." in notes
+
+
 def test_the_numbers_of_the_table(tmp_path):
     table = Ablation("t <1>", (Row("A", ()), Row("B", (), paper={"FID": "3"})), "A", seeds=(0, 1))
     results = [result("A", 0, 10.0), result("A", 1, 30.0), result("B", 0, 5.0, parameters=110)]
