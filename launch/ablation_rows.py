@@ -48,6 +48,7 @@ def planned(
         UsageError: a row's configuration, or what is laid over it, is wrong.
     """
     from tfade.errors import UsageError
+    from tfade.evaluation import select
     from tfade.training import configuration
     from tfade.training.ablation import Ablation, Row
     from tfade.training.isolation import frozen, isolated
@@ -64,8 +65,10 @@ def planned(
                         f"{', '.join(over)} bind something of Ablation or Row, which only the first --gin_file may; "
                         "give it as --gin_bindings"
                     )
-                configuration.check(evaluation)
                 content = frozen()
+            with isolated(content):  # what is to be done with the finished run is only looked at here
+                configuration.bind(evaluation)
+                select(",".join(ablation.metrics))
             path = folder / f"{row.slug}-seed{seed}"
             runs.append(PlannedRun(row.name, seed, path, content, counts[row.name]))
     return runs, counts

@@ -237,6 +237,8 @@ def test_the_configuration_is_that_of_the_beginning(tmp_path, capsys):
         ("gan/Row.gin_files = ('gin/nowhere.gin',)", "nowhere.gin' does not exist"),
         ("GAN.latent_sise = 3", "latent_sise"),
         ("inference_bound.stepz = 3", "stepz"),
+        ("Ablation.metrics = ('likelyhood',)", "did you mean likelihood"),
+        ("Ablation.metrics = ()", "Ablation.metrics=() is empty"),
     ],
 )
 def test_slips_are_told_before_anything_is_trained(tmp_path, capsys, line, message):
@@ -306,11 +308,23 @@ def test_what_is_not_alike_is_said():
     assert "50 samples against 60 images." in notes
     assert not any("NOT ALIKE" in note for note in notes)
     results[1]["results"]["classifier_frechet_distance"]["protocol"]["num_real"] = 70
-    for one, revision in zip(results, ("x", "y")):
-        one["revision"] = revision
+    for one, name in zip(results, ("x", "y")):
+        one["revision"] = name
+        one["results"]["classifier_frechet_distance"]["protocol"]["extractor_fingerprint"] = name
     notes = footnotes(table, results)
     assert "NOT ALIKE, num real of classifier frechet distance: 60 (A, seed 0); 70 (B, seed 0)." in notes
-    assert "NOT ALIKE, revision: x (A, seed 0); y (B, seed 0)." in notes
+    for what in ("revision", "extractor fingerprint of classifier frechet distance"):
+        assert f"NOT ALIKE, {what}: x (A, seed 0); y (B, seed 0)." in notes
+
+
+def test_other_metrics_have_a_column_for_every_result():
+    one = result("A", 0, 10.0)
+    for name, value in (("precision", 0.25), ("recall", 0.5), ("precision_real", 1.0)):
+        one["results"][name] = {"value": value, "std": None, "protocol": {}}
+    header, (row,) = cells(Ablation("t", (Row("A", ()),), "A"), [one])
+    assert dict(zip(header, row))["precision"] == "0.25"
+    assert dict(zip(header, row))["recall"] == "0.50"
+    assert "precision real" not in header
 
 
 def test_the_numbers_of_the_table(tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfade.data.cache import Store
 from tfade.data.source import ArraySource
-from tfade.data.splits import plan
+from tfade.data.splits import MissingSplit, plan
 from tfade.data.transforms import Transform
 from tfade.data.work import ordered_map
 from tfade.errors import UsageError
@@ -96,7 +96,7 @@ def tfds_source(
     part = plan(name, split, stored, carve)
     start, stop = part.bounds(builder.info.splits[part.stored].num_examples)
     if start == stop:
-        raise UsageError(
+        raise MissingSplit(
             f"data={name!r} has too few examples to carve split={split!r} with carve={carve}; use a smaller one"
         )
     classes = getattr(features["label"], "num_classes", None) if recipe.labelled and "label" in features else None

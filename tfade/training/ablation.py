@@ -54,8 +54,8 @@ class Ablation:
         gin_files: laid over every row: the data.
         bindings: gin lines over every row: the budget.
         evaluation: gin lines over a finished run when it is evaluated.
-        metrics: names of metrics. Bits per dimension, the classifier's Fréchet distance and the reconstruction error
-            have columns of their own; another metric has one for its result of the same name.
+        metrics: names of metrics, at least one. Bits per dimension, the classifier's Fréchet distance and the mean
+            reconstruction error have columns of their own; of other metrics every result has one.
         seeds: of the runs of every row.
         tolerance: share in [0, 1) by which the rows' parameters of p(x) may differ; None for any.
 
@@ -78,6 +78,8 @@ class Ablation:
             raise UsageError(f"Ablation.rows={self.rows!r} are no rows; in gin (@vae/Row(), @gan/Row()), with brackets")
         for name in ("gin_files", "bindings", "evaluation", "metrics"):
             _check_texts(f"Ablation.{name}", getattr(self, name))
+        if not self.metrics:
+            raise UsageError("Ablation.metrics=() is empty; give one or more, such as ('likelihood',)")
         names = [row.name for row in self.rows]
         if not names or len({row.slug for row in self.rows}) < len(names):
             raise UsageError(f"Ablation.rows are named {names}; give one row or more, each with a name of its own")

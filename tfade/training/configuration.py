@@ -9,7 +9,7 @@ import gin
 from gin import config as gin_config
 
 from tfade.errors import UsageError, one_line
-from tfade.training.isolation import frozen, isolated
+from tfade.training.isolation import isolated
 
 # What may differ between two starts of one run: where things lie, how many devices carry it, and a later end.
 MAY_CHANGE = ("load.cache_dir", "load.data_dir", "load.download", "Recipe.devices", "Recipe.strategy")
@@ -51,12 +51,6 @@ def bind(lines: Sequence[str]) -> None:
     """
     with _told(), gin.unlock_config():
         gin.parse_config(list(lines), skip_unknown=False)
-
-
-def check(lines: Sequence[str]) -> None:
-    """Refuses what `bind` would refuse; the configuration stays as it is."""
-    with isolated(frozen()):
-        bind(lines)
 
 
 @contextlib.contextmanager
