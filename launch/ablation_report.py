@@ -12,15 +12,15 @@ from tfade.evaluation.suite import words
 from tfade.files import write_text
 from tfade.training.ablation import Ablation
 
-# What the protocols of a number must share for its column to compare anything.
-ALIKE = ("data", "split", "shape", "num_fake", "num_real", "seed", "temperature", "draws", "of", "dequantisation")
-ALIKE += ("extractor", "extractor_fingerprint")
-# metric → the results that have a column of their own, or none; those of other metrics get one each
-OWN = {
-    "likelihood": ("bits_per_dim", "negative_log_likelihood"),
-    "classifier_frechet_distance": ("classifier_frechet_distance",),
-    "reconstruction_error": ("mean_absolute_error", "root_mean_square_error", "same_label_share"),
-}
+ALIKE = (  # what the protocols of a number must share for its column to compare anything
+    *("data", "split", "shape", "num_fake", "num_real", "seed", "temperature", "draws", "of", "dequantisation"),
+    *("extractor", "extractor_fingerprint"),
+)
+# Results of the usual metrics: three of them have a column of their own. Each result of another metric gets one, too.
+USUAL = (
+    *("bits_per_dim", "negative_log_likelihood", "classifier_frechet_distance"),
+    *("mean_absolute_error", "root_mean_square_error", "same_label_share"),
+)
 
 
 def write_report(folder: Path, ablation: Ablation, results: list[dict]) -> str:
@@ -29,7 +29,7 @@ def write_report(folder: Path, ablation: Ablation, results: list[dict]) -> str:
     Args:
         folder: of the table; pictures lie below it.
         ablation: what is compared.
-        results: for each finished run its row, seed, and what `launch.ablation.evaluate_row` gives.
+        results: for each finished run its row, seed, and what `launch.ablation_rows.evaluated` gives.
 
     Returns:
         The Markdown.
@@ -49,9 +49,8 @@ def cells(ablation: Ablation, results: list[dict]) -> tuple[list[str], list[list
     """The header, and a list of texts for each row; means over seeds, ± the deviation where there are several."""
     published = list(dict.fromkeys(name for row in ablation.rows for name in row.paper))
     header = ["", "bits/dim", "Fréchet distance", f"relative to {ablation.reference}", "reconstruction error"]
-    shown = {name for names in OWN.values() for name in names}
     found = dict.fromkeys(name for result in results for name in result["results"])
-    extra = [name for name in found if name not in shown and not name.endswith(REAL)]
+    extra = [name for name in found if name not in USUAL and not name.endswith(REAL)]
     header += [*map(words, extra), "parameters of p(x)", "minutes", *(f"paper: {name}" for name in published)]
     reference = _values(results, ablation.reference, "classifier_frechet_distance")
     rows = []
