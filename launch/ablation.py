@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> int | None:
     flags = parser.parse_args(arguments)
     if not flags.gin_file:
         parser.error(
-            "--gin_file is missing; give a table such as --gin_file=gin/ade_table1.gin, then what is laid over"
+            "--gin_file is missing; give a table such as --gin_file=gin/tables/ade_table1.gin, then what is laid over"
         )
     folder = Path(flags.run_dir or Path("runs") / Path(flags.gin_file[0]).stem)
     for line in flags.gin_bindings:
@@ -26,8 +26,8 @@ def main(arguments: list[str]) -> int | None:
             parser.error(f"--gin_bindings={line!r} would give every run the same seed; use 'Ablation.seeds = (0, 1)'")
     common.import_configurables()
 
-    from launch.ablation_rows import planned
     from tfade.training.run_directory import held
+    from tfade.workflows.ablation_rows import planned
 
     table, *over = flags.gin_file
     lines = sorted_lines(flags.gin_bindings)
@@ -48,7 +48,7 @@ def sorted_lines(lines: list[str]) -> dict[str, list[str]]:
     found = {"table": [], "evaluation": [], "runs": []}
     for line in lines:
         names = configuration.bound_by(line)
-        if any(name.startswith("tfade.training.ablation.") for name in names):
+        if any(name.startswith("tfade.workflows.ablation.") for name in names):
             found["table"].append(line)
         elif any(name.startswith(("tfade.evaluation.", "tfade.training.inference_bound.")) for name in names):
             found["evaluation"].append(line)
@@ -64,8 +64,9 @@ def read_table(file: str, bindings: list[str]):
         UsageError: the file is no table, or a binding is of a row that the table does not have.
     """
     from tfade.errors import UsageError
-    from tfade.training import ablation, configuration
+    from tfade.training import configuration
     from tfade.training.isolation import isolated
+    from tfade.workflows import ablation
 
     with isolated():
         common.configure([file], [])
@@ -75,15 +76,15 @@ def read_table(file: str, bindings: list[str]):
     with isolated():
         common.configure([file], bindings)
         table = configuration.make(ablation.Ablation)
-        configuration.refuse_strange_scopes(lambda selector: selector.startswith("tfade.training.ablation."), known)
+        configuration.refuse_strange_scopes(lambda selector: selector.startswith("tfade.workflows.ablation."), known)
     return table
 
 
 def filled(folder: Path, ablation, runs: list, num_samples: int, evaluation: list[str]) -> int:
     """Trains and evaluates all runs, writing the table after each; the exit status."""
-    from launch.ablation_report import write_report
-    from launch.ablation_rows import evaluated, trained
     from tfade.errors import NonFiniteError, UsageError, one_line
+    from tfade.reporting.ablation_report import write_report
+    from tfade.workflows.ablation_rows import evaluated, trained
 
     results = []
     for run in runs:

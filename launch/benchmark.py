@@ -38,11 +38,11 @@ def main(arguments: list[str]) -> int | None:
 def figures(flags):
     """(name, value, limit or None) of every figure of the parts that are asked for."""
     if flags.part in ("flows", "all"):  # first, while the number of threads can still be set
-        from launch import flow_benchmark
+        from launch.benchmarks import flows as flow_benchmark
 
         yield from flow_benchmark.measure(flags.steps, flags.compile_peers, flags.threads)
     if flags.part in ("ade", "all"):
-        from launch import ade_benchmark
+        from launch.benchmarks import ade as ade_benchmark
 
         yield from ade_benchmark.measure(max(10, flags.steps // 5))
     if flags.part in ("step", "all"):

@@ -22,10 +22,10 @@ def main(arguments: list[str]) -> int | None:
     parser.add_argument("--out", required=True, help="folder for table.md, curves.png and runs/")
     flags = parser.parse_args(arguments)
     if not flags.gin_file:
-        parser.error("--gin_file is missing; give --gin_file=gin/density_ratio.gin")
+        parser.error("--gin_file is missing; give --gin_file=gin/tables/density_ratio.gin")
     common.configure(flags.gin_file, flags.gin_bindings)
-    from tfade.evaluation.density_ratio import RatioClassifier
-    from tfade.evaluation.gaussian_study import DensityRatioStudy
+    from tfade.evaluation.latents.density_ratio import RatioClassifier
+    from tfade.evaluation.latents.gaussian_study import DensityRatioStudy
     from tfade.training import configuration
 
     study, classifier = (configuration.make(part) for part in (DensityRatioStudy, RatioClassifier))
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int | None:
 def measured(out: Path, study, classifier, mode: str, dimensions: int, seed: int) -> dict:
     """One run, from its file if it was made with the same settings; otherwise made now, and written."""
     from tfade import files
-    from tfade.evaluation.gaussian_study import run
+    from tfade.evaluation.latents.gaussian_study import run
 
     settings = dataclasses.asdict(study) | {"classifier": dataclasses.asdict(classifier)}
     for name in ("dimensions", "seeds", "modes"):  # of the other runs

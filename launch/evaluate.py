@@ -121,7 +121,7 @@ def evaluate_run(
     """
     from tfade import data
     from tfade.evaluation import Subject
-    from tfade.evaluation.classifier_cache import weights_fingerprint
+    from tfade.evaluation.features.classifier_cache import weights_fingerprint
     from tfade.training.inference_bound import inference_bound
 
     subject = Subject(
@@ -153,7 +153,7 @@ def _images(given: dict):
 
     from tfade import data
     from tfade.evaluation import Subject, read_foreign, select
-    from tfade.evaluation.foreign import lossy_files
+    from tfade.evaluation.external_images import lossy_files
     from tfade.files import write_text
     from tfade.training import configuration
 
@@ -210,8 +210,8 @@ def _reference(given: dict):
 
 def _evaluated(folder: Path, subject, metrics: str | None, origin: dict, extractor=None):
     """The report of a subject, each metric saved as soon as it is there, and the page of all that is known so far."""
-    from launch.evaluation_report import write_report
     from tfade.evaluation import Pictures, evaluate, select
+    from tfade.reporting.evaluation_report import write_report
     from tfade.training.configuration import make
 
     chosen = {}
@@ -235,7 +235,7 @@ def _compare(parser: common.Parser, given: dict) -> int:
         parser.error(f"argument --out: {given['out']!r} is no .html file, which a comparison is written to")
     common.import_configurables()
 
-    from launch.compare import compare
+    from tfade.reporting.comparison import compare
 
     print(compare([Path(run) for run in given["compare"]], out))
     print(f"\npage:     {out}\nmarkdown: {out.with_suffix('.md')}")

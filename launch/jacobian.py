@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int | None:
 def measure(run_dir: str, flags):
     """The spectrum of one run."""
     from tfade.errors import UsageError
-    from tfade.evaluation.jacobian import spectrum
+    from tfade.evaluation.latents.jacobian import spectrum
     from tfade.seeds import as_seed
 
     with common.opened(run_dir, checkpoint=flags.checkpoint) as (_, model):

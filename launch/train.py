@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
     if not configuration.binds(Recipe):
         raise UsageError(
             f"--gin_file={' and '.join(flags.gin_file)} describe no run, for nothing of Recipe is bound; "
-            "tables are for python -m launch.ablation, gin/density_ratio.gin for launch.density_ratio"
+            "tables are for python -m launch.ablation, gin/tables/density_ratio.gin for launch.density_ratio"
         )
 
     statuses = []  # of the one process that writes

@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 
 import tfade.configurables  # noqa: F401  # gin is to know all names
-from launch import ablation, ablation_rows, common, train
-from launch.ablation_report import cells, footnotes, write_report
+from launch import ablation, common, train
 from tests.helpers import ROOT, TINY, assert_same_state, newest_state, run
 from tfade.errors import UsageError
 from tfade.networks.dcgan import DCGANGenerator
+from tfade.reporting.ablation_report import cells, footnotes, write_report
 from tfade.training import configuration
-from tfade.training.ablation import Ablation, Row
 from tfade.training.isolation import frozen, isolated
 from tfade.training.recipe import Recipe
 from tfade.training.run_directory import held
+from tfade.workflows import ablation_rows
+from tfade.workflows.ablation import Ablation, Row
 
-TABLE = ROOT / "gin" / "ade_table1.gin"
+TABLE = ROOT / "gin" / "tables" / "ade_table1.gin"
 SMALL = (
     "steps = 2",
     "Showing.samples = 0",
@@ -88,7 +89,7 @@ def test_tables_are_checked(changed, message):
 @pytest.mark.parametrize(("name", "data"), [("ade_table1", "digits"), ("ade_table1_colour", "color_digits")])
 def test_the_rows_have_as_many_parameters(name, data, tmp_path):
     """16×16×1, and 32×32×3."""
-    table = ablation.read_table(str(ROOT / "gin" / f"{name}.gin"), [])
+    table = ablation.read_table(str(ROOT / "gin" / "tables" / f"{name}.gin"), [])
     bindings = [f"data = '{data}'", *(["load.image_size = 32"] if data == "color_digits" else [])]
     counts = {
         row.name: ablation_rows.count_parameters(ablation_rows.laid_over(tmp_path, row, table, []), bindings)
@@ -104,7 +105,7 @@ KINDS = ("normal", "IAF")
 @pytest.mark.parametrize(("name", "count"), [("ade_table2", 6), ("vae_table", 8)])
 def test_every_row_of_the_other_tables_can_be_built(name, count, tmp_path):
     """With as many parameters as its name says: twice the width is more, another discriminator is not."""
-    table = ablation.read_table(str(ROOT / "gin" / f"{name}.gin"), [])
+    table = ablation.read_table(str(ROOT / "gin" / "tables" / f"{name}.gin"), [])
     files = {row.name: ablation_rows.laid_over(tmp_path, row, table, []) for row in table.rows}
     counts = {row: ablation_rows.count_parameters(paths, ["data = 'digits'"]) for row, paths in files.items()}
     assert len(counts) == count
@@ -174,7 +175,7 @@ def test_minutes_are_those_of_all_of_a_training(tmp_path):
     [
         ("Ablation.seeds = (0,)", "table"),
         (" v_ade/Row.bindings = ('DCGANGenerator.width = 21',)", "table"),
-        ("tfade.training.ablation.Row.name = 'A'", "table"),
+        ("tfade.workflows.ablation.Row.name = 'A'", "table"),
         ("v_ade/Stack.parts = ()", "runs"),
         ("steps = 3", "runs"),
         ("no_such_thing.steps = 3", "runs"),

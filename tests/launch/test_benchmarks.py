@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from launch import ade_benchmark, flow_benchmark
+from launch.benchmarks import ade as ade_benchmark
+from launch.benchmarks import flows as flow_benchmark
 from tests.models.test_ade import model_of
 from tfade.data import load
 

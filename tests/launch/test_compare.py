@@ -6,11 +6,11 @@ import json
 import pytest
 
 from launch import evaluate
-from launch.compare import OF_THE_RUN, Run, cells, comparable, differences, find_columns, missing, stale
 from tests.helpers import run
 from tests.launch.test_page import Outline
 from tfade.errors import UsageError
 from tfade.evaluation import Figure, Record, Result, read_records
+from tfade.reporting.comparison import OF_THE_RUN, Run, cells, comparable, differences, find_columns, missing, stale
 
 PROTOCOL = {"data": "digits", "split": "test", "num_real": 353, "num_fake": 1000, "seed": 0, "latent_size": 8}
 

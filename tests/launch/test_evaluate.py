@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from launch import common, evaluate
-from launch.evaluation_report import write_report
 from tests.helpers import ROOT, TINY, run
 from tests.launch.test_page import Outline
 from tfade import pictures
@@ -18,6 +17,7 @@ from tfade.data.digits import digits
 from tfade.errors import UsageError
 from tfade.evaluation import Figure, ForeignImages, Metric, Record, Result, Subject, read_records, suite
 from tfade.files import write_text
+from tfade.reporting.evaluation_report import write_report
 from tfade.training import configuration
 from tfade.training.checkpoints import Checkpoints, snapshot
 from tfade.training.isolation import isolated

@@ -54,7 +54,7 @@ def test_the_jacobian_launcher_compares_runs(image_run, vector_run, tmp_path, ca
 
 def test_singular_values_multiply_to_the_determinant(image_run):
     """The sum of their logarithms is the flow's own log-determinant, though both are computed in other ways."""
-    from tfade.evaluation.jacobian import spectrum
+    from tfade.evaluation.latents.jacobian import spectrum
 
     model = load_run(image_run)
     codes = model.prior().sample(2, seed=(0, 1))

@@ -2,8 +2,8 @@
 
 from html.parser import HTMLParser
 
-from launch import page
-from launch.curves import curves, terms
+from tfade.reporting import page
+from tfade.reporting.curves import curves, terms
 
 
 class Outline(HTMLParser):

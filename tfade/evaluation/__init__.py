@@ -8,37 +8,36 @@ report = evaluate(Subject(model, real=test, train=train), select("mode_coverage,
 print(report.table())
 """
 
-from tfade.evaluation.active_units import active_units
-from tfade.evaluation.annealed_importance import annealed_importance_sampling, bidirectional_bounds
-from tfade.evaluation.annealing import Annealing
-from tfade.evaluation.annealing_weights import Annealed, sigmoid_schedule
-from tfade.evaluation.classification import ClassificationScores, classification_scores
-from tfade.evaluation.classifier import Classifier, StackedClassifier, train_classifier
-from tfade.evaluation.density_ratio import RatioClassifier, density_ratio_kl
-from tfade.evaluation.distribution_curve import precision_recall_distributions
-from tfade.evaluation.elbo_surgery import density_model_kl, elbo_surgery, marginal_kl, mixture_draws
-from tfade.evaluation.extractors import CallableExtractor, Extractor, KerasExtractor
-from tfade.evaluation.foreign import ForeignImages, read_foreign
-from tfade.evaluation.frechet import frechet_distance, frechet_infinity
-from tfade.evaluation.frechet_inception import FrechetDistance, FrechetInceptionDistance, frechet_inception_distance
-from tfade.evaluation.image_metrics import MSSSIMDiversity, NearestNeighbours
-from tfade.evaluation.images import as_levels
-from tfade.evaluation.importance_weighted import importance_weighted_bound
-from tfade.evaluation.inception import InceptionExtractor
-from tfade.evaluation.jacobian import Spectrum, jacobians, singular_values, spectrum
-from tfade.evaluation.kernel import kernel_distance
-from tfade.evaluation.latent_metrics import ActiveUnits, ElboSurgery, MarginalKL
-from tfade.evaluation.latent_model import LatentModel, latent_model
-from tfade.evaluation.latent_views import LatentMap, LowPosteriorSamples
-from tfade.evaluation.likelihood import bits_per_dim, negative_log_likelihood
-from tfade.evaluation.likelihood_comparison import likelihood_comparison
-from tfade.evaluation.likelihood_metrics import (
+from tfade.evaluation.external_images import ForeignImages, read_foreign
+from tfade.evaluation.features.classifier import Classifier, StackedClassifier, train_classifier
+from tfade.evaluation.features.extractors import CallableExtractor, Extractor, KerasExtractor
+from tfade.evaluation.features.images import as_levels
+from tfade.evaluation.features.inception import InceptionExtractor
+from tfade.evaluation.features.squeezenet import SqueezeNetExtractor
+from tfade.evaluation.latents.active_units import active_units
+from tfade.evaluation.latents.density_ratio import RatioClassifier, density_ratio_kl
+from tfade.evaluation.latents.elbo_surgery import density_model_kl, elbo_surgery, marginal_kl, mixture_draws
+from tfade.evaluation.latents.jacobian import Spectrum, jacobians, singular_values, spectrum
+from tfade.evaluation.latents.latent_metrics import ActiveUnits, ElboSurgery, MarginalKL
+from tfade.evaluation.latents.latent_model import LatentModel, latent_model
+from tfade.evaluation.latents.posteriors import DiagonalPosteriors, DistributionPosteriors, PointPosteriors, Posteriors
+from tfade.evaluation.latents.views import LatentMap, LowPosteriorSamples
+from tfade.evaluation.likelihood.annealed_importance import (
+    annealed_importance_sampling,
+    bidirectional_bounds,
+)
+from tfade.evaluation.likelihood.annealing import Annealing
+from tfade.evaluation.likelihood.annealing_weights import Annealed, sigmoid_schedule
+from tfade.evaluation.likelihood.importance_weighted import importance_weighted_bound
+from tfade.evaluation.likelihood.likelihood_comparison import likelihood_comparison
+from tfade.evaluation.likelihood.likelihood_metrics import (
     AnnealedImportanceSampling,
     ImportanceWeightedBound,
     LikelihoodComparison,
     ParzenLogLikelihood,
 )
-from tfade.evaluation.manifolds import density_coverage, precision_recall
+from tfade.evaluation.likelihood.nll import bits_per_dim, negative_log_likelihood
+from tfade.evaluation.likelihood.parzen import parzen_log_likelihood
 from tfade.evaluation.metrics import (
     ClassifierFrechetDistance,
     Likelihood,
@@ -47,17 +46,26 @@ from tfade.evaluation.metrics import (
     NotApplicable,
     ReconstructionError,
 )
-from tfade.evaluation.modes import high_quality_share, mode_coverage, mode_divergence, stacked_mode_distribution
-from tfade.evaluation.moments import Moments
-from tfade.evaluation.ms_ssim import ms_ssim_diversity
-from tfade.evaluation.neighbours import Neighbours, nearest_neighbours
-from tfade.evaluation.parzen import parzen_log_likelihood
-from tfade.evaluation.pictures import Pictures
-from tfade.evaluation.posteriors import DiagonalPosteriors, DistributionPosteriors, PointPosteriors, Posteriors
-from tfade.evaluation.reconstruction import ErrorSums, same_label_share
 from tfade.evaluation.records import Record, read_records
 from tfade.evaluation.result import Figure, Result
-from tfade.evaluation.sample_metrics import (
+from tfade.evaluation.samples.classification import ClassificationScores, classification_scores
+from tfade.evaluation.samples.distribution_curve import precision_recall_distributions
+from tfade.evaluation.samples.frechet import frechet_distance, frechet_infinity
+from tfade.evaluation.samples.frechet_inception import (
+    FrechetDistance,
+    FrechetInceptionDistance,
+    frechet_inception_distance,
+)
+from tfade.evaluation.samples.image_metrics import MSSSIMDiversity, NearestNeighbours
+from tfade.evaluation.samples.kernel import kernel_distance
+from tfade.evaluation.samples.manifolds import density_coverage, precision_recall
+from tfade.evaluation.samples.modes import high_quality_share, mode_coverage, mode_divergence, stacked_mode_distribution
+from tfade.evaluation.samples.moments import Moments
+from tfade.evaluation.samples.ms_ssim import ms_ssim_diversity
+from tfade.evaluation.samples.neighbours import Neighbours, nearest_neighbours
+from tfade.evaluation.samples.pictures import Pictures
+from tfade.evaluation.samples.reconstruction import ErrorSums, same_label_share
+from tfade.evaluation.samples.sample_metrics import (
     DensityCoverage,
     FrechetInfinity,
     InceptionScore,
@@ -66,11 +74,10 @@ from tfade.evaluation.sample_metrics import (
     PrecisionRecall,
     PrecisionRecallDistributions,
 )
-from tfade.evaluation.scores import inception_score, mode_score
-from tfade.evaluation.squeezenet import SqueezeNetExtractor
+from tfade.evaluation.samples.scores import inception_score, mode_score
+from tfade.evaluation.samples.wasserstein_critic import IndependentWassersteinCritic, independent_wasserstein_critic
 from tfade.evaluation.subject import Subject
 from tfade.evaluation.suite import Report, evaluate, select
-from tfade.evaluation.wasserstein_critic import IndependentWassersteinCritic, independent_wasserstein_critic
 
 __all__ = [
     "ActiveUnits",

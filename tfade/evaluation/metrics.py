@@ -24,13 +24,13 @@ import numpy as np
 from tfade.data.toy import Mixture
 from tfade.errors import UsageError
 from tfade.evaluation.checks import to_uint8
-from tfade.evaluation.frechet import frechet_distance
-from tfade.evaluation.latent_model import pixel_protocol
-from tfade.evaluation.likelihood import bits_per_dim, negative_log_likelihood
-from tfade.evaluation.modes import high_quality_share, mode_coverage, mode_divergence, stacked_mode_distribution
-from tfade.evaluation.moments import Moments
-from tfade.evaluation.reconstruction import ErrorSums, same_label_share
+from tfade.evaluation.latents.latent_model import pixel_protocol
+from tfade.evaluation.likelihood.nll import bits_per_dim, negative_log_likelihood
 from tfade.evaluation.result import Figure, Result
+from tfade.evaluation.samples.frechet import frechet_distance
+from tfade.evaluation.samples.modes import high_quality_share, mode_coverage, mode_divergence, stacked_mode_distribution
+from tfade.evaluation.samples.moments import Moments
+from tfade.evaluation.samples.reconstruction import ErrorSums, same_label_share
 from tfade.evaluation.subject import NotApplicable, Subject
 
 REAL = "_real"

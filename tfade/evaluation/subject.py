@@ -12,10 +12,10 @@ from tfade.data.source import Source
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_features, checked_unit, to_uint8
 from tfade.evaluation.choice import chosen
-from tfade.evaluation.classifier import Classifier, StackedClassifier, train_classifier
-from tfade.evaluation.extractors import Extractor
-from tfade.evaluation.modes import modes_of
-from tfade.evaluation.posteriors import Posteriors, posteriors_of
+from tfade.evaluation.features.classifier import Classifier, StackedClassifier, train_classifier
+from tfade.evaluation.features.extractors import Extractor
+from tfade.evaluation.latents.posteriors import Posteriors, posteriors_of
+from tfade.evaluation.samples.modes import modes_of
 
 
 class NotApplicable(Exception):

@@ -1,0 +1,137 @@
+"""Metrics of codes and likelihood on a tiny hierarchical VAE, whose densities of codes all go through its decoder."""
+
+import functools
+import sys
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+
+from tests.models.test_hvae import model_of
+from tfade.data.digits import digits
+from tfade.data.source import ArraySource
+from tfade.evaluation import (
+    AnnealedImportanceSampling,
+    ElboSurgery,
+    ImportanceWeightedBound,
+    LowPosteriorSamples,
+    MarginalKL,
+    NotApplicable,
+    Subject,
+    latent_model,
+)
+from tfade.evaluation.choice import chosen
+from tfade.evaluation.latents import codes as latent_codes
+from tfade.evaluation.latents import posteriors
+
+EXAMPLES, CODES = 7, 10
+surgery = sys.modules["tfade.evaluation.latents.elbo_surgery"]  # the package's name is the function
+
+
+@pytest.fixture(scope="module")
+def model():
+    return model_of("sum")
+
+
+@pytest.fixture
+def subject(model):
+    splits = [ArraySource("scans", split, digits(split).fetch(np.arange(EXAMPLES))) for split in ("test", "train")]
+    return Subject(model, *splits, num_samples=20, batch_size=4, progress=lambda line: None)
+
+
+def test_the_terms_of_the_bound_against_every_pair_alone(subject):
+    results = {result.name: result.value for result in ElboSurgery(CODES)(subject)}
+    drawn = subject.posteriors.draw(CODES, subject.seed)
+    codes, images = drawn.codes.astype(np.float32), subject.train.fetch(np.arange(EXAMPLES))
+    alone = [np.asarray(subject.model.encode(images[n : n + 1]).log_prob(codes), np.float64) for n in range(EXAMPLES)]
+    mixture = logsumexp(alone, axis=0) - np.log(EXAMPLES)
+    own = np.array(alone)[drawn.indices, np.arange(CODES)]
+    prior = np.asarray(subject.model.prior().log_prob(codes), np.float64)
+    assert results["mutual_information"] == pytest.approx((own - mixture).mean(), abs=1e-3)
+    assert results["elbo_marginal_kl"] == pytest.approx((mixture - prior).mean(), rel=1e-4)
+    assert results["average_kl"] == pytest.approx((own - prior).mean(), rel=1e-4)
+    bound = np.asarray(subject.model.log_prob(images), np.float64)[drawn.indices].mean()
+    assert results["elbo"] == pytest.approx(bound, rel=1e-4)
+
+
+def test_too_many_pairs_are_refused_with_their_cost(subject):
+    """Ten codes with seven images each fit into 70 pairs, not into 69; low_posterior_samples takes two kinds of codes."""
+    (result,) = MarginalKL(("monte_carlo",), CODES, max_pairs=70)(subject)
+    assert result.protocol["posterior"] == "TopDownCodes"
+    message = r"log q\(z\) of {} codes decodes .* {} pairs or about [1-9][0-9]* (minutes|hours); set num_samples to at most {}, or max_pairs"
+    fresh = functools.partial(Subject, subject.model, subject.real, subject.train, progress=lambda line: None)
+    for metric, numbers in (
+        (MarginalKL(("monte_carlo",), CODES, max_pairs=69), (10, 70, 9)),
+        (ElboSurgery(CODES, max_pairs=69), (10, 70, 9)),
+        (LowPosteriorSamples(CODES, 4, max_pairs=139), (20, 140, 9)),
+        (ElboSurgery(300_000), ("300,000", "2,100,000", "285,714")),
+    ):
+        with pytest.raises(NotApplicable, match=message.format(*numbers)):
+            metric(fresh())
+
+
+def passes_of(decoder, monkeypatch):
+    """A list that receives how many codes go through the decoder together."""
+    passes, call = [], type(decoder).call
+
+    def counted(self, z, *arguments, **settings):
+        passes.append(len(z))
+        return call(self, z, *arguments, **settings)
+
+    monkeypatch.setattr(type(decoder), "call", counted)
+    return passes
+
+
+def test_the_decoder_bounds_the_pairs_that_are_decoded_together(subject, monkeypatch):
+    """Every pass stays below the given numbers of its layers, and no density depends on that."""
+    wanted = subject.posteriors.log_mixture(subject.posteriors.draw(CODES).codes)
+    codes = subject.posteriors.draw(CODES).codes
+    prior = subject.model.prior()
+    log_prior = surgery.log_prior(prior, codes)
+    decoder = subject.model.decoder
+    numbers = subject.model.encode(subject.train.fetch(np.arange(1))).numbers
+    layers = sum(int(np.prod(layer.output.shape[1:])) for layer in decoder.network.layers)
+    assert numbers > layers == prior.numbers > 16 * 16
+    monkeypatch.setattr(posteriors, "DECODED", 3 * numbers)
+    monkeypatch.setattr(surgery, "DECODED", 3 * layers)
+    passes = passes_of(decoder, monkeypatch)
+    fresh = Subject(subject.model, subject.real, subject.train, batch_size=4, progress=lambda line: None)
+    np.testing.assert_allclose(fresh.posteriors.log_mixture(codes), wanted, rtol=1e-4)
+    np.testing.assert_allclose(surgery.log_prior(prior, codes), log_prior, rtol=1e-4)
+    assert max(passes) == 3
+    assert sum(passes) >= EXAMPLES * CODES
+
+
+def test_codes_of_the_prior_are_drawn_in_parts(subject, monkeypatch):
+    monkeypatch.setattr(latent_codes, "PRIOR_CHUNK", 3)
+    passes = passes_of(subject.model.decoder, monkeypatch)
+    codes = latent_codes.prior_codes(subject, 7, 0)
+    assert passes == [3, 3, 1]
+    assert codes.shape == (7, subject.model.latent_size)
+    assert len(np.unique(codes[:, 0])) == 7
+    np.testing.assert_array_equal(latent_codes.prior_codes(subject, 6, 0), codes[:6])
+    assert (latent_codes.prior_codes(subject, 6, 1) != codes[:6]).all()
+
+
+def test_the_view_for_annealing(subject):
+    """Its density is the model's, its posterior is over whole codes, and chains of few steps come near the bound."""
+    images = subject.real.fetch(np.arange(2))
+    view = latent_model(subject.model, images)
+    z = view.prior.sample(2, seed=(0, 1))
+    np.testing.assert_allclose(
+        view.log_likelihood(z, view.x) + view.log_det, subject.model.log_likelihood(images, z), rtol=1e-5
+    )
+    assert view.posterior(view.x).sample(3, seed=(0, 1)).shape == (3, 2, subject.model.latent_size)
+    metric = AnnealedImportanceSampling(
+        num_real=2, num_simulated=0, start="posterior", chains=2, steps=2, leapfrogs=2, jit_compile=False
+    )
+    nats = metric(subject)[1]
+    own = np.asarray(subject.model.log_prob(chosen(subject.real, 2, subject.seed), num_samples=20)).mean()
+    assert nats.value == pytest.approx(own, rel=0.1)
+
+
+def test_the_bound(subject):
+    bits, nats = ImportanceWeightedBound(k=5, num_real=4)(subject)
+    own = np.asarray(subject.model.log_prob(chosen(subject.real, 4, subject.seed), num_samples=5), np.float64)
+    assert nats.value == pytest.approx(own.mean(), rel=1e-4)
+    assert bits.value == pytest.approx(-own.mean() / (256 * np.log(2)) + 8, rel=1e-4)

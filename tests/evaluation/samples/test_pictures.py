@@ -1,0 +1,65 @@
+"""The pictures are of what the numbers are of, and metrics that come later find nothing drawn twice."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfade.data.digits import digits
+from tfade.data.source import ArraySource
+from tfade.errors import UsageError
+from tfade.evaluation import Pictures, Subject
+from tfade.evaluation.samples.pictures import columns, first_samples
+
+
+class Noise:
+    """A model that counts its draws, and gives its input back."""
+
+    def __init__(self, shape=(16, 16, 1)):
+        self.shape, self.calls = shape, []
+
+    def sample(self, n, temperature=1.0, seed=None):
+        self.calls.append(n)
+        return np.random.default_rng(seed).uniform(size=(n, *self.shape)).astype(np.float32)
+
+    def reconstruct(self, x):
+        return x.astype(np.float32) / 255
+
+
+def subject_of(model, **settings):
+    return Subject(model, real=digits("test"), train=digits("train"), progress=lambda line: None, **settings)
+
+
+def test_the_samples_shown_are_the_first_of_those_judged():
+    model = Noise()
+    subject = subject_of(model, num_samples=120, batch_size=50)
+    shown = first_samples(subject, 40)
+    assert model.calls == [50]
+    np.testing.assert_array_equal(shown, subject.samples[:40])
+    calls = len(model.calls)
+    np.testing.assert_array_equal(first_samples(subject, 40), shown)
+    np.testing.assert_array_equal(first_samples(subject_of(Noise(), num_samples=120, batch_size=50), 60)[:40], shown)
+    assert len(model.calls) == calls
+
+
+def test_figures_of_images_and_of_vectors():
+    model = Noise()
+    figures = Pictures(samples=6, reconstructions=5)(subject_of(model, num_samples=10))
+    assert [figure.name for figure in figures] == ["samples", "reconstructions"]
+    assert "6 of the samples, 16×16×1" in figures[0].caption
+    assert "5 images of the test split" in figures[1].caption
+    model.reconstruct = lambda x: (_ for _ in ()).throw(NotImplementedError("no encoder"))
+    assert [figure.name for figure in Pictures()(subject_of(model, num_samples=10))] == ["samples"]
+    points = ArraySource("ring", "test", np.zeros((30, 2), np.float32))
+    quiet = {"num_samples": 20, "progress": lambda line: None}
+    (figure,) = Pictures()(Subject(Noise((2,)), real=points, train=points, **quiet))
+    assert "20 samples beside as many examples" in figure.caption
+    assert min(Image.open(io.BytesIO(figure.png)).size) > 200
+
+
+def test_settings():
+    assert (columns(64, stacked=True), columns(64, stacked=False), columns(3, stacked=False)) == (4, 11, 3)
+    for argument in ("samples", "reconstructions"):
+        with pytest.raises(UsageError, match=rf"Pictures\.{argument}=0"):
+            Pictures(**{argument: 0})

@@ -1,0 +1,129 @@
+"""What the metrics of codes share: the prior, draws from the aggregate posterior, centres and bounds.
+
+The posteriors are those of the whole training split, whose mixture the decoder learnt; `Subject.posteriors` holds them.
+"""
+
+import time
+import weakref
+from collections.abc import Callable
+
+import numpy as np
+
+from tfade.distributions.topdown_codes import TopDownCodes
+from tfade.evaluation.latents.elbo_surgery import MixtureDraws, mixture_draws
+from tfade.evaluation.subject import NotApplicable, Subject, batch_seed
+from tfade.seeds import as_seed
+
+MAX_PAIRS = 2_000_000  # of a code and an example that go through a decoder: some ten minutes on two cores
+PRIOR_CHUNK = 500  # codes that a decoder with latents of its own draws together; fixed, so that it changes no draw
+
+_DRAWS = weakref.WeakKeyDictionary()  # posteriors → {num_samples: draws}: two metrics ask for the same ones
+
+
+def prior_of(subject: Subject):
+    """p(z) of the subject's model.
+
+    Raises:
+        NotApplicable: it has none.
+    """
+    prior = getattr(subject.model, "prior", None)
+    if prior is None:
+        raise NotApplicable(f"{type(subject.model).__name__} has no prior over codes")
+    return prior()
+
+
+def prior_codes(subject: Subject, count: int, purpose: int) -> np.ndarray:
+    """Codes of the prior [count, D], float64; other purposes have other ones."""
+    prior, number = prior_of(subject), batch_seed(subject.seed, 2**20 + purpose)
+    if not isinstance(prior, TopDownCodes):
+        return np.asarray(prior.sample(count, seed=as_seed(number)), np.float64)
+    chunks = [
+        prior.sample(min(PRIOR_CHUNK, count - start), seed=as_seed(batch_seed(number, start)))
+        for start in range(0, count, PRIOR_CHUNK)
+    ]
+    return np.concatenate(chunks).astype(np.float64)
+
+
+def code_protocol(subject: Subject) -> dict:
+    """What every result here states: the training split, and no temperature, for nothing of it is tempered."""
+    protocol = {**subject.protocol(), "split": subject.train.spec.split}
+    del protocol["temperature"], protocol["batch_size"]
+    return protocol
+
+
+def require_few_pairs(subject: Subject, num_codes: int, max_pairs: int, num_samples: int) -> None:
+    """Refuses log q(z) of so many codes where each takes a pass through the decoder for every example.
+
+    Raises:
+        NotApplicable: there are more than `max_pairs` of them, of a hierarchical VAE.
+    """
+    posteriors = subject.posteriors
+    pairs = num_codes * posteriors.count
+    if posteriors.decodes and pairs > max_pairs:
+        fitting = max_pairs * num_samples // pairs
+        raise NotApplicable(
+            f"latents inside the decoder: log q(z) of {num_codes:,} codes decodes each with every one of "
+            f"{posteriors.count:,} training examples, {pairs:,} pairs or about {duration(posteriors.seconds(pairs))}; "
+            + (f"set num_samples to at most {fitting:,}" if fitting > 1 else "set num_samples to less")
+            + f", or max_pairs={max_pairs:,} higher"
+        )
+
+
+def duration(seconds: float) -> str:
+    """In words, to the nearest minute, or hour where there are several."""
+    return f"{seconds / 3600:.0f} hours" if seconds > 2 * 3600 else f"{max(1, seconds / 60):.0f} minutes"
+
+
+def draws_of(subject: Subject, num_samples: int, max_pairs: int = MAX_PAIRS) -> MixtureDraws:
+    """Codes of the aggregate posterior with their densities.
+
+    Raises:
+        NotApplicable: the posteriors have no density, or one that would take more than `max_pairs` decoded codes.
+    """
+    posteriors, prior = subject.posteriors, prior_of(subject)
+    known = _DRAWS.setdefault(posteriors, {})
+    if num_samples in known:
+        return known[num_samples]
+    if not posteriors.has_density:
+        raise NotApplicable(
+            f"codes of {type(subject.model).__name__} are {posteriors.kind}, so that their mixture has no density; "
+            "the density_ratio and density_model methods of marginal_kl estimate it from codes"
+        )
+    require_few_pairs(subject, num_samples, max_pairs, num_samples)
+    known[num_samples] = mixture_draws(
+        posteriors=posteriors,
+        prior=prior,
+        num_samples=num_samples,
+        seed=subject.seed,
+        progress=ticker(subject, posteriors.count),
+    )
+    return known[num_samples]
+
+
+def ticker(subject: Subject, total: int, every: float = 5.0) -> Callable[[int], None]:
+    """Tells a few times a minute how many of the examples a mixture has summed over."""
+    last = time.perf_counter()
+
+    def tell(done: int) -> None:
+        nonlocal last
+        if time.perf_counter() - last > every:
+            last = time.perf_counter()
+            subject.progress(f"  aggregate posterior: {done:,} of {total:,}")
+
+    return tell
+
+
+def centres(subject: Subject) -> tuple[np.ndarray, str]:
+    """The centre of every training image's posterior, float64 [N, D], and what it is: its mean where that is known."""
+    posteriors, train = subject.posteriors, subject.train
+    if posteriors.means is not None:
+        return posteriors.means, "of the posterior"
+    return np.concatenate([np.asarray(subject.model.codes(x)) for x in train.sequential(subject.batch_size)]), "`codes`"
+
+
+def bounds(subject: Subject, indices: np.ndarray) -> np.ndarray:
+    """The bound of these training images, nats [n]."""
+    blocks = (indices[start : start + subject.batch_size] for start in range(0, len(indices), subject.batch_size))
+    return np.concatenate(
+        [np.asarray(subject.model.log_prob(subject.train.fetch(rows)), np.float64) for rows in blocks]
+    )

@@ -1,0 +1,169 @@
+"""A model with a decoder as the estimators of its likelihood see it: p(z), p(x | z), and data to evaluate."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfade import numerics
+from tfade.errors import UsageError
+from tfade.evaluation.latents.posteriors import is_deterministic
+from tfade.evaluation.subject import NotApplicable
+from tfade.seeds import noise_of
+
+tfd = tfp.distributions
+
+DEQUANTISATION = "noise by image, draw 0"
+ROWS = 64  # images that are made observations of together
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LatentModel:
+    """What `annealed_importance_sampling` and `importance_weighted_bound` take, of a model and some of its data.
+
+    Attributes:
+        x: observations [N, ...], float32: dequantised images, features of them, levels of a pmf, or vectors.
+        log_det: nats [N] of the map from dequantised images to observations.
+        prior: p(z).
+        log_likelihood: codes [rows, latent_size] and observations [rows, ...] → log p(x | z) in nats [rows].
+        simulate: codes [rows, latent_size] and a seed → observations [rows, ...].
+        posterior: observations → q(z | x), or None where there is no encoder with a density.
+        protocol: how images became observations, and what p(x | z) is.
+    """
+
+    x: np.ndarray
+    log_det: np.ndarray
+    prior: Any
+    log_likelihood: Callable
+    simulate: Callable
+    posterior: Callable | None
+    protocol: dict
+
+
+def latent_model(model, data, sigma: float | None = None) -> LatentModel:
+    """The view of a model and its data.
+
+    A model with `conditional` has its own p(x | z). Around the images of any other decoder G a normal is assumed,
+    p(x | z) = N(x; G(z), σ² I): the number then is that of the model with this noise, and depends on σ. In the code of
+    Wu et al. 2017 `sigma` is the variance σ²; here it is the standard deviation.
+
+    Args:
+        model: a model with `prior` and `decode`, or with `prior`, `conditional`, `observed` and `unobserved`.
+        data: images [N, H, W, C], uint8 or floats in [0, 1], or vectors [N, D].
+        sigma: σ > 0 in units of images in [0, 1] (or of the vectors), for a model without p(x | z); None otherwise.
+
+    Raises:
+        NotApplicable: the model has no decoder or no prior; or it has a bound, which is one of an observation model of
+            its own, but no `conditional` that gives it: with normal noise it would be another model.
+        UsageError: no σ for a model that needs it, one for a model that does not, or one that is not positive.
+    """
+    name = type(model).__name__
+    if not _answers(model, "decode"):
+        raise NotApplicable(f"{name} has no decoder of codes with a known prior")
+    prior = model.prior()
+    if not has_conditional(model):
+        if getattr(model, "likelihood", None) == "lower_bound":
+            raise NotApplicable(
+                f"{name} has a bound but no `conditional`, the p(x | z) that it is of; noise of a σ is not assumed"
+            )
+        return _with_noise(model, data, prior, sigma)
+    if sigma is not None:
+        raise UsageError(f"sigma={sigma!r}, but {name} has a distribution p(x | z) of its own; leave sigma None")
+    observed = [model.observed(data[start : start + ROWS]) for start in range(0, len(data), ROWS)]
+    x, log_det = (np.concatenate([np.asarray(part) for part in parts]) for parts in zip(*observed))
+    return LatentModel(
+        x,
+        log_det,
+        prior,
+        lambda z, x: model.conditional(z).log_prob(x),
+        lambda z, seed: model.conditional(z).sample(seed=seed),
+        _posterior(model, lambda x: model.encode(model.unobserved(x)), x[:1]),
+        {"observation": "the model's p(x | z)", **pixel_protocol(model)},
+    )
+
+
+def pixel_protocol(model) -> dict:
+    """How images became what the model's `log_prob` is of: by noise, by binarisation, or as the levels they are."""
+    levels = getattr(model, "levels", None)
+    if levels is None:
+        return {"dequantisation": DEQUANTISATION}
+    return {"binarisation": f"binarised with p(1) = x, {DEQUANTISATION}"} if levels == 2 else {}
+
+
+def has_conditional(model) -> bool:
+    """Whether the model has a distribution p(x | z) of its own."""
+    return _answers(model, "conditional")
+
+
+def _answers(model, question: str) -> bool:
+    """Whether `decode` or `conditional` of codes of the prior is defined; an error within them is none of ours."""
+    if not hasattr(model, question) or not hasattr(model, "prior"):
+        return False
+    try:
+        getattr(model, question)(model.prior().sample(1, seed=(0, 0)))
+    except NotImplementedError:
+        return False
+    return True
+
+
+def _with_noise(model, data, prior, sigma) -> LatentModel:
+    if sigma is None or not 0 < sigma < np.inf:
+        raise UsageError(
+            f"sigma={sigma!r}: {type(model).__name__} decodes without noise; give the standard deviation σ > 0 of a "
+            "normal around its images, such as 0.1"
+        )
+    x = dequantised(data)
+    rank = x.ndim - 1
+
+    def conditional(z):
+        return tfd.Independent(tfd.Normal(tf.cast(model.decode(z), tf.float32), np.float32(sigma)), rank)
+
+    protocol = {"observation": "N(G(z), σ² I)", "sigma_standard_deviation": float(sigma), "variance": float(sigma) ** 2}
+    if rank == 3:
+        protocol["dequantisation"] = DEQUANTISATION
+    return LatentModel(
+        x,
+        np.zeros(len(x)),
+        prior,
+        lambda z, x: conditional(z).log_prob(x),
+        lambda z, seed: conditional(z).sample(seed=seed),
+        _posterior(model, lambda x: model.encode(tf.clip_by_value(x, 0.0, 1.0) if rank == 3 else x), x[:1]),
+        protocol,
+    )
+
+
+def dequantised(data) -> np.ndarray:
+    """Images as (255 x + u) / 256 with the noise of `log_prob`, a function of each image; vectors as they are: float32.
+
+    The suite's other noise is of the run's seed. This one is not: a bound or a density is an image's own, so that equal
+    images have equal values in every run, metric and batch, and differences of metrics are none of the noise.
+    Protocols state it as "noise by image, draw 0"; another seed gives the same images again.
+
+    Args:
+        data: images [N, H, W, C], uint8 or floats in [0, 1], or vectors [N, D].
+    """
+    data = np.asarray(data)
+    if data.ndim != 4:
+        return data.astype(np.float32)
+    unit = numerics.checked_unit(data, data.shape[1:])
+    return np.concatenate(
+        [np.asarray(numerics.dequantised(rows, noise_of(rows))) for rows in tf.split(unit, _sections(len(data)))]
+    )
+
+
+def _sections(count: int) -> list[int]:
+    return [min(ROWS, count - start) for start in range(0, count, ROWS)]
+
+
+def _posterior(model, encode: Callable, x) -> Callable | None:
+    """`encode`, if the model has an encoder with a density."""
+    if not hasattr(model, "encode"):
+        return None
+    try:
+        distribution = encode(tf.constant(x))
+    except NotImplementedError:
+        return None
+    return None if is_deterministic(distribution) else encode

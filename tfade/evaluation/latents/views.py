@@ -1,0 +1,169 @@
+"""The suite's pictures of codes: samples that the aggregate posterior hardly reaches, and a map."""
+
+import dataclasses
+
+import gin
+import numpy as np
+
+from tfade.errors import UsageError
+from tfade.evaluation.checks import to_uint8
+from tfade.evaluation.latents import figures as latent_figures
+from tfade.evaluation.latents.codes import (
+    MAX_PAIRS,
+    code_protocol,
+    prior_codes,
+    prior_of,
+    require_few_pairs,
+    ticker,
+)
+from tfade.evaluation.latents.density_ratio import density_ratio
+from tfade.evaluation.latents.elbo_surgery import log_prior
+from tfade.evaluation.likelihood.nll import standard_error
+from tfade.evaluation.metrics import Metric
+from tfade.evaluation.result import Result
+from tfade.evaluation.subject import NotApplicable
+
+
+@gin.register
+class LowPosteriorSamples(Metric):
+    """Samples whose codes the aggregate posterior hardly reaches: how many there are, and what they look like.
+
+    q(z) is that of the training split. What it usually is shows on codes of the test split: those of training images
+    lie on top of the posteriors that it is made of. Where posteriors have no density, log q(z) is log p(z) and a
+    classifier's log-ratio.
+
+    Args:
+        num_samples: codes of the prior, and as many of the test split.
+        shown: samples in a grid.
+        neighbours: training images at most, evenly spaced, among which the nearest is sought.
+        max_pairs: see `MarginalKL`.
+
+    Reference: Rosca et al. 2018, section 5.3, figures 2, 3 and 10–14.
+    """
+
+    name = "low_posterior_samples"
+    default = False
+
+    def __init__(self, num_samples: int = 5000, shown: int = 36, neighbours: int = 20_000, max_pairs: int = MAX_PAIRS):
+        if not 1 <= shown <= num_samples:
+            raise UsageError(
+                f"LowPosteriorSamples.shown={shown!r} of num_samples={num_samples!r}; show 1 or more of them"
+            )
+        self.num_samples, self.shown, self.neighbours = num_samples, shown, neighbours
+        self.max_pairs = max_pairs
+
+    def __call__(self, subject):
+        if not subject.train.spec.is_image:
+            raise NotApplicable(f"data {subject.train.spec.name!r} are vectors; `marginal_kl` and `latent_map` apply")
+        require_few_pairs(subject, 2 * self.num_samples, self.max_pairs, self.num_samples)
+        sampled = prior_codes(subject, self.num_samples, 1)
+        encoded = subject.real_posteriors.draw(self.num_samples, subject.seed).codes
+        density, method = self._log_mixture(subject, sampled, encoded)
+        if not np.isfinite(density).all():
+            raise NotApplicable(
+                f"log q(z) is not finite at {int((~np.isfinite(density)).sum())} of {len(density)} codes of the prior "
+                "and of data; the quantile of it needs posteriors, and where they are points a prior, that are "
+                "positive everywhere"
+            )
+        on_prior, on_posterior = density[: self.num_samples], density[self.num_samples :]
+        floor = np.quantile(on_posterior, 0.01)
+        below = on_prior < floor
+        protocol = {
+            **code_protocol(subject),
+            "num_posteriors": subject.posteriors.count,
+            "num_samples": self.num_samples,
+            **method,
+            "below": f"the 1 % quantile of log q(z) of codes of the {subject.real.spec.split} split",
+        }
+        share = Result("low_posterior_share", below.mean(), standard_error(below), protocol)
+        return [share, *self._figures(subject, sampled, on_prior, on_posterior)]
+
+    def _log_mixture(self, subject, sampled, encoded) -> tuple[np.ndarray, dict]:
+        """log q(z) of these codes, and how it was found."""
+        codes, posteriors = np.concatenate([sampled, encoded]), subject.posteriors
+        if posteriors.has_density:
+            return posteriors.log_mixture(codes, ticker(subject, posteriors.count)), {"log_mixture": "exact"}
+        count = 4 * self.num_samples
+        trained = density_ratio(
+            codes=posteriors.draw(count, subject.seed + 1).codes,
+            prior_codes=prior_codes(subject, count, 2),
+            seed=subject.seed,
+            progress=subject.progress,
+        )
+        method = {
+            "log_mixture": "log p(z) + density ratio",
+            "num_ratio_codes": count,
+            "classifier": dataclasses.asdict(trained.settings),
+        }
+        return log_prior(prior_of(subject), codes) + trained.finite_logits(codes), method
+
+    def _figures(self, subject, sampled, on_prior, on_posterior):
+        order = np.argsort(on_prior, kind="stable")[: self.shown]
+        lowest, ordinary = (self._decoded(subject, sampled[rows]) for rows in (order, slice(self.shown)))
+        train = subject.train
+        chosen = np.linspace(0, train.spec.num_examples - 1, min(train.spec.num_examples, self.neighbours))
+        images = train.fetch(chosen.astype(np.int64))
+        lowest_images, ordinary_images = (
+            to_uint8("decoded codes", part, train.spec.shape) for part in (lowest, ordinary)
+        )
+        nearest = images[latent_figures.nearest_images(queries=lowest_images, images=images)]
+        yield latent_figures.low_posterior_figure(
+            lowest_images, nearest, ordinary_images, stacked=train.stacked is not None
+        )
+        shown = images[np.linspace(0, len(images) - 1, min(len(images), 10 * self.shown)).astype(np.int64)]
+        panels = {
+            "log q(z), nats": {"samples": on_prior, "held-out data": on_posterior},
+            "pixel": {
+                "samples of least q(z)": lowest,
+                "ordinary samples": ordinary,
+                "data": shown.astype(np.float32) / 255,
+            },
+        }
+        if getattr(subject.model, "likelihood", None) is not None:
+            panels["log p(x) of the model, nats"] = {
+                label: np.asarray(subject.model.log_prob(x), np.float64)
+                for label, x in (("samples of least q(z)", lowest), ("ordinary samples", ordinary), ("data", shown))
+            }
+        caption = (
+            f"log q(z) of {len(on_prior)} codes of the prior and as many of held-out data; pixels, and where the model "
+            f"has one the likelihood, of the {self.shown} samples of least q(z), of {self.shown} as they come, and of "
+            f"{len(shown)} training images."
+        )
+        yield latent_figures.histograms(panels, "low_posterior_histograms", caption)
+
+    @staticmethod
+    def _decoded(subject, codes) -> np.ndarray:
+        try:
+            return np.asarray(subject.model.decode(codes.astype(np.float32)))
+        except NotImplementedError as error:
+            raise NotApplicable(str(error)) from error
+
+
+@gin.register
+class LatentMap(Metric):
+    """A map of the latent space: codes of data and of the prior in the plane, by t-SNE, with the data's labels.
+
+    Args:
+        num_codes: of either kind; 1,000 take about ten seconds on two cores.
+        perplexity: of t-SNE.
+    """
+
+    name = "latent_map"
+    default = False
+
+    def __init__(self, num_codes: int = 1000, perplexity: float = 30.0):
+        if num_codes < 2:
+            raise UsageError(f"LatentMap.num_codes={num_codes!r} is below 2; a thousand is usual")
+        self.num_codes, self.perplexity = num_codes, perplexity
+
+    def __call__(self, subject):
+        drawn = subject.posteriors.draw(self.num_codes, subject.seed)
+        codes = np.concatenate([drawn.codes, prior_codes(subject, self.num_codes, 3)])
+        points = latent_figures.planar(codes=codes, seed=subject.seed, perplexity=self.perplexity)
+        labels = subject.train.labels(drawn.indices) if subject.train.spec.num_classes else None
+        dimensions = codes.shape[1]
+        how = "as they are" if dimensions <= 2 else f"t-SNE of perplexity {self.perplexity:g}"
+        caption = f"{self.num_codes} codes of training images and as many of the prior, {dimensions}-D: {how}."
+        return [
+            latent_figures.map_figure(points[: self.num_codes], points[self.num_codes :], labels, caption),
+        ]

@@ -1,0 +1,165 @@
+"""GAN-train and GAN-test: how well labelled samples teach a classifier, and how well they pass for their class."""
+
+import inspect
+from collections.abc import Callable
+
+import gin
+import numpy as np
+
+from tfade.data.source import ArraySource
+from tfade.errors import UsageError
+from tfade.evaluation.checks import checked_integers
+from tfade.evaluation.features.classifier import Classifier, train_classifier
+from tfade.evaluation.features.images import as_levels
+from tfade.evaluation.metrics import Metric
+from tfade.evaluation.result import Result
+from tfade.evaluation.subject import NotApplicable, batch_seed
+
+
+def classification_scores(
+    *,
+    real,
+    real_labels,
+    fake,
+    fake_labels,
+    test,
+    test_labels,
+    num_classes: int,
+    steps: int = 400,
+    batch_size: int = 64,
+    learning_rate: float = 3e-3,
+    value_range: tuple[float, float] | None = None,
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda line: None,
+) -> list[Result]:
+    """Accuracies of two classifiers: one that learnt from samples, and one that learnt from data.
+
+    GAN-train falls where samples lack modes or are no images of their class; GAN-test falls only with the second.
+    Equal numbers of samples and of data make the first comparable with its upper reference "gan_train_real".
+
+    Args:
+        real, real_labels: the generator's training images [N, H, W, C] and their classes, integers [N].
+        fake, fake_labels: samples [M, H, W, C] and the classes that they were drawn for.
+        test, test_labels: images that neither has seen.
+        num_classes: K; labels are in [0, K).
+        steps, batch_size, learning_rate, seed: of both trainings; see `train_classifier`.
+        value_range: of floating-point images; see `as_levels`.
+        progress: receives lines of text.
+
+    Returns:
+        `Result`s in [0, 1] with binomial standard errors:
+        "gan_train": accuracy on `test` of the classifier that learnt from `fake`.
+        "gan_test": accuracy on `fake` of the classifier that learnt from `real`.
+        "gan_train_real": accuracy on `test` of the classifier that learnt from `real`.
+
+    Raises:
+        UsageError: images of unlike shapes or that are none, labels outside the classes or not one for each image.
+
+    Reference: Shmelkov, Schmid and Alahari 2018, "How good is my GAN?", section 3; Ravuri and Vinyals 2019.
+    """
+    if num_classes < 2:
+        raise UsageError(f"num_classes={num_classes} is below 2; a classifier needs two classes")
+    given = {"real": (real, real_labels), "fake": (fake, fake_labels), "test": (test, test_labels)}
+    sources = {name: _source(name, *pair, num_classes, value_range) for name, pair in given.items()}
+    for name in ("fake", "test"):
+        if sources[name].spec.shape != sources["real"].spec.shape:
+            raise UsageError(
+                f"{name} has images of shape {list(sources[name].spec.shape)} and real of "
+                f"{list(sources['real'].spec.shape)}; give one shape"
+            )
+    settings = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
+    of_fake, of_real = (
+        train_classifier(sources[name], sources["test"], progress=progress, **settings) for name in ("fake", "real")
+    )
+    count = {name: source.spec.num_examples for name, source in sources.items()}
+    protocol = {
+        "num_real": count["real"],
+        "num_fake": count["fake"],
+        "num_test": count["test"],
+        "num_classes": num_classes,
+        **{f"classifier_{name}": value for name, value in settings.items()},
+    }
+    return [
+        _share("gan_train", of_fake.accuracy, count["test"], {**protocol, "classifier_of": "fake"}),
+        _share("gan_test", _accuracy(of_real, sources["fake"]), count["fake"], {**protocol, "classifier_of": "real"}),
+        _share("gan_train_real", of_real.accuracy, count["test"], {**protocol, "classifier_of": "real"}),
+    ]
+
+
+@gin.register
+class ClassificationScores(Metric):
+    """GAN-train and GAN-test of a class-conditional model: one whose `sample` takes `labels`, integers [n].
+
+    Labels of samples are drawn with the frequencies of the training images.
+
+    Args:
+        steps, batch_size, learning_rate: of the two classifiers.
+    """
+
+    name = "classification_scores"
+    default = False  # it trains two networks
+
+    def __init__(self, steps: int = 400, batch_size: int = 64, learning_rate: float = 3e-3):
+        self.settings = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate}
+
+    def __call__(self, subject):
+        if not subject.labelled:
+            raise NotApplicable(f"data {subject.train.spec.name!r} have no labels")
+        if subject.train.stacked is not None:
+            raise NotApplicable(
+                f"data {subject.train.spec.name!r} have {subject.train.spec.num_classes} stacked classes, too many to "
+                "train a classifier of each; mode_coverage counts those that samples reach"
+            )
+        name = type(subject.model).__name__
+        if "labels" not in inspect.signature(subject.model.sample).parameters:
+            raise NotApplicable(
+                f"{name} draws samples without labels: GAN-train and GAN-test are for class-conditional models, whose "
+                "sample(n, temperature, seed, labels) takes them"
+            )
+        count = subject.train.spec.num_examples
+        train_labels, test_labels = (
+            source.labels(np.arange(source.spec.num_examples)) for source in (subject.train, subject.real)
+        )
+        generator = np.random.Generator(np.random.Philox(key=subject.seed))
+        labels = train_labels[generator.integers(count, size=subject.num_samples)]
+        results = classification_scores(
+            real=subject.train.fetch(np.arange(count)),
+            real_labels=train_labels,
+            fake=_labelled_samples(subject, labels),
+            fake_labels=labels,
+            test=subject.real.fetch(np.arange(subject.real.spec.num_examples)),
+            test_labels=test_labels,
+            num_classes=subject.train.spec.num_classes,
+            value_range=(0, 1),
+            seed=subject.seed,
+            progress=subject.progress,
+            **self.settings,
+        )
+        return [result.with_protocol(**subject.protocol()) for result in results]
+
+
+def _labelled_samples(subject, labels: np.ndarray) -> np.ndarray:
+    pieces = []
+    for batch, start in enumerate(range(0, len(labels), subject.batch_size)):
+        some = labels[start : start + subject.batch_size]
+        seed = batch_seed(subject.seed, batch)
+        drawn = subject.model.sample(len(some), temperature=subject.temperature, seed=seed, labels=some)
+        pieces.append(np.asarray(drawn))
+    return np.concatenate(pieces)
+
+
+def _source(name: str, images, labels, num_classes: int, value_range) -> ArraySource:
+    images = as_levels(images, value_range=None if np.asarray(images).dtype == np.uint8 else value_range, name=name)
+    labels = checked_integers(f"{name}_labels", labels, num_classes)
+    if len(labels) != len(images):
+        raise UsageError(f"{name}_labels has {len(labels)} labels for {len(images)} images; give one for each")
+    return ArraySource(name, "train" if name != "test" else "test", images, labels, num_classes)
+
+
+def _accuracy(classifier: Classifier, source: ArraySource) -> float:
+    chosen = np.arange(source.spec.num_examples)
+    return float((classifier.modes(source.fetch(chosen)) == source.labels(chosen)).mean())
+
+
+def _share(name: str, value: float, count: int, protocol: dict) -> Result:
+    return Result(name, value, (value * (1 - value) / count) ** 0.5, protocol)
