@@ -109,7 +109,7 @@ def test_invariances(sets, measure, monkeypatch):
     assert both(measure, generator.permutation(real), generator.permutation(fake)) == expected
     blocks = distances.distance_blocks
     for module in ("distances", "manifolds"):
-        monkeypatch.setattr(f"tfade.evaluation.{module}.distance_blocks", lambda x, y, *_: blocks(x, y, 32, 19))
+        monkeypatch.setattr(f"tfade.evaluation.samples.{module}.distance_blocks", lambda x, y, *_: blocks(x, y, 32, 19))
     assert both(measure, real, fake) == expected
 
 
