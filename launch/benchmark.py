@@ -73,7 +73,7 @@ def measure(steps: int) -> list[tuple[str, float, float | None]]:
     iterator, other_iterator = iter(dataset), iter(dataset)
     hand_step = hand_written_step(by_hand)
     step_ratio, step_seconds = paired(
-        lambda: ours.train_function(iterator), lambda: hand_step(next(other_iterator)), steps
+        lambda: ours.train_function(iterator), lambda: hand_step(next(other_iterator)["images"]), steps
     )
     return [
         ("step / hand-written step", step_ratio, 1.05),

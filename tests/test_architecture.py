@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     {"errors", "files"},
-    {"numerics", "seeds", "pictures"},
+    {"numerics", "seeds", "pictures", "spec"},
     {"data", "networks"},
     {"flows"},
     {"distributions"},

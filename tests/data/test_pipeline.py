@@ -1,4 +1,4 @@
-"""Batches are a pure function of (seed, step): resuming, epochs, replicas, flips."""
+"""Batches are a pure function of (seed, step): resuming, epochs, replicas, flips, fields, a second domain."""
 
 import itertools
 
@@ -11,7 +11,7 @@ from tfade.data.source import ArraySource
 from tfade.data.toy import Gaussian, ToySource
 from tfade.errors import UsageError
 
-N = 23
+N, M = 23, 17
 
 
 @pytest.fixture
@@ -21,8 +21,28 @@ def numbered():
     return ArraySource("numbered", "train", pixels)
 
 
-def take(count, *args, **kwargs):
-    return [batch.numpy() for batch in itertools.islice(batches(*args, **kwargs), count)]
+@pytest.fixture
+def labelled(numbered):
+    """The same examples with labels that tell their number."""
+    return ArraySource("labelled", "train", numbered.fetch(np.arange(N)), (7 * np.arange(N)) % N, N)
+
+
+@pytest.fixture
+def second():
+    """A second domain: example i has the pixels [[100 + 2i, 101 + 2i]]."""
+    pixels = 100 + np.arange(2 * M, dtype=np.uint8).reshape(M, 1, 2, 1)
+    return ArraySource("second", "train", pixels)
+
+
+def take_fields(count, *args, **kwargs):
+    """The first batches as dicts of arrays."""
+    taken = itertools.islice(batches(*args, **kwargs), count)
+    return [{field: value.numpy() for field, value in batch.items()} for batch in taken]
+
+
+def take(count, *args, field="images", **kwargs):
+    """One field of the first batches, asked for alone."""
+    return [batch[field] for batch in take_fields(count, *args, fields=(field,), **kwargs)]
 
 
 def numbers(batch):
@@ -90,16 +110,19 @@ def test_flips_mirror_about_half_and_repeat(numbered):
 
 
 def test_static_shape_and_dtype(numbered):
-    assert batches(numbered, 4, 0).element_spec == tf.TensorSpec((4, 1, 2, 1), tf.uint8)
-    assert batches(numbered, 4, 0, batches_per_step=2).element_spec.shape == (4, 2, 1, 2, 1)
+    assert batches(numbered, 4, 0).element_spec == {"images": tf.TensorSpec((4, 1, 2, 1), tf.uint8)}
+    assert batches(numbered, 4, 0, batches_per_step=2).element_spec["images"].shape == (4, 2, 1, 2, 1)
     toy = ToySource("toy:gaussian", "train", Gaussian(3), 50)
-    assert batches(toy, 4, 0).element_spec == tf.TensorSpec((4, 3), tf.float32)
+    assert batches(toy, 4, 0).element_spec == {"images": tf.TensorSpec((4, 3), tf.float32)}
     np.testing.assert_array_equal(np.sort(take(1, toy, 50, 0)[0], axis=0), np.sort(toy.fetch(np.arange(50)), axis=0))
 
 
 @pytest.mark.parametrize("batch_size", [0, N + 1])
 def test_a_batch_that_does_not_fit_is_refused(numbered, batch_size):
-    with pytest.raises(UsageError, match=rf"batch_size={batch_size} .* 23 examples; use a batch_size between 1 and 23"):
+    with pytest.raises(
+        UsageError,
+        match=rf"batch_size={batch_size} .*'numbered', which has 23 examples; use a batch_size between 1 and 23",
+    ):
         batches(numbered, batch_size, 0)
 
 
@@ -119,3 +142,120 @@ def test_a_distant_step_needs_no_replay():
     positions = order.positions(step, 0, 4)
     np.testing.assert_array_equal(positions[:, 0], 4 * step + np.arange(4))
     assert ((order.indices(positions) >= 0) & (order.indices(positions) < N)).all()
+
+
+def test_the_order_of_a_run_stays_what_it_was():
+    """Runs that were begun with an earlier version continue in the order in which they began."""
+    order = BatchOrder(11, 4, 7)
+    two_epochs = [6, 1, 9, 3, 10, 2, 0, 5, 7, 8, 4, 1, 8, 5, 2, 9, 10, 0, 4, 3, 7, 6]
+    assert order.indices(np.arange(22)).tolist() == two_epochs
+
+
+# ---- Fields beside images ----
+
+
+@pytest.mark.parametrize("options", [{}, {"batches_per_step": 3}, {"horizontal_flip": True}])
+def test_labels_and_index_belong_to_the_images(labelled, options):
+    for batch in take_fields(9, labelled, 5, 7, fields=("images", "labels", "index"), **options):
+        assert list(batch) == ["images", "labels", "index"]
+        assert (batch["labels"].dtype, batch["index"].dtype) == (np.int32, np.int64)
+        np.testing.assert_array_equal(batch["index"], numbers(batch["images"]))
+        np.testing.assert_array_equal(batch["labels"], 7 * batch["index"] % N)
+
+
+@pytest.mark.parametrize("options", [{}, {"batches_per_step": 2, "horizontal_flip": True}])
+def test_images_do_not_depend_on_the_other_fields(labelled, second, options):
+    alone = take(8, labelled, 5, 7, **options)
+    joined = take_fields(8, labelled, 5, 7, fields=("other", "labels", "images", "index"), other=second, **options)
+    np.testing.assert_array_equal(alone, [batch["images"] for batch in joined])
+
+
+def test_static_shapes_and_dtypes_of_fields(labelled, second):
+    fields = ("images", "labels", "index", "other")
+    assert batches(labelled, 4, 0, fields=fields, other=second).element_spec == {
+        "images": tf.TensorSpec((4, 1, 2, 1), tf.uint8),
+        "labels": tf.TensorSpec((4,), tf.int32),
+        "index": tf.TensorSpec((4,), tf.int64),
+        "other": tf.TensorSpec((4, 1, 2, 1), tf.uint8),
+    }
+    several = batches(labelled, 4, 0, fields=fields, other=second, batches_per_step=2).element_spec
+    assert {field: spec.shape for field, spec in several.items()} == {
+        "images": (4, 2, 1, 2, 1),
+        "labels": (4, 2),
+        "index": (4, 2),
+        "other": (4, 2, 1, 2, 1),
+    }
+
+
+def test_the_second_domain_has_epochs_of_its_own(labelled, second):
+    stream = np.concatenate([batch for batch in take(2 * M, labelled, 5, 7, field="other", other=second)])
+    seen = ((numbers(stream) - 50).reshape(-1, M))[:10]
+    np.testing.assert_array_equal(np.sort(seen, axis=1), np.tile(np.arange(M), (10, 1)))
+    assert all((first != following).any() for first, following in itertools.pairwise(seen))
+
+
+def test_the_second_domain_is_not_paired_with_the_first(labelled):
+    """With the very same data as the second domain, the two orders and the two sets of flips are unrelated."""
+    options = {"fields": ("index", "images", "other"), "other": labelled, "horizontal_flip": True}
+    taken = take_fields(40 * N // 5, labelled, 5, 7, **options)
+    one, two = (np.concatenate([batch[field] for batch in taken]) for field in ("images", "other"))
+    pairs = np.mean(numbers(one) == numbers(two))
+    assert abs(pairs - 1 / N) < 4 * np.sqrt((N - 1) / N**2 / len(one))
+    mirrored_one, mirrored_two = (images[:, 0, 0, 0] % 2 == 1 for images in (one, two))
+    assert abs(np.mean(mirrored_two) - 0.5) < 2 / np.sqrt(len(two))
+    assert abs(np.mean(mirrored_one == mirrored_two) - 0.5) < 2 / np.sqrt(len(one))
+
+
+def test_the_second_domain_follows_the_seed(labelled, second):
+    orders = [np.stack(take(6, labelled, 5, seed, field="other", other=second)) for seed in (7, 7, 8)]
+    np.testing.assert_array_equal(orders[0], orders[1])
+    assert (orders[0] != orders[2]).any()
+
+
+ALL_FIELDS = {"fields": ("images", "labels", "index", "other"), "horizontal_flip": True}
+
+
+@pytest.mark.parametrize("start", [1, 4, 11])
+def test_fields_are_resumed_in_the_middle(labelled, second, start):
+    options = {**ALL_FIELDS, "other": second, "batches_per_step": 2}
+    whole = take_fields(13, labelled, 5, 7, **options)[start:]
+    resumed = take_fields(13 - start, labelled, 5, 7, start_step=start, **options)
+    for one, two in zip(whole, resumed, strict=True):
+        for field in one:
+            np.testing.assert_array_equal(one[field], two[field], err_msg=field)
+
+
+@pytest.mark.parametrize(("replicas", "workers"), [(2, 1), (4, 2), (2, 2)])
+def test_replicas_and_workers_draw_their_slices_of_every_field(labelled, second, replicas, workers):
+    steps = 3
+    options = {**ALL_FIELDS, "other": second}
+    single = take_fields(steps, labelled, 12, 7, **options)
+    for field in ALL_FIELDS["fields"]:
+        shards = []
+        for worker in range(workers):
+            context = tf.distribute.InputContext(workers, worker, replicas)
+            pieces = take_fields(steps * replicas // workers, labelled, 12, 7, context=context, **options)
+            assert all(len(piece[field]) == 12 // replicas for piece in pieces)
+            pieces = np.stack([piece[field] for piece in pieces])
+            shards.append(pieces.reshape(steps, 12 // workers, *pieces.shape[2:]))
+        np.testing.assert_array_equal(np.concatenate(shards, axis=1), np.stack([batch[field] for batch in single]))
+
+
+def test_labels_of_data_without_labels_are_refused(numbered):
+    with pytest.raises(UsageError, match="data='numbered' has no labels, which the model needs; use labelled data"):
+        batches(numbered, 4, 0, fields=("images", "labels"))
+
+
+def test_a_second_domain_that_is_not_given_is_refused(numbered):
+    with pytest.raises(UsageError, match="a second domain; set other_data = "):
+        batches(numbered, 4, 0, fields=("images", "other"))
+
+
+def test_a_batch_that_does_not_fit_the_second_domain_is_refused(numbered, second):
+    with pytest.raises(UsageError, match=f"batch_size=20 does not fit data='second', which has {M} examples"):
+        batches(numbered, 20, 0, fields=("images", "other"), other=second)
+
+
+def test_unknown_fields_are_refused(numbered):
+    with pytest.raises(UsageError, match="field 'label' of a batch is unknown; possible are images, labels, index, ot"):
+        batches(numbered, 4, 0, fields=("images", "label"))

@@ -146,7 +146,7 @@ def test_actnorm_begins_with_the_first_global_batch(replicas, images):
         model = FlowModel((16, 16, 1), IMAGE_FLOW)
         model.compile(lambda name: keras.optimizers.SGD(0.0), average_decay={"flow": 0.9})
     dataset = batches(source, 32, seed=0)
-    first = next(iter(dataset))
+    first = next(iter(dataset))["images"]
     model.fit(strategy.experimental_distribute_dataset(dataset), steps_per_epoch=1, verbose=0)
     model.fit(strategy.experimental_distribute_dataset(batches(source, 32, seed=1)), steps_per_epoch=1, verbose=0)
     for network in (model.flow, model.network("flow")):

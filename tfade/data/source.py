@@ -1,41 +1,14 @@
-"""What a data set is here: a specification and random access to its examples."""
+"""A data set: its specification and random access to its examples."""
 
 import abc
-import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
 
 from tfade.errors import UsageError
+from tfade.spec import Spec
 
 SPLITS = ("train", "validation", "test")
-
-
-@dataclasses.dataclass(frozen=True)
-class Spec:
-    """What an example looks like and how many there are.
-
-    Attributes:
-        name: the name that `load` was given, such as "color_digits".
-        split: "train", "validation" or "test".
-        shape: (height, width, channels) of an image, or (dimensions,) of a vector.
-        dtype: "uint8" for images, "float32" for vectors.
-        value_range: smallest and largest possible value, (0, 255) for images; None where unbounded.
-        num_classes: number of label values, or None for data without labels.
-        num_examples: number of examples in this split.
-    """
-
-    name: str
-    split: str
-    shape: tuple[int, ...]
-    dtype: str
-    value_range: tuple[float, float] | None
-    num_classes: int | None
-    num_examples: int
-
-    @property
-    def is_image(self) -> bool:
-        return len(self.shape) == 3
 
 
 class Source(abc.ABC):

@@ -32,6 +32,7 @@ class StackedSource(Source):
             shape=(*grey.spec.shape[:2], CHANNELS),
             num_classes=classes and classes**CHANNELS,
             num_examples=num_examples,
+            stacked=True,
         )
 
     @property

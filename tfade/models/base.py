@@ -195,7 +195,7 @@ class GenerativeModel(keras.Model):
                     "give a tf.data.Dataset of batches, such as Dataset.from_tensor_slices(x).batch(64).repeat()"
                 )
             with self.distribute_strategy.scope():
-                batch = self._global(next(iter(x)))  # a data set begins anew for `fit`
+                batch = self._global(_images(next(iter(x))))  # a data set begins anew for `fit`
                 self.initialise(batch[:, 0] if self.batches_per_step > 1 else batch)
                 self.averages.restart()
         return super().fit(x, *args, **kwargs)
@@ -217,6 +217,7 @@ class GenerativeModel(keras.Model):
         Returns:
             The means since the last reset of every "player/term".
         """
+        batch = _images(batch)
         reported: dict[str, list[tf.Tensor]] = {}
         for index, players in enumerate(self.passes):
             x = batch[:, index] if self.batches_per_step > 1 else batch
@@ -335,6 +336,10 @@ class GenerativeModel(keras.Model):
             for position, variable in enumerate(owner.variables)
         }
         return named | {"step": self.step}
+
+
+def _images(data) -> tf.Tensor:
+    return data["images"] if isinstance(data, dict) else data
 
 
 def _mean(term: tf.Tensor | Weighted) -> Weighted:
