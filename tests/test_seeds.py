@@ -8,23 +8,26 @@ from tfade.distributions.gaussian import standard_normal
 from tfade.seeds import Seeds, as_seed
 
 
-def test_normal_noise_of_an_example_is_finite_at_the_ends(monkeypatch):
+def test_per_example_normal_noise_is_finite_at_the_ends(monkeypatch):
     """The uniform noise has 2²⁴ values; neither the first nor the last may become infinite."""
     ends = tf.constant([[0.0], [1 - 2.0**-24]])
-    monkeypatch.setattr(seeds, "noise_of", lambda *arguments: ends)
-    drawn = seeds.normal_noise_of(ends, 0, (1,)).numpy()
+    monkeypatch.setattr(seeds, "per_example_noise", lambda *arguments: ends)
+    drawn = seeds.per_example_normal_noise(ends, 0, (1,)).numpy()
     assert np.isfinite(drawn).all()
     np.testing.assert_allclose(drawn[0], -drawn[1], rtol=1e-2)
     assert drawn[1] > 5
 
 
-def test_normal_noise_of_an_example_is_normal():
+def test_per_example_normal_noise_is_normal():
     x = tf.constant(np.random.default_rng(0).uniform(size=(200, 4)), tf.float32)
-    drawn = seeds.normal_noise_of(x, 3, (50,)).numpy()
+    drawn = seeds.per_example_normal_noise(x, 3, (50,)).numpy()
     assert drawn.shape == (200, 50)
     assert kstest(drawn.reshape(-1), "norm").pvalue > 0.01
-    np.testing.assert_array_equal(drawn[7:9], seeds.normal_noise_of(x[7:9], 3, (50,)))
-    assert np.abs(np.corrcoef(drawn.reshape(-1), seeds.normal_noise_of(x, 4, (50,)).numpy().reshape(-1))[0, 1]) < 0.05
+    np.testing.assert_array_equal(drawn[7:9], seeds.per_example_normal_noise(x[7:9], 3, (50,)))
+    assert (
+        np.abs(np.corrcoef(drawn.reshape(-1), seeds.per_example_normal_noise(x, 4, (50,)).numpy().reshape(-1))[0, 1])
+        < 0.05
+    )
 
 
 def test_replicas_draw_the_rows_of_one_global_draw():

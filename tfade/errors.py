@@ -1,5 +1,7 @@
 """The errors that a user can mend: what was wrong, what was received, and what would be right."""
 
+import functools
+import inspect
 import math
 import numbers
 
@@ -30,6 +32,23 @@ def check_positive(name: str, value) -> None:
     """Refuses what is no finite number above 0."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value < math.inf:
         raise UsageError(f"{name}={value!r} is not a finite number above 0")
+
+
+def check_class(name: str, value, optional: bool = False) -> None:
+    """Rejects an object where a class is wanted: a part is made by whoever holds it, with arguments of its own.
+
+    Args:
+        name: of the argument.
+        value: a class, a function that returns an object of it, or `functools.partial` of either.
+        optional: whether None is valid, too.
+    """
+    if value is None and optional:
+        return
+    if not (inspect.isclass(value) or inspect.isroutine(value) or isinstance(value, functools.partial)):
+        raise UsageError(
+            f"{name}={value!r} is not a class; give the class itself (in gin @Name without parentheses), or "
+            "functools.partial(Name, argument=value) for other arguments"
+        )
 
 
 class NonFiniteError(ArithmeticError):

@@ -55,7 +55,7 @@ class Seeds:
         return self.rows(name, shape[0], lambda n, seed: tf.random.stateless_uniform((n, *shape[1:]), seed))
 
 
-def noise_of(x: tf.Tensor, draw: int = 0, shape: Sequence[int] | None = None) -> tf.Tensor:
+def per_example_noise(x: tf.Tensor, draw: int = 0, shape: Sequence[int] | None = None) -> tf.Tensor:
     """Noise uniform on [0, 1), of the shape of `x` or another one, that is a function of each example alone.
 
     An example gets the same noise whatever its place in a batch and whoever its batch mates are, so that what is
@@ -79,9 +79,9 @@ def noise_of(x: tf.Tensor, draw: int = 0, shape: Sequence[int] | None = None) ->
     return tf.reshape(tf.cast(tf.cast(noise, tf.int32), tf.float32) * 2.0**-24, tf.concat([tf.shape(x)[:1], shape], 0))
 
 
-def normal_noise_of(x: tf.Tensor, draw: int, shape: Sequence[int]) -> tf.Tensor:
-    """Standard normal noise [batch, *shape] that is a function of each example alone; see `noise_of`."""
-    cells = tf.floor(noise_of(x, draw, shape) * 2.0**23)
+def per_example_normal_noise(x: tf.Tensor, draw: int, shape: Sequence[int]) -> tf.Tensor:
+    """Standard normal noise [batch, *shape] that is a function of each example alone; see `per_example_noise`."""
+    cells = tf.floor(per_example_noise(x, draw, shape) * 2.0**23)
     return tf.math.ndtri((cells + 0.5) * 2.0**-23)  # the middle of a cell is never 0 or 1, not after rounding either
 
 

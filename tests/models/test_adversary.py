@@ -11,7 +11,7 @@ from tfade.errors import UsageError
 from tfade.models.adversary import Adversary
 from tfade.networks.critics import DenseCritic
 from tfade.networks.layers import BatchNorm
-from tfade.objectives.divergences import CrossEntropy, Hinge, LogRatio
+from tfade.objectives.divergences import CrossEntropy, Hinge, LogRatio, Wasserstein
 from tfade.objectives.penalties import R1, GradientPenalty, WeightClipping
 from tfade.seeds import Seeds
 
@@ -35,11 +35,12 @@ class Counting(keras.layers.Layer):
 )
 def test_one_evaluation_of_each_side_serves_both(penalty, calls):
     critic = Counting()
-    generator, discriminator = Adversary(critic, LogRatio, penalty).terms(REAL, FAKE, Seeds(0, 0))
+    generator, discriminator = Adversary(critic, LogRatio, penalty).terms(REAL, {"fake": FAKE}, Seeds(0, 0))
     assert critic.calls == calls
+    assert set(generator) == {"fake"}
     assert set(discriminator) == {"real", "fake"} | ({"r1"} if calls == 3 else set())
     values = tf.reduce_sum(FAKE**2, 1)
-    np.testing.assert_allclose(generator, -values, rtol=1e-6)
+    np.testing.assert_allclose(generator["fake"], -values, rtol=1e-6)
     np.testing.assert_allclose(discriminator["fake"], tf.nn.softplus(values), rtol=1e-6)
     np.testing.assert_allclose(discriminator["real"], tf.nn.softplus(-tf.reduce_sum(REAL**2, 1)), rtol=1e-6)
     if calls == 3:
@@ -51,10 +52,52 @@ def test_one_evaluation_of_each_side_serves_both(penalty, calls):
 def test_points_of_the_penalty_are_drawn_by_the_seeds():
     seeds = Seeds(3, 5)
     penalty = functools.partial(GradientPenalty, target=0.0, weight=7.0)
-    weight, value = Adversary(Counting(), Hinge, penalty).terms(REAL, FAKE, seeds)[1]["gradient_penalty"]
+    weight, value = Adversary(Counting(), Hinge, penalty).terms(REAL, {"fake": FAKE}, seeds)[1]["gradient_penalty"]
     mix = seeds.uniform("penalty", (6,))[:, None]
     assert weight == 7.0
     np.testing.assert_allclose(value, 4.0 * tf.reduce_sum((mix * REAL + (1 - mix) * FAKE) ** 2, 1), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("penalty", "calls"), [(GradientPenalty, 5), (R1, 4), (None, 3)])
+def test_several_fakes(penalty, calls):
+    """Each network is evaluated once on the data and once on each fake; the penalty is a mean over the fakes."""
+    critic, seeds, other = Counting(), Seeds(3, 5), 2.0 * FAKE
+    adversary = Adversary(critic, Hinge, penalty)
+    generator, discriminator = adversary.terms(REAL, {"reconstruction": FAKE, "sample": other}, seeds)
+    assert critic.calls == calls
+    assert set(generator) == {"reconstruction", "sample"}
+    assert set(discriminator) == {"real", "reconstruction", "sample"} | ({penalty.name} if penalty else set())
+    alone = {name: adversary.terms(REAL, {name: x}, seeds) for name, x in (("reconstruction", FAKE), ("sample", other))}
+    for name, (its_generator, its_discriminator) in alone.items():
+        np.testing.assert_array_equal(generator[name], its_generator[name])
+        np.testing.assert_array_equal(discriminator[name], its_discriminator[name])
+    if penalty is not None:
+        each = [terms[penalty.name].value for _, terms in alone.values()]
+        np.testing.assert_allclose(discriminator[penalty.name].value, np.mean(each, 0), rtol=1e-6)
+
+
+class Joint(keras.layers.Layer):
+    """A discriminator of pairs (x, z): the sum of squares of both."""
+
+    def call(self, pair, training=None):
+        x, z = pair
+        return tf.reduce_sum(x**2, 1, keepdims=True) + tf.reduce_sum(z**2, 1, keepdims=True)
+
+
+@pytest.mark.parametrize(("penalty", "factor"), [(R1, 2.0), (functools.partial(GradientPenalty, target=0.0), 4.0)])
+def test_pairs(penalty, factor):
+    pair = (REAL, REAL[:, :2])
+    generator, discriminator = Adversary(Joint(), Wasserstein, penalty).terms(pair, {"fake": pair}, Seeds(0, 0))
+    square = tf.reduce_sum(REAL**2, 1) + tf.reduce_sum(REAL[:, :2] ** 2, 1)
+    np.testing.assert_allclose(generator["fake"], -square, rtol=1e-6)
+    *_, (_, value) = discriminator.values()
+    np.testing.assert_allclose(value, factor * square, rtol=1e-5)
+
+
+@pytest.mark.parametrize("names", [[], ["real"], ["sample", "r1"]])
+def test_names_of_fakes_are_checked(names):
+    with pytest.raises(UsageError, match=r"fakes=.* at least one name other than \['r1', 'real'\]"):
+        Adversary(Counting(), Hinge, R1).terms(REAL, dict.fromkeys(names, FAKE), Seeds(0, 0))
 
 
 @pytest.mark.parametrize("penalty", [GradientPenalty, R1])
@@ -62,17 +105,17 @@ def test_the_penalty_moves_the_discriminator_alone(penalty):
     adversary = Adversary(DenseCritic((3,), 8, 2), CrossEntropy, penalty)
     real, fake = tf.Variable(REAL), tf.Variable(FAKE)
     with tf.GradientTape(persistent=True) as tape:
-        generator, discriminator = adversary.terms(tf.stop_gradient(real), fake, Seeds(0, 0))
+        generator, discriminator = adversary.terms(tf.stop_gradient(real), {"fake": fake}, Seeds(0, 0))
         value = tf.reduce_mean(discriminator[penalty.name].value)
     assert tape.gradient(value, fake) is None
-    assert np.any(tape.gradient(generator, fake) != 0)
+    assert np.any(tape.gradient(generator["fake"], fake) != 0)
     reached = tape.gradient(value, adversary.network.trainable_variables)
     assert any(gradient is not None and np.any(gradient != 0) for gradient in reached)
 
 
 @pytest.mark.parametrize("given", [{"divergence": Hinge()}, {"divergence": None}, {"penalty": R1()}, {"penalty": 10.0}])
 def test_classes_are_wanted(given):
-    with pytest.raises(UsageError, match=f"{next(iter(given))}=.* is no class"):
+    with pytest.raises(UsageError, match=f"{next(iter(given))}=.* is not a class"):
         Adversary(Counting(), **{"divergence": Hinge, **given})
 
 

@@ -17,7 +17,7 @@ from tfade.flows.preprocessing import Flatten, Logit
 from tfade.flows.stack import Stack
 from tfade.models.flow import FlowModel
 from tfade.networks.conditioner import MLPConditioner
-from tfade.seeds import noise_of
+from tfade.seeds import per_example_noise
 from tfade.training.strategy import make_strategy
 
 CONDITIONER = functools.partial(MLPConditioner, width=16)
@@ -85,7 +85,7 @@ def test_more_draws_average_the_noise(images):
 
 def test_noise_is_uniform_and_of_the_image():
     x = tf.constant(load("digits", "train").fetch(np.arange(400)) / np.float32(255))
-    noise = noise_of(x).numpy()
+    noise = per_example_noise(x).numpy()
     assert noise.min() >= 0
     assert noise.max() < 1
     counts = np.histogram(noise, 20, (0, 1))[0]
@@ -93,8 +93,8 @@ def test_noise_is_uniform_and_of_the_image():
     flat = noise.reshape(400, -1)
     assert abs(np.corrcoef(flat[:, :-1].ravel(), flat[:, 1:].ravel())[0, 1]) < 0.02
     assert abs(np.corrcoef(flat[:-1].ravel(), flat[1:].ravel())[0, 1]) < 0.02
-    assert np.abs(noise - noise_of(x, 1).numpy()).mean() > 0.3
-    changed = noise_of(tf.concat([x[:1, :1] + 1 / 255, x[:1, 1:]], 1)).numpy()
+    assert np.abs(noise - per_example_noise(x, 1).numpy()).mean() > 0.3
+    changed = per_example_noise(tf.concat([x[:1, :1] + 1 / 255, x[:1, 1:]], 1)).numpy()
     assert np.abs(changed - noise[:1]).mean() > 0.3
 
 
@@ -151,7 +151,7 @@ def test_actnorm_begins_with_the_first_global_batch(replicas, images):
     model.fit(strategy.experimental_distribute_dataset(batches(source, 32, seed=1)), steps_per_epoch=1, verbose=0)
     for network in (model.flow, model.network("flow")):
         unit = first.numpy() / np.float32(255)
-        z = network.bijector().inverse((255 * unit + noise_of(tf.constant(unit))) / 256).numpy()
+        z = network.bijector().inverse((255 * unit + per_example_noise(tf.constant(unit))) / 256).numpy()
         np.testing.assert_allclose(z.mean(0), 0, atol=1e-3)
         np.testing.assert_allclose(z.std(0), 1, atol=3e-2)  # ActNorm's epsilon
 

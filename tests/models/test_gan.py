@@ -109,8 +109,9 @@ def test_mixed_precision(discriminator, divergence, penalty, policy, images):
             for optimizer in model.optimizers.values():
                 optimizer.dynamic_scale.assign(16.0)
         assert_finite_step(model, images)
-        generator, terms = model.adversary.terms(*[tf.ones((2, 8, 8, 1))] * 2, Seeds(0, 0))
-    assert {generator.dtype, *(getattr(term, "value", term).dtype for term in terms.values())} == {tf.float32}
+        images = tf.ones((2, 8, 8, 1))
+        generator, terms = model.adversary.terms(images, {"fake": images}, Seeds(0, 0))
+    assert {generator["fake"].dtype, *(getattr(term, "value", term).dtype for term in terms.values())} == {tf.float32}
     assert model.discriminator.layers[0].compute_dtype == policy.removeprefix("mixed_")
     assert all(variable.dtype == "float32" for variable in model.discriminator.variables)
 

@@ -36,7 +36,7 @@ from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.networks.made import MADE
 from tfade.networks.residual import ResidualConditioner
 from tfade.objectives.bounds import free_bits, importance_weighted_bound
-from tfade.seeds import noise_of
+from tfade.seeds import per_example_noise
 from tfade.training import strategy
 
 SMALL = functools.partial(MLPConditioner, width=8)
@@ -411,7 +411,7 @@ def test_a_likelihood_given_codes_is_part_of_the_bound(pixels, images):
     flow = FLOW if pixels in (IsotropicNormal, QuantizedNormal) else None
     model = model_of(pixels=pixels, flow=flow)
     noise = np.random.default_rng(3).normal(size=(6, 1, 5)).astype(np.float32)
-    y = model._target(tf.constant(images), noise_of)
+    y = model._target(tf.constant(images), per_example_noise)
     parts = model._explained(y, noise)
     context = model.encoder(2 * model.pixels.as_image(y) - 1, training=False)
     codes = model.posterior.from_noise(noise[:, 0], context)[0]

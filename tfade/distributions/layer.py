@@ -56,7 +56,7 @@ class DistributionLayer(keras.layers.Layer):
         return self._distribution(self.checked_context(context), self._checked_temperature(temperature))
 
     takes_temperature_zero = False  # whether samples at temperature 0 are the mean; their density is infinite
-    settled = False  # whether it has been fitted already, so that training is to start from there
+    is_fitted = False  # whether training is to start from the present parameters, without data-dependent initialisation
 
     def initialise(self, x, context=None) -> None:
         """Sets what is to be set from data before training starts; nothing by default.

@@ -133,7 +133,7 @@ class GaussianMixture(ParametricLayer):
         else:
             log_scales = unbounded_log_scale(np.sqrt(covariances), self.scale_range)
             components = [means, log_scales, np.zeros((self.components, self._sizes[2]))]
-        self.settled = True
+        self.is_fitted = True
         logits = np.log(np.maximum(weights / weights.sum(), 1e-12))
         self.offset.assign(np.concatenate([logits, *(part.reshape(-1) for part in components)]))
 

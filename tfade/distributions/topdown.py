@@ -182,7 +182,7 @@ class TopDownDecoder(keras.layers.Layer):
 
     Attributes:
         latent_shapes: (h, w, c) of every level.
-        inner_size: numbers of all levels together.
+        hierarchical_size: dimensions of all levels together.
 
     Raises:
         UsageError: more levels than the network has feature maps or none, an unknown merge, or what is no flow.
@@ -220,7 +220,7 @@ class TopDownDecoder(keras.layers.Layer):
         self._places = dict(zip(maps, self.level_layers))
         self.latent_shapes = tuple(level.latent_shape for level in self.level_layers)
         self._sizes = tuple(level.size for level in self.level_layers)
-        self.inner_size = sum(self._sizes)
+        self.hierarchical_size = sum(self._sizes)
         self.built = True
 
     def build_posterior(self, map_shapes: Sequence[Sequence[int]]) -> None:
@@ -252,9 +252,9 @@ class TopDownDecoder(keras.layers.Layer):
 
         Args:
             z: z₀, [batch, latent_size].
-            noise: standard normal, [batch, inner_size], of which latents are made: of the posterior's if there are
-                maps, of the prior's otherwise.
-            latents: [batch, inner_size], to be taken as they are.
+            noise: standard normal, [batch, hierarchical_size], of which latents are made: of the posterior's if there
+                are maps, of the prior's otherwise.
+            latents: [batch, hierarchical_size], to be taken as they are.
             maps: the encoder's, the smallest first, each [batch, H, W, C]; None where only the prior is asked for.
             temperature: factor on the deviation of the prior.
             training: whether batch normalisation takes the statistics of this batch.

@@ -12,7 +12,7 @@ tfd = tfp.distributions
 
 
 class TopDownCodes(tfd.Distribution):
-    """p(z₀) Π_l p(z_l | z_<l), or the posterior that goes with an encoder's maps, over [latent_size + inner_size].
+    """p(z₀) Π_l p(z_l | z_<l), or the posterior for an encoder's maps, over [latent_size + hierarchical_size].
 
     Args:
         top: the distribution of z₀; its batch shape is that of the codes.
@@ -50,21 +50,21 @@ class TopDownCodes(tfd.Distribution):
         seeds = tfp.random.split_seed(seed, 2)
         z = self._top.sample(n, seed=seeds[0])
         batch = tf.shape(z)[:-1]
-        noise = tf.random.stateless_normal(tf.concat([batch, [self._decoder.inner_size]], 0), seeds[1])
+        noise = tf.random.stateless_normal(tf.concat([batch, [self._decoder.hierarchical_size]], 0), seeds[1])
         latents = self._passed(z, noise=noise).latents
         return tf.concat([z, tf.reshape(latents, tf.shape(noise))], -1)
 
     def _log_prob(self, codes):
         batch = tf.broadcast_dynamic_shape(tf.shape(codes)[:-1], self.batch_shape_tensor())
         codes = tf.broadcast_to(codes, tf.concat([batch, tf.shape(codes)[-1:]], 0))
-        z, latents = tf.split(codes, [-1, self._decoder.inner_size], -1)
+        z, latents = tf.split(codes, [-1, self._decoder.hierarchical_size], -1)
         drawn = self._passed(z, latents=latents)
         log_prob = drawn.log_prior if self._maps is None else drawn.log_posterior
         return self._top.log_prob(z) + tf.reshape(tf.reduce_sum(log_prob, -1), batch)
 
     def _passed(self, z, **given):
-        """The levels' latents and densities, for z₀ [..., latent_size] and one value [..., inner_size] for them."""
-        flat = {name: tf.reshape(value, (-1, self._decoder.inner_size)) for name, value in given.items()}
+        """The levels' latents and densities, for z₀ [..., latent_size] and [..., hierarchical_size] for them."""
+        flat = {name: tf.reshape(value, (-1, self._decoder.hierarchical_size)) for name, value in given.items()}
         z = tf.reshape(z, (-1, self._top.event_shape[-1]))
         maps = self._maps
         if maps is not None:
@@ -79,7 +79,7 @@ class TopDownCodes(tfd.Distribution):
         return self._top.batch_shape_tensor()
 
     def _event_shape(self):
-        return tf.TensorShape([self._top.event_shape[-1] + self._decoder.inner_size])
+        return tf.TensorShape([self._top.event_shape[-1] + self._decoder.hierarchical_size])
 
     def _event_shape_tensor(self):
         return tf.constant(self._event_shape().as_list(), tf.int32)

@@ -115,12 +115,12 @@ class ADE(VAE):
 
     def losses(self, x, seeds: Seeds):
         samples = self._images(self._generated(tf.shape(x)[0], seeds), self.networks.__getitem__)
-        adversarial, discriminator = self.adversary.terms(self._judged(x), 2.0 * samples - 1.0, seeds)
+        generator, discriminator = self.adversary.terms(self._judged(x), {"fake": 2.0 * samples - 1.0}, seeds)
         autoencoder = self._bound_terms(self._explained_in_training(x, seeds))
         if not self.per_dimension:
             scale = self.dimensions
             autoencoder = {name: Weighted(scale * weight, value) for name, (weight, value) in autoencoder.items()}
-        autoencoder["adversarial"] = Weighted(self.adversarial_weight, adversarial)
+        autoencoder["adversarial"] = Weighted(self.adversarial_weight, generator["fake"])
         return {"autoencoder": autoencoder, "discriminator": discriminator}
 
     def discriminate(self, x):

@@ -1,25 +1,25 @@
 """A discriminator, what it estimates and what regularises it: the adversarial part that models share."""
 
+from collections.abc import Mapping
+
 import keras
 import tensorflow as tf
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_class
 from tfade.models.players import Weighted
-from tfade.objectives.divergences import Divergence
-from tfade.objectives.penalties import Penalty
 from tfade.seeds import Seeds
 
 
 class Adversary:
-    """Both sides' adversarial losses from one evaluation of the discriminator on data and one on samples.
+    """Both sides' adversarial losses, from one evaluation of the discriminator on the data and one on each fake.
 
-        generator      as the divergence says, on D(x̃)
-        discriminator  real(D(x)) + fake(D(x̃)) + γ · penalty
+        generator      as the divergence has it, on D(x̃), for each kind of fake
+        discriminator  real(D(x)) + Σ fake(D(x̃)) + γ · penalty
 
     It owns no variable: the model registers the network (`add_network`) and names the player that moves it.
 
     Args:
-        network: D, examples [batch, ...] → [batch, 1].
+        network: D, examples [batch, ...] → [batch, 1]; of nested examples, such as (x, z), if it is called with such.
         divergence: class of the losses, see `tfade.objectives.divergences`; made without arguments.
         penalty: class of the penalty, see `tfade.objectives.penalties`; made without arguments. None for none.
 
@@ -28,37 +28,50 @@ class Adversary:
     """
 
     def __init__(self, network: keras.Layer, divergence, penalty=None):
-        for name, given, kind in (("divergence", divergence, Divergence), ("penalty", penalty, Penalty)):
-            if isinstance(given, kind) or not (callable(given) or (given is None and name == "penalty")):
-                raise UsageError(
-                    f"{name}={given!r} is no class; give one such as functools.partial(R1, weight=2.0), or in gin @R1 "
-                    "without parentheses"
-                )
+        check_class("divergence", divergence)
+        check_class("penalty", penalty, optional=True)
         self.network = network
         self.divergence = divergence()
         self.penalty = penalty() if penalty is not None else None
         if self.penalty is not None:
             self.penalty.prepare(network)
 
-    def terms(self, real, fake, seeds: Seeds) -> tuple[tf.Tensor, dict[str, tf.Tensor | Weighted]]:
-        """The generator's loss on `fake`, and the discriminator's terms.
+    def terms(self, real, fakes: Mapping, seeds: Seeds) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor | Weighted]]:
+        """The generator's loss on each fake, and the discriminator's terms.
 
-        The penalty moves the discriminator alone: its points are constants to whatever made the samples.
+        The penalty moves the discriminator alone: its points are constants to whatever made the samples. With several
+        fakes it is the mean over them, unless it depends on the data alone.
 
         Args:
-            real, fake: data and samples as the network sees them, float32 [batch, ...].
+            real: data as the network sees them, float32 [batch, ...], or a nested structure such as (x, z).
+            fakes: {name: samples}, each of the structure of `real`.
             seeds: the noise of this pass; the penalty draws "penalty" from it.
 
         Returns:
-            The generator's values [batch], and {"real", "fake", and the penalty's name}: values [batch].
+            The generator's terms {name: values [batch]}, and the discriminator's {"real", every name, and the
+            penalty's name}: values [batch].
+
+        Raises:
+            UsageError: no fakes, or a fake with the name of another term.
         """
-        on_real, on_fake = self._critic(real), self._critic(fake)
-        terms = {"real": self.divergence.real(on_real), "fake": self.divergence.fake(on_fake)}
+        reserved = {"real"} | ({self.penalty.name} if self.penalty is not None else set())
+        if not fakes or reserved & set(fakes):
+            raise UsageError(f"fakes={list(fakes)} are not at least one name other than {sorted(reserved)}")
+        on_real = self._critic(real)
+        on_fakes = {name: self._critic(fake) for name, fake in fakes.items()}
+        generator = {name: self.divergence.generator(values) for name, values in on_fakes.items()}
+        terms = {"real": self.divergence.real(on_real)}
+        terms |= {name: self.divergence.fake(values) for name, values in on_fakes.items()}
         if self.penalty is not None and self.penalty.weight:
-            mix = seeds.uniform("penalty", (tf.shape(real)[0],))
-            value = self.penalty(self._critic, real, tf.stop_gradient(fake), mix)
-            terms[self.penalty.name] = Weighted(self.penalty.weight, value)
-        return self.divergence.generator(on_fake), terms
+            terms[self.penalty.name] = Weighted(self.penalty.weight, self._penalty(real, list(fakes.values()), seeds))
+        return generator, terms
+
+    def _penalty(self, real, fakes: list, seeds: Seeds) -> tf.Tensor:
+        if self.penalty.data_only:
+            fakes = fakes[:1]
+        fakes = tf.nest.map_structure(tf.stop_gradient, fakes)
+        values = [self.penalty(self._critic, real, fake, seeds) for fake in fakes]
+        return tf.add_n(values) / len(values) if len(values) > 1 else values[0]
 
     def _critic(self, examples):
         return self.network(examples, training=True)

@@ -60,7 +60,7 @@ class DensityModel(GenerativeModel):
 
     def initialise(self, x):
         """Lets the density look at vectors [batch, D] before the first step, unless it was fitted or has done so."""
-        if not self._initialised and not self.density.settled:
+        if not self._initialised and not self.density.is_fitted:
             self.density.initialise(x)
         self._initialised = True
 

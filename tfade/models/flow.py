@@ -12,7 +12,7 @@ from tfade.flows.preprocessing import Flatten
 from tfade.flows.stack import Stack
 from tfade.models.base import GenerativeModel
 from tfade.models.players import Player
-from tfade.seeds import Seeds, as_seed, noise_of
+from tfade.seeds import Seeds, as_seed, per_example_noise
 
 
 @gin.register
@@ -70,7 +70,7 @@ class FlowModel(GenerativeModel):
         return {"flow": {"nll": -self._log_density(self._dequantised(x, seeds), self.flow, self.prior_density)}}
 
     def initialise(self, x):
-        self.prior_density.initialise(self.flow.initialise(self._continuous(x, noise_of)))
+        self.prior_density.initialise(self.flow.initialise(self._continuous(x, per_example_noise)))
 
     def validate(self, x):
         log_prob = self.log_prob(x)
@@ -112,7 +112,9 @@ class FlowModel(GenerativeModel):
         if num_samples < 1:
             raise UsageError(f"num_samples={num_samples!r} is below 1; it is the number of draws of the noise")
         draws = num_samples if self._of_images else 1
-        values = [self.log_density(self._continuous(x, lambda unit, k=k: noise_of(unit, k))) for k in range(draws)]
+        values = [
+            self.log_density(self._continuous(x, lambda unit, k=k: per_example_noise(unit, k))) for k in range(draws)
+        ]
         return tf.add_n(values) / draws
 
     def prior(self, temperature=1.0):

@@ -69,8 +69,8 @@ class FlowGAN(FlowModel):
         real = self._dequantised(x, seeds)
         prior = self.prior_density.distribution()
         fake = self._generated(seeds.rows("prior", tf.shape(x)[0], prior.sample), self.flow)
-        adversarial, critic = self.adversary.terms(real, fake, seeds)
-        flow = {"adversarial": adversarial}
+        generator, critic = self.adversary.terms(real, {"fake": fake}, seeds)
+        flow = {"adversarial": generator["fake"]}
         if self.likelihood_weight:
             nll = -self._log_density(real, self.flow, self.prior_density)
             flow["nll"] = Weighted(self.likelihood_weight, nll)

@@ -65,8 +65,8 @@ class GAN(GenerativeModel):
         rows = tf.shape(x)[0]
         real = self._signed(x, lambda: seeds.uniform("dequantisation", (rows, *self.image_shape)))
         z = seeds.rows("prior", rows, standard_normal(self.latent_size).sample)
-        adversarial, discriminator = self.adversary.terms(real, self.generator(z, training=True), seeds)
-        return {"generator": {"adversarial": adversarial}, "discriminator": discriminator}
+        generator, discriminator = self.adversary.terms(real, {"fake": self.generator(z, training=True)}, seeds)
+        return {"generator": {"adversarial": generator["fake"]}, "discriminator": discriminator}
 
     def _signed(self, x, noise) -> tf.Tensor:
         """Images in [-1, 1]; with dequantisation, `noise()` in [0, 1) puts each level into its bin."""

@@ -16,7 +16,7 @@ from tfade.models.players import Player, Weighted
 from tfade.models.vae_parts import Explained
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.objectives.bounds import free_bits, importance_weighted_bound, warmed_up
-from tfade.seeds import Seeds, as_seed, noise_of, normal_noise_of
+from tfade.seeds import Seeds, as_seed, per_example_noise, per_example_normal_noise
 
 NUMBERS_AT_A_TIME = 2**22  # of the decoder's outputs in `log_prob`; the feature maps before them are ten times as many
 
@@ -118,8 +118,8 @@ class VAE(GenerativeModel):
         self.decoder = self.add_network(
             "decoder", lambda: parts.built_decoder(decoder, outputs, latent_size, self.encoder)
         )
-        self.inner_size = getattr(self.decoder, "inner_size", 0)
-        self.latent_size = latent_size + self.inner_size
+        self.hierarchical_size = getattr(self.decoder, "hierarchical_size", 0)
+        self.latent_size = latent_size + self.hierarchical_size
         self.posterior.from_noise(tf.zeros((1, latent_size)), tf.zeros((1, context_size)))  # refuses what is none
 
     # ---- Training ----
@@ -132,7 +132,7 @@ class VAE(GenerativeModel):
 
     def initialise(self, x):
         if self.flow is not None:
-            self.flow.initialise(self._target(x, noise_of))
+            self.flow.initialise(self._target(x, per_example_noise))
 
     def _explained_in_training(self, x, seeds: Seeds) -> Explained:
         """The batch with the noise of this pass."""
@@ -174,9 +174,9 @@ class VAE(GenerativeModel):
         log_prior = network("prior").distribution().log_prob(z)
         kl = self._kl(network, context, log_prior - log_posterior)
         z = tf.reshape(z, (-1, z.shape[-1]))
-        if self.inner_size:
+        if self.hierarchical_size:
             maps = [tf.repeat(features_of, count, 0) for features_of in maps]
-            inner = tf.reshape(inner, (-1, self.inner_size))
+            inner = tf.reshape(inner, (-1, self.hierarchical_size))
             parameters, drawn = network("decoder")(z, noise=inner, maps=maps, training=training)
             log_prior += tf.reshape(tf.reduce_sum(drawn.log_prior, -1), (rows, count))
             log_posterior += tf.reshape(tf.reduce_sum(drawn.log_posterior, -1), (rows, count))
@@ -191,18 +191,18 @@ class VAE(GenerativeModel):
     def _encoded(self, target, network, training=False) -> tuple[tf.Tensor, list[tf.Tensor] | None]:
         """The posterior's context [batch, context_size], and the encoder's feature maps if the decoder takes them."""
         result = network("encoder")(2.0 * self.pixels.as_image(target) - 1.0, training=training)
-        return result if self.inner_size else (result, None)
+        return result if self.hierarchical_size else (result, None)
 
     def _split(self, codes) -> tuple[tf.Tensor, tf.Tensor | None]:
         """z₀ and the latents inside the decoder, or None; of codes, or of the noise that they are made of."""
-        return tf.split(codes, [-1, self.inner_size], -1) if self.inner_size else (codes, None)
+        return tf.split(codes, [-1, self.hierarchical_size], -1) if self.hierarchical_size else (codes, None)
 
     def _generated(self, rows, seeds: Seeds) -> tf.Tensor:
         """The decoder's output in training, of codes of the prior; nothing of the posterior takes part."""
         z = seeds.rows("prior", rows, self.prior_density.distribution().sample)
-        if not self.inner_size:
+        if not self.hierarchical_size:
             return self.decoder(z, training=True)
-        return self.decoder(z, noise=seeds.normal("prior levels", (rows, self.inner_size)), training=True)[0]
+        return self.decoder(z, noise=seeds.normal("prior levels", (rows, self.hierarchical_size)), training=True)[0]
 
     def _kl(self, network, context, log_ratio) -> tf.Tensor:
         posterior, prior = network("posterior"), network("prior")
@@ -237,7 +237,7 @@ class VAE(GenerativeModel):
     @property
     def stochastic_codes(self) -> bool:
         """Whether the posterior has a standard deviation in closed form."""
-        return isinstance(self.posterior, DiagonalNormal) and not self.inner_size
+        return isinstance(self.posterior, DiagonalNormal) and not self.hierarchical_size
 
     def log_prob(self, x, num_samples=1):
         """A lower bound in nats [batch]; it rises with `num_samples`, the codes drawn for each image."""
@@ -258,10 +258,10 @@ class VAE(GenerativeModel):
         if tf.executing_eagerly() and len(unit) > rows:  # 256 levels of large images are gigabytes for a whole batch
             parts = [self._bound(unit[start : start + rows], num_samples) for start in range(0, len(unit), rows)]
             return tuple(tf.concat(values, 0) for values in zip(*parts))
-        target = self.pixels.target(unit, noise_of(unit))
+        target = self.pixels.target(unit, per_example_noise(unit))
         numbers = (unit.shape[0] or 1) * self.dimensions * self.pixels.size
         together = max(1, NUMBERS_AT_A_TIME // numbers)
-        noise, weights = normal_noise_of(unit, 1, (num_samples, self.latent_size)), []
+        noise, weights = per_example_normal_noise(unit, 1, (num_samples, self.latent_size)), []
         for start in range(0, num_samples, together):
             explained = self._explained(target, noise[:, start : start + together])
             weights.append(explained.log_weight)
@@ -273,7 +273,7 @@ class VAE(GenerativeModel):
     def prior(self, temperature=1.0):
         """The codes' density, its standard deviation multiplied by `temperature`."""
         top = self.network("prior").distribution(temperature=temperature)
-        return TopDownCodes(top, self.network("decoder"), None, temperature) if self.inner_size else top
+        return TopDownCodes(top, self.network("decoder"), None, temperature) if self.hierarchical_size else top
 
     def sample(self, n, temperature=1.0, seed=None):
         return self.decode(self.prior(temperature).sample(n, seed=as_seed(seed)))
@@ -281,13 +281,13 @@ class VAE(GenerativeModel):
     def encode(self, x):
         context, maps = self._encoded(self._middle(x), self.network)
         top = self.network("posterior").distribution(context)
-        return TopDownCodes(top, self.network("decoder"), maps) if self.inner_size else top
+        return TopDownCodes(top, self.network("decoder"), maps) if self.hierarchical_size else top
 
     def codes(self, x):
         context, maps = self._encoded(self._middle(x), self.network)
         top, inner = self._split(tf.zeros((tf.shape(context)[0], self.latent_size)))
         z = self.network("posterior").from_noise(top, context)[0]
-        if not self.inner_size:
+        if not self.hierarchical_size:
             return z
         return tf.concat([z, self.network("decoder")(z, noise=inner, maps=maps, training=False)[1].latents], -1)
 
@@ -301,7 +301,7 @@ class VAE(GenerativeModel):
 
     def observed(self, x):
         """What `conditional` is of, [batch, H, W, C], and log |det ∂f/∂y| in nats [batch]; noise as in `log_prob`."""
-        return self._features(self._target(x, noise_of), self.network)
+        return self._features(self._target(x, per_example_noise), self.network)
 
     def conditional(self, z):
         """p(f(y) | z) of codes [batch, latent_size]: a density of dequantised images or features, or a levels' pmf."""
@@ -321,7 +321,7 @@ class VAE(GenerativeModel):
     def _decoded(self, z) -> tf.Tensor:
         """The parameters of the pixels' distribution, of codes."""
         top, inner = self._split(tf.cast(z, tf.float32))
-        if not self.inner_size:
+        if not self.hierarchical_size:
             return self.network("decoder")(top, training=False)
         return self.network("decoder")(top, latents=inner, training=False)[0]
 

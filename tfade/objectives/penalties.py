@@ -1,7 +1,8 @@
-"""Regularisers of a critic: penalties on its slope, and bounds on its weights.
+"""Regularisers of a discriminator: penalties on the norm of its gradient, and bounds on its weights.
 
 The functions are pure. A model takes one of the classes, which say what they are called in its report, how much they
-weigh, and which critics they go with.
+weigh, and which discriminators they go with. Examples are tensors or nested structures of them, such as (x, z): the
+norm is over all their float parts together, and integer parts (labels) are passed through as they are.
 """
 
 from collections.abc import Callable
@@ -11,24 +12,27 @@ import keras
 import tensorflow as tf
 
 from tfade.errors import UsageError, check_finite, check_positive
+from tfade.seeds import Seeds
 
-EPSILON = 1e-12  # the square root has no slope at 0
+EPSILON = 1e-12  # the square root has no gradient at 0
 
-Critic = Callable[[tf.Tensor], tf.Tensor]
+Critic = Callable[..., tf.Tensor]
 
 
-def squared_slopes(critic: Critic, x: tf.Tensor) -> tf.Tensor:
-    """‖∇_x critic(x)‖₂² of every example, over all its axes: [batch, ...] → [batch], float32."""
+def squared_gradient_norms(critic: Critic, examples) -> tf.Tensor:
+    """‖∇ critic(x)‖₂² of every example, over all axes of all float parts: [batch, ...] → [batch], float32."""
+    parts = tf.nest.flatten(examples)
+    differentiable = [part for part in parts if part.dtype.is_floating]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(x)
-        v = critic(x)
-    gradient = tf.cast(tape.gradient(v, x), tf.float32)
-    return tf.reduce_sum(tf.square(gradient), axis=list(range(1, gradient.shape.rank)))
+        tape.watch(differentiable)
+        values = critic(examples)
+    gradients = tape.gradient(values, differentiable, unconnected_gradients="zero")
+    return tf.add_n([_squared_norm(tf.cast(gradient, tf.float32)) for gradient in gradients])
 
 
-def slopes(critic: Critic, x: tf.Tensor) -> tf.Tensor:
-    """‖∇_x critic(x)‖₂ of every example, over all its axes: [batch, ...] → [batch], float32."""
-    return tf.sqrt(squared_slopes(critic, x) + EPSILON)
+def gradient_norms(critic: Critic, examples) -> tf.Tensor:
+    """‖∇ critic(x)‖₂ of every example, over all axes of all float parts: [batch, ...] → [batch], float32."""
+    return tf.sqrt(squared_gradient_norms(critic, examples) + EPSILON)
 
 
 def gradient_penalty(critic: Critic, real, fake, mix, target: float = 1.0, one_sided: bool = False) -> tf.Tensor:
@@ -39,56 +43,56 @@ def gradient_penalty(critic: Critic, real, fake, mix, target: float = 1.0, one_s
 
     Args:
         critic: function of examples, one value each; it must not mix examples (no batch normalisation).
-        real, fake: data x and samples x̃, [batch, ...].
+        real, fake: data x and samples x̃, [batch, ...]; integer parts of the points are those of the data.
         mix: ε in [0, 1), [batch].
-        target: the slope t that is aimed at.
-        one_sided: only slopes above the target cost.
+        target: the gradient norm t that is aimed at.
+        one_sided: only norms above the target are penalised.
 
     Reference: Gulrajani et al. 2017, equation 3 and algorithm 1.
     """
-    mix = tf.reshape(mix, [-1] + [1] * (real.shape.rank - 1))
-    points = mix * real + (1.0 - mix) * fake
+    points = tf.nest.map_structure(lambda x, y: _interpolated(x, y, mix), real, fake)
     if not target:
-        return squared_slopes(critic, points)
-    excess = slopes(critic, points) - target
+        return squared_gradient_norms(critic, points)
+    excess = gradient_norms(critic, points) - target
     return tf.square(tf.nn.relu(excess) if one_sided else excess)
 
 
 class Penalty:
-    """A regulariser of a critic.
+    """A regulariser of a discriminator.
 
     Args:
-        weight: factor γ ≥ 0 on the term in the critic's loss; 0 leaves the term out.
+        weight: factor γ ≥ 0 on the term in the discriminator's loss; 0 leaves the term out.
 
     Raises:
         UsageError: a weight that is no finite number from 0 up.
     """
 
     name = "penalty"  # of its term in reports
+    data_only = False  # whether the term depends on the data alone, not on the fakes
 
     def __init__(self, weight: float):
         check_finite(f"{type(self).__name__}.weight", weight)
         self.weight = weight
 
     def prepare(self, network: keras.Layer) -> None:
-        """Looks at the critic before training.
+        """Checks or constrains the discriminator before training.
 
         Raises:
-            UsageError: the slope at an example is to be penalised, but the critic normalises across examples.
+            UsageError: the gradient at each example is to be penalised, but the network normalises across examples.
         """
         if self.weight and (layer := _mixes_examples(network)):
             raise UsageError(
-                f"{type(self).__name__} with weight={self.weight} penalises the slope at each example, but the "
-                f"critic's layer {layer!r} normalises over the batch; take it out, or use layer normalisation"
+                f"{type(self).__name__} with weight={self.weight} penalises the gradient at each example, but the "
+                f"discriminator's layer {layer!r} normalises over the batch; take it out, or use layer normalisation"
             )
 
-    def __call__(self, critic: Critic, real, fake, mix) -> tf.Tensor:
+    def __call__(self, critic: Critic, real, fake, seeds: Seeds) -> tf.Tensor:
         """The term before its weight.
 
         Args:
             critic: function of examples, one value each.
-            real, fake: data and samples [batch, ...]; no gradient is to flow into what made them.
-            mix: noise uniform on [0, 1), [batch].
+            real, fake: data and samples, [batch, ...] or nested alike; no gradient is to flow into what made them.
+            seeds: the noise of this pass; a penalty that needs noise draws "penalty" from it.
 
         Returns:
             [batch], float32.
@@ -103,7 +107,7 @@ class GradientPenalty(Penalty):
     Args:
         weight: γ ≥ 0; 10 in the paper.
         target: t ≥ 0: 1 as in the paper, 0 for the zero-centred penalty of Thanh-Tung et al. 2019.
-        one_sided: only slopes above the target cost.
+        one_sided: only norms above the target are penalised.
 
     Raises:
         UsageError: a weight or a target that is no finite number from 0 up.
@@ -118,7 +122,8 @@ class GradientPenalty(Penalty):
         check_finite(f"{type(self).__name__}.target", target)
         self.target, self.one_sided = target, one_sided
 
-    def __call__(self, critic, real, fake, mix):
+    def __call__(self, critic, real, fake, seeds):
+        mix = seeds.uniform("penalty", (_batch_size(real),))
         return gradient_penalty(critic, real, fake, mix, self.target, self.one_sided)
 
 
@@ -136,19 +141,20 @@ class R1(Penalty):
     """
 
     name = "r1"
+    data_only = True
 
     def __init__(self, weight: float = 1.0):
         super().__init__(weight)
 
-    def __call__(self, critic, real, fake, mix):
-        return 0.5 * squared_slopes(critic, real)
+    def __call__(self, critic, real, fake, seeds):
+        return 0.5 * squared_gradient_norms(critic, real)
 
 
 @gin.register
 class WeightClipping(Penalty):
-    """Keeps every weight of the critic in [-c, c] after each of its updates; adds nothing to the loss.
+    """Keeps every weight of the discriminator in [-c, c] after each of its updates; adds nothing to the loss.
 
-    A critic with batch normalisation may be clipped, as no slope at an example is looked at.
+    A discriminator with batch normalisation may be clipped, as no gradient at an example is penalised.
 
     Args:
         limit: c > 0.
@@ -160,6 +166,7 @@ class WeightClipping(Penalty):
     """
 
     name = "weight_clipping"
+    data_only = True
 
     def __init__(self, limit: float = 0.01):
         super().__init__(0.0)
@@ -173,8 +180,24 @@ class WeightClipping(Penalty):
     def _clipped(self, weights):
         return tf.clip_by_value(tf.convert_to_tensor(weights), -self.limit, self.limit)
 
-    def __call__(self, critic, real, fake, mix):
-        return tf.zeros((tf.shape(real)[0],))
+    def __call__(self, critic, real, fake, seeds):
+        return tf.zeros((_batch_size(real),))
+
+
+def _squared_norm(x: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.square(x), axis=list(range(1, x.shape.rank)))
+
+
+def _interpolated(real: tf.Tensor, fake: tf.Tensor, mix: tf.Tensor) -> tf.Tensor:
+    """mix · real + (1 - mix) · fake, row by row; integers are those of `real`."""
+    if not real.dtype.is_floating:
+        return real
+    mix = tf.reshape(mix, [-1] + [1] * (real.shape.rank - 1))
+    return mix * real + (1.0 - mix) * fake
+
+
+def _batch_size(examples) -> tf.Tensor:
+    return tf.shape(tf.nest.flatten(examples)[0])[0]
 
 
 def _mixes_examples(network: keras.Layer) -> str | None:

@@ -12,7 +12,7 @@ from tfade import numerics
 from tfade.errors import UsageError
 from tfade.evaluation.latents.posteriors import is_deterministic
 from tfade.evaluation.subject import NotApplicable
-from tfade.seeds import noise_of
+from tfade.seeds import per_example_noise
 
 tfd = tfp.distributions
 
@@ -150,7 +150,10 @@ def dequantised(data) -> np.ndarray:
         return data.astype(np.float32)
     unit = numerics.checked_unit(data, data.shape[1:])
     return np.concatenate(
-        [np.asarray(numerics.dequantised(rows, noise_of(rows))) for rows in tf.split(unit, _sections(len(data)))]
+        [
+            np.asarray(numerics.dequantised(rows, per_example_noise(rows)))
+            for rows in tf.split(unit, _sections(len(data)))
+        ]
     )
 
 

@@ -15,7 +15,7 @@ from tfade.evaluation.metrics import REAL, Metric
 from tfade.evaluation.result import Result
 from tfade.networks.critics import DenseCritic
 from tfade.networks.sngan import SNGANDiscriminator
-from tfade.objectives.penalties import GradientPenalty, slopes
+from tfade.objectives.penalties import GradientPenalty, gradient_norms, gradient_penalty
 
 NAME = "independent_wasserstein_critic"
 _LINES = 2000  # lines between held-out data and samples, on which the slope is measured
@@ -234,8 +234,10 @@ def _fit(critic, penalty, real, fake, steps, batch_size, learning_rate, generato
         with tf.GradientTape() as tape:
             values = critic(tf.concat([real, fake], 0), training=True)[:, 0]
             difference = tf.reduce_mean(values[:batch_size]) - tf.reduce_mean(values[batch_size:])
-            cost = tf.reduce_mean(penalty(lambda x: critic(x, training=True)[:, 0], real, fake, mix))
-            loss = penalty.weight * cost - difference
+            penalised = gradient_penalty(
+                lambda x: critic(x, training=True)[:, 0], real, fake, mix, one_sided=penalty.one_sided
+            )
+            loss = penalty.weight * tf.reduce_mean(penalised) - difference
         optimizer.apply(tape.gradient(loss, critic.trainable_variables), critic.trainable_variables)
         return loss, difference
 
@@ -258,7 +260,7 @@ def _mean_slope(critic, test, held_out, generator) -> float:
         stop = min(start + 256, count)
         mix = generator.random((stop - start, *(1,) * (test.ndim - 1)), np.float32)
         points = mix * _scaled(test[start:stop]) + (1.0 - mix) * _scaled(held_out[start:stop])
-        found.append(slopes(lambda x: critic(x, training=False)[:, 0], points).numpy())
+        found.append(gradient_norms(lambda x: critic(x, training=False)[:, 0], points).numpy())
     return float(np.concatenate(found).mean())
 
 
