@@ -3,11 +3,12 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
-
-import tensorflow as tf
+from typing import TYPE_CHECKING, NamedTuple
 
 from tfade.errors import UsageError
+
+if TYPE_CHECKING:
+    import tensorflow as tf  # seconds to import, which reading data does not need
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,10 +92,10 @@ class Batch(NamedTuple):
         other: examples of the second domain, uint8 [batch, ...]; they are not paired with `images`.
     """
 
-    images: tf.Tensor
-    labels: tf.Tensor | None = None
-    index: tf.Tensor | None = None
-    other: tf.Tensor | None = None
+    images: "tf.Tensor"
+    labels: "tf.Tensor | None" = None
+    index: "tf.Tensor | None" = None
+    other: "tf.Tensor | None" = None
 
     @classmethod
     def of(cls, data) -> "Batch":
@@ -115,6 +116,8 @@ class Batch(NamedTuple):
         return cls(**data)
 
     @property
-    def size(self) -> tf.Tensor:
+    def size(self) -> "tf.Tensor":
         """Number of examples, a scalar int32 tensor."""
+        import tensorflow as tf
+
         return tf.shape(self.images)[0]

@@ -101,12 +101,17 @@ def test_bad_values_are_placed_over_block_borders(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (PIXELS.reshape(50, -1), r"shape \(50, 90\); images are \[N, H, W\]"),
+        (PIXELS[..., None] / 255, r"shape \(50, 6, 5, 3, 1\); images are \[N, H, W\] or .*, and vectors are \[N, D\]"),
+        (
+            PIXELS.reshape(50, -1),
+            r"dtype uint8 and shape \(50, 90\); vectors .*\(save x.astype\(np.float32\)\).* flattened",
+        ),
+        (PIXELS.reshape(50, -1) > 3, r"dtype bool and shape \(50, 90\); vectors .* are floating"),
         (np.moveaxis(PIXELS, -1, 1), r"looks like \[N, C, H, W\]; save np.moveaxis\(images, 1, -1\)"),
         (PIXELS[..., :2], "last axis has to be 1 .grey. or 3"),
         (PIXELS.astype(np.int64), "dtype int64; images are uint8, or floating point"),
         (PIXELS > 3, "dtype bool"),
-        (PIXELS[:0], "holds no pixels"),
+        (PIXELS[:0], "which is empty"),
         (PIXELS[0, 0, 0, 0], "images are"),
     ],
 )
@@ -118,7 +123,7 @@ def test_other_arrays_are_refused(tmp_path, array, message):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (LABELS[:40], r"shape \(40,\) for 50 images"),
+        (LABELS[:40], r"shape \(40,\) for 50 examples"),
         (np.eye(4)[LABELS], "save labels.argmax"),
         (LABELS - 1, "labels from -1 to 2; they count from 0"),
         (LABELS.astype(np.float32), "labels are integers"),
@@ -217,3 +222,71 @@ def test_missing_file_and_folder(tmp_path):
         load(f"npz:{tmp_path}/nothing.npz")
     with pytest.raises(UsageError, match="damaged or no NumPy file"):
         load(f"npz:{tmp_path}")
+
+
+# ---- Vectors ----
+
+VECTORS = RNG.normal(0, 100, (50, 7))
+
+
+@pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4", "<f8"])
+def test_vectors_and_labels(tmp_path, dtype):
+    vectors = VECTORS.astype(dtype)
+    name = npz(tmp_path, x_train=vectors, y_train=LABELS)
+    for split, chosen in {"train": ~np.isin(np.arange(50) % 10, (4, 9)), "test": np.arange(50) % 10 == 9}.items():
+        source = load(name, split)
+        np.testing.assert_array_equal(everything(source), vectors[chosen].astype(np.float32))
+        np.testing.assert_array_equal(source.labels(np.arange(chosen.sum())), LABELS[chosen])
+        assert (source.spec.shape, source.spec.dtype, source.spec.value_range) == ((7,), "float32", None)
+        assert (source.spec.num_classes, source.spec.num_examples) == (4, chosen.sum())
+    assert load(npy(tmp_path, vectors)).spec.num_classes is None
+
+
+def test_vectors_in_blocks_and_from_the_cache(tmp_path, monkeypatch):
+    name = npy(tmp_path, np.asfortranarray(VECTORS))
+    whole = everything(load(name))
+    np.save(tmp_path / "file.npy", VECTORS)
+    monkeypatch.setattr(tfade.data.npy, "BLOCK_BYTES", 7 * VECTORS[0].nbytes)
+    for limit in (10, 2**20):
+        for _ in range(2):
+            source = load(name, cache_dir=str(tmp_path / "cache"), memory_limit=limit)
+            np.testing.assert_array_equal(everything(source), whole)
+            assert source.spec.dtype == "float32"
+    with pytest.raises(UsageError, match=f"above memory_limit={whole.nbytes - 1} bytes"):
+        load(name, memory_limit=whole.nbytes - 1)
+
+
+def test_vectors_that_are_not_finite_are_placed(tmp_path, monkeypatch):
+    values = VECTORS.copy()
+    values[3, 2], values[7, 0], values[44, 6] = np.nan, np.inf, 1e39  # the last is infinite in float32
+    with pytest.raises(UsageError, match=r"3 values that are not finite in float32, the first nan at \(3, 2\)"):
+        load(npy(tmp_path, values))
+    monkeypatch.setattr(tfade.data.npy, "BLOCK_BYTES", 7 * VECTORS[0].nbytes)
+    values[3, 2] = values[7, 0] = 0
+    with pytest.raises(UsageError, match=r"1 values that are not finite in float32, the first 1e\+39 at \(44, 6\)"):
+        load(npy(tmp_path, values))
+
+
+@pytest.mark.parametrize("argument", [{"image_size": 4}, {"crop": 4}, {"pad": 1}, {"average": 2}, {"channels": 1}])
+def test_vectors_have_no_preprocessing(tmp_path, argument):
+    with pytest.raises(
+        UsageError, match="holds vectors, not images; leave crop, image_size, pad, average and channels"
+    ):
+        load(npy(tmp_path, VECTORS), **argument)
+
+
+@pytest.mark.parametrize(
+    "test", [PIXELS[:, :5], PIXELS[..., 0], PIXELS[:, 0, :, 0] / 255], ids=["size", "channels", "vectors"]
+)
+def test_splits_of_different_shapes_are_refused(tmp_path, test):
+    with pytest.raises(UsageError, match=r"splits of different shapes: train \(50, 6, 5, 3\), test \(50, "):
+        load(npz(tmp_path, x_train=PIXELS, x_test=test))
+
+
+def test_splits_that_preprocessing_makes_alike_are_taken(tmp_path):
+    name = npz(tmp_path, x_train=PIXELS, x_test=PIXELS[:, :4, :, 0])
+    assert load(name, "test", image_size=4, channels=1).spec.shape == (4, 4, 1)
+    with pytest.raises(UsageError, match="splits of different shapes"):
+        load(name, image_size=4)
+    grey = npz(tmp_path, x_train=PIXELS[..., :1], x_test=PIXELS[..., 0])
+    assert load(grey, "test").spec.shape == (6, 5, 1)

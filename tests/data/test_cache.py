@@ -28,7 +28,7 @@ def forbidden():
 
 
 def stored(store, key="key", reader=read):
-    return store.images("set", {"key": key}, 30, reader, labelled=True)
+    return store.examples("set", {"key": key}, 30, reader, labelled=True)
 
 
 def check(images, labels):
@@ -109,9 +109,9 @@ def test_wrong_counts_and_sizes_are_refused(tmp_path, memory_limit):
     store = Store(tmp_path, memory_limit)
     for count in (29, 31):
         with pytest.raises(UsageError, match=f"announced {count} images"):
-            store.images("set", {}, count, read, labelled=True)
+            store.examples("set", {}, count, read, labelled=True)
     with pytest.raises(UsageError, match=r"different sizes, such as \(4, 4, 3\) and \(5, 4, 3\); give load.image_size"):
-        store.images("set", {}, 2, lambda: iter([([IMAGES[0], np.zeros((5, 4, 3), np.uint8)], None)]), labelled=False)
+        store.examples("set", {}, 2, lambda: iter([([IMAGES[0], np.zeros((5, 4, 3), np.uint8)], None)]), labelled=False)
     assert not list(tmp_path.iterdir())
 
 

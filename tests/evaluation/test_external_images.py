@@ -101,7 +101,7 @@ def test_some_of_them_are_a_choice_by_seed(tmp_path, images):
         (lambda x: (x / 255 / 255).astype(np.float32), ["no value above 1"]),
         (lambda x: x.astype(np.int64), ["int64"]),
         (lambda x: x[:1], ["1 images", "2 or more"]),
-        (lambda x: x[:0], ["no pixels"]),
+        (lambda x: x[:0], ["is empty"]),
         (lambda x: x.reshape(7, -1), ["[N, H, W]"]),
     ],
     ids=["shape", "grey", "nchw", "float255", "signed", "nan", "cast", "twice", "int64", "one", "none", "rank"],

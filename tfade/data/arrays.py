@@ -1,8 +1,8 @@
-"""Images in NumPy files, `npz:PATH` and `npy:PATH`: uint8, or floating point in [0, 1]."""
+"""Images and vectors in NumPy files, `npz:PATH` and `npy:PATH`."""
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -19,58 +19,64 @@ SPLIT_KEYS = {"train": ("train",), "validation": ("validation", "val"), "test": 
 def arrays(
     name: str, split: str, path: pathlib.Path, transform: Transform, store: Store, carve: int | None, max_bytes: int
 ) -> ArraySource:
-    """Images from a NumPy file.
+    """Images or vectors from a NumPy file.
 
     The arrays may be `x_train`, `y_train`, `x_test`, `y_test`, `x_validation` (or `x_val`), `y_validation`; or `images`
     and `labels`; or one array of any name. Missing splits are carved by position, every tenth image by default
     (`tfade.data.splits`), so a file sorted by class is carved evenly. Images are uint8, or floating
-    point in [0, 1] (rounded to 256 levels), [N, H, W] or [N, H, W, C]; labels are integers [N] or [N, 1] from 0.
+    point in [0, 1] (rounded to 256 levels), [N, H, W] or [N, H, W, C]; vectors are floating point [N, D], finite in
+    float32; labels are integers [N] or [N, 1] from 0.
 
     Args:
         name, split: as in `Spec`.
         path: the file.
-        transform: the preprocessing.
-        store: where the images are kept.
+        transform: the preprocessing of images; vectors have none.
+        store: where the examples are kept.
         carve: as in `tfade.data.splits.plan`.
         max_bytes: an array that declares more than this, decompressed, is refused before it is read.
 
     Raises:
-        UsageError: the file cannot be read, or holds something else than images.
+        UsageError: the file cannot be read, or holds neither images nor vectors.
     """
     stored = _pairs(name, read_headers(name, path, max_bytes))
     part = plan(name, split, {key: key for key in stored}, carve)
-    labels = {key: _labels(name, images, marks) for key, (images, marks) in stored.items() if marks is not None}
+    labels = {key: _labels(name, examples, marks) for key, (examples, marks) in stored.items() if marks is not None}
     if labels and len(labels) < len(stored):
         missing = ", ".join(sorted(set(stored) - set(labels)))
         raise UsageError(
             f"data={name!r} has labels for some splits but not for {missing}; give labels for all, or none"
         )
     num_classes = max(int(marks.max()) for marks in labels.values()) + 1 if labels else None
-    images, _ = stored[part.stored]
-    _check_images(name, images)
-    count = int(part.chosen(np.arange(images.shape[0])).sum())
+    examples, _ = stored[part.stored]
+    is_vectors = _are_vectors(name, {key: examples for key, (examples, _) in stored.items()}, transform)
+    if is_vectors and not transform.is_identity:
+        raise UsageError(
+            f"data={name!r} holds vectors, not images; leave crop, image_size, pad, average and channels out"
+        )
+    count = int(part.chosen(np.arange(examples.shape[0])).sum())
     if count == 0:
         raise MissingSplit(
-            f"data={name!r} has no images for split={split!r}: {images.shape[0]} are too few to carve it"
+            f"data={name!r} has no examples for split={split!r}: {examples.shape[0]} are too few to carve it"
         )
     status = path.stat()
     key = {
-        "file": [str(path.resolve()), status.st_size, status.st_mtime_ns, images.member],
+        "file": [str(path.resolve()), status.st_size, status.st_mtime_ns, examples.member],
         "part": dataclasses.asdict(part),
         "transform": dataclasses.asdict(transform),
     }
-    pixels, marks = store.images(
+    kept, marks = store.examples(
         f"{name} {split}",
         key,
         count,
-        lambda: _blocks(name, images, labels.get(part.stored), part, transform),
-        bool(labels),
+        lambda: _blocks(name, examples, labels.get(part.stored), part, None if is_vectors else transform),
+        labelled=bool(labels),
+        dtype="float32" if is_vectors else "uint8",
     )
-    return ArraySource(name, split, pixels, marks, num_classes)
+    return ArraySource(name, split, kept, marks, num_classes)
 
 
 def _pairs(name: str, found: dict[str, StoredArray]) -> dict[str, tuple[StoredArray, StoredArray | None]]:
-    """Images and labels of every stored split."""
+    """Examples and labels of every stored split."""
     pairs = {}
     for split, suffixes in SPLIT_KEYS.items():
         keys = [suffix for suffix in suffixes if f"x_{suffix}" in found]
@@ -90,10 +96,37 @@ def _pairs(name: str, found: dict[str, StoredArray]) -> dict[str, tuple[StoredAr
     return pairs
 
 
-def _check_images(name: str, images: StoredArray) -> None:
-    shape = images.shape
-    if len(shape) not in (3, 4):
-        raise UsageError(f"data={name!r} has shape {shape}; images are [N, H, W] or [N, H, W, C]")
+def _are_vectors(name: str, stored: dict[str, StoredArray], transform: Transform) -> bool:
+    """Whether all splits hold vectors; False if all hold images.
+
+    Raises:
+        UsageError: a split holds neither, or examples of another shape than the others.
+    """
+    shapes = {}
+    for split, examples in stored.items():
+        if _is_vectors(name, examples):
+            shapes[split] = examples.shape[1:]
+            continue
+        height, width, channels = (*examples.shape[1:], 1)[:3]
+        sizes = () if transform.image_size or transform.crop else (height, width)
+        shapes[split] = (*sizes, transform.channels or channels)
+    if len(set(shapes.values())) > 1:
+        found = ", ".join(f"{split} {examples.shape}" for split, examples in stored.items())
+        raise UsageError(f"data={name!r} has splits of different shapes: {found}; save all with examples of one shape")
+    return any(len(examples.shape) == 2 for examples in stored.values())
+
+
+def _is_vectors(name: str, examples: StoredArray) -> bool:
+    """Whether the array holds vectors and not images.
+
+    Raises:
+        UsageError: it holds neither.
+    """
+    shape, dtype = examples.shape, examples.dtype
+    if len(shape) not in (2, 3, 4):
+        raise UsageError(
+            f"data={name!r} has shape {shape}; images are [N, H, W] or [N, H, W, C], and vectors are [N, D]"
+        )
     if len(shape) == 4 and shape[3] not in (1, 3):
         if shape[1] in (1, 3):
             raise UsageError(
@@ -102,19 +135,25 @@ def _check_images(name: str, images: StoredArray) -> None:
             )
         raise UsageError(f"data={name!r} has shape {shape}; the last axis has to be 1 (grey) or 3 (colour)")
     if 0 in shape:
-        raise UsageError(f"data={name!r} has shape {shape}, which holds no pixels")
-    if images.dtype != np.uint8 and images.dtype.kind != "f":
+        raise UsageError(f"data={name!r} has shape {shape}, which is empty")
+    if len(shape) == 2 and dtype.kind != "f":
         raise UsageError(
-            f"data={name!r} has dtype {images.dtype}; images are uint8, or floating point in [0, 1]: "
+            f"data={name!r} has dtype {dtype} and shape {shape}; vectors [N, D] are floating point (save "
+            f"x.astype(np.float32)), and images are [N, H, W] or [N, H, W, C] (reshape flattened ones)"
+        )
+    if dtype != np.uint8 and dtype.kind != "f":
+        raise UsageError(
+            f"data={name!r} has dtype {dtype}; images are uint8, or floating point in [0, 1]: "
             f"save images.astype(np.uint8) if the values are 0 to 255"
         )
+    return len(shape) == 2
 
 
-def _labels(name: str, images: StoredArray, labels: StoredArray) -> np.ndarray:
+def _labels(name: str, examples: StoredArray, labels: StoredArray) -> np.ndarray:
     """The labels of one stored split, int64 [N]."""
-    if labels.dtype.kind not in "iu" or labels.shape not in ((images.shape[0],), (images.shape[0], 1)):
+    if labels.dtype.kind not in "iu" or labels.shape not in ((examples.shape[0],), (examples.shape[0], 1)):
         raise UsageError(
-            f"data={name!r} has labels {labels.dtype} of shape {labels.shape} for {images.shape[0]} images; "
+            f"data={name!r} has labels {labels.dtype} of shape {labels.shape} for {examples.shape[0]} examples; "
             f"labels are integers [N] (one-hot labels: save labels.argmax(-1))"
         )
     values = labels.read().reshape(-1)
@@ -124,27 +163,51 @@ def _labels(name: str, images: StoredArray, labels: StoredArray) -> np.ndarray:
 
 
 def _blocks(
-    name: str, images: StoredArray, labels: np.ndarray | None, part: Part, transform: Transform
-) -> Iterator[tuple[list[np.ndarray], np.ndarray | None]]:
-    """The part's images, transformed; ends with an error if any value of the array is no pixel."""
+    name: str, examples: StoredArray, labels: np.ndarray | None, part: Part, transform: Transform | None
+) -> Iterator[tuple[Sequence[np.ndarray], np.ndarray | None]]:
+    """The part's images, transformed, or its vectors where `transform` is None.
+
+    Raises:
+        UsageError: a value of the array, in the part or not, is no pixel, or not finite.
+    """
     start, bad, first = 0, 0, None
-    for block in images.rows():
-        block = block.reshape(len(block), *images.shape[1:3], -1)
-        if block.dtype.kind == "f":
-            wrong = ~((block >= 0) & (block <= 1))  # true for NaN as well
-            if wrong.any():
-                if first is None:
-                    index = np.argwhere(wrong)[0]
-                    first = (start + int(index[0]), *map(int, index[1:])), block[tuple(index)]
-                bad += int(wrong.sum())
-            block = np.round(np.where(wrong, 0, block).astype(np.float64) * 255).astype(np.uint8)
+    for block in examples.rows():
+        if transform:
+            block = block.reshape(len(block), *examples.shape[1:3], -1)
+        values, is_valid = _pixels(block) if transform else _vectors(block)
+        if not is_valid.all():
+            if first is None:
+                index = np.argwhere(~is_valid)[0]
+                first = (start + int(index[0]), *map(int, index[1:])), block[tuple(index)]
+            bad += int(np.sum(~is_valid))
         positions = np.arange(start, start + len(block))
         chosen = part.chosen(positions)
         start += len(block)
         if not bad and chosen.any():
-            yield [transform(image) for image in block[chosen]], None if labels is None else labels[positions[chosen]]
-    if bad:
+            kept = [transform(image) for image in values[chosen]] if transform else values[chosen]
+            yield kept, None if labels is None else labels[positions[chosen]]
+    if bad and transform:
         raise UsageError(
             f"data={name!r} has {bad} values outside of [0, 1] or not finite, the first {first[1]} at {first[0]}; "
-            f"mend them, or save uint8 if the values are 0 to 255"
+            f"correct them, or save uint8 if the values are 0 to 255"
         )
+    if bad:
+        raise UsageError(
+            f"data={name!r} has {bad} values that are not finite in float32, the first {first[1]} at {first[0]}; "
+            f"correct or remove them"
+        )
+
+
+def _pixels(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 pixels, and which values of the block are valid."""
+    if block.dtype == np.uint8:
+        return block, np.ones((), bool)
+    is_valid = (block >= 0) & (block <= 1)  # false for NaN as well
+    return np.round(np.where(is_valid, block, 0).astype(np.float64) * 255).astype(np.uint8), is_valid
+
+
+def _vectors(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """float32 vectors, and which values of the block are valid."""
+    with np.errstate(over="ignore"):
+        vectors = block.astype(np.float32)
+    return vectors, np.isfinite(vectors)

@@ -1,10 +1,11 @@
-"""Decoded images are kept in memory or, when they are many, in one memory-mapped file that is written once."""
+"""Decoded examples are kept in memory or, when they are many, in one memory-mapped file that is written once."""
 
 import contextlib
 import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import os
 import pathlib
 import secrets
@@ -31,41 +32,42 @@ class Store:
 
     Attributes:
         cache_dir: folder for the files, or None to decode at every start.
-        memory_limit: bytes of decoded images up to which a split is held in memory.
+        memory_limit: bytes of decoded examples up to which a split is held in memory.
     """
 
     cache_dir: pathlib.Path | None
     memory_limit: int
 
-    def images(
-        self, name: str, key: dict, count: int, read: Callable[[], Blocks], labelled: bool
+    def examples(
+        self, name: str, key: dict, count: int, read: Callable[[], Blocks], labelled: bool, dtype: str = "uint8"
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """The decoded split, from the cache where it is there and whole.
 
         Args:
             name: the data set and split, for messages.
-            key: JSON values that determine every pixel: source, version, files, preprocessing, split.
-            count: number of images, 1 or more.
-            read: decodes; yields blocks of (uint8 images [H, W, C], their labels or None), `count` images in all.
+            key: JSON values that determine every number: source, version, files, preprocessing, split.
+            count: number of examples, 1 or more.
+            read: decodes; yields blocks of (examples of one shape, their labels or None), `count` examples in all.
             labelled: whether there are labels.
+            dtype: of the examples: "uint8" for images, "float32" for vectors.
 
         Returns:
-            Images uint8 [count, H, W, C] and labels int32 [count] or None.
+            Examples [count, *shape] of `dtype`, and labels int32 [count] or None.
 
         Raises:
-            UsageError: the images differ in size, exceed `memory_limit` without a `cache_dir`, or do not fit the disk.
+            UsageError: the examples differ in shape, exceed `memory_limit` without a `cache_dir`, or overfill the disk.
         """
         if self.cache_dir is None:
-            return self._decode(name, count, read, labelled, None, None)
+            return self._decode(name, count, read, labelled, np.dtype(dtype), None, None)
         digest = hashlib.blake2b(json.dumps([FORMAT, count, key], sort_keys=True).encode(), digest_size=16).hexdigest()
         path, labels_path = self.cache_dir / f"{digest}.npy", self.cache_dir / f"{digest}.labels.npy"
         if path.exists():
-            if found := self._find(count, labelled, path, labels_path):
+            if found := self._find(count, labelled, np.dtype(dtype), path, labels_path):
                 return found
             print(f"the cached file {path} of {name} is damaged: decoding again", file=sys.stderr, flush=True)
-        return self._decode(name, count, read, labelled, path, labels_path)
+        return self._decode(name, count, read, labelled, np.dtype(dtype), path, labels_path)
 
-    def _find(self, count, labelled, path, labels_path):
+    def _find(self, count, labelled, dtype, path, labels_path):
         """What the cache holds, or None when it is not a whole split."""
         try:
             # NumPy refuses to map a file that is shorter than its header says: this finds truncated files.
@@ -73,30 +75,30 @@ class Store:
             labels = np.load(labels_path, allow_pickle=False) if labelled else None
         except (OSError, ValueError, EOFError):
             return None
-        if images.dtype != np.uint8 or images.ndim != 4 or len(images) != count:
+        if images.dtype != dtype or images.ndim != (4 if dtype == np.uint8 else 2) or len(images) != count:
             return None
         if path.stat().st_size != images.offset + images.nbytes or (labelled and labels.shape != (count,)):
             return None
         return (np.array(images) if images.nbytes <= self.memory_limit else np.asarray(images)), labels
 
-    def _decode(self, name, count, read, labelled, path, labels_path):
+    def _decode(self, name, count, read, labelled, dtype, path, labels_path):
         blocks = read()
         first = next(blocks, None)
         if first is None:
             raise _miscounted(name, count)
-        # Only a decoded image tells the size of all.
+        # Only a decoded example tells the shape of all.
         shape = (count, *first[0][0].shape)
-        in_memory = _bytes(shape) <= self.memory_limit
+        in_memory = _bytes(shape, dtype) <= self.memory_limit
         if not in_memory and path is None:
             raise UsageError(
-                f"data={name!r} takes {_gib(shape)} decoded, above memory_limit={self.memory_limit} bytes; "
+                f"data={name!r} takes {_gib(shape, dtype)} decoded, above memory_limit={self.memory_limit} bytes; "
                 f"give load.cache_dir, a folder with that much room, or raise load.memory_limit"
             )
         blocks = progress(itertools.chain([first], blocks), count, f"decoding {name}", lambda block: len(block[0]))
         labels = [] if labelled else None
         checked = _checked(name, blocks, shape, labels)
         if in_memory:
-            images, place = np.empty(shape, np.uint8), 0
+            images, place = np.empty(shape, dtype), 0
             for block in checked:
                 images[place : place + len(block)] = block
                 place += len(block)
@@ -105,10 +107,10 @@ class Store:
                 # Labels first: whoever finds the images finds their labels, and any process would write the same.
                 if labelled:
                     _write(labels_path, name, labels.shape, labels.dtype, [labels])
-                _write(path, name, shape, np.uint8, [images])
+                _write(path, name, shape, dtype, [images])
             return images, labels
         # The labels are known only after the last image, so here the images are renamed into place after the labels.
-        with _written(path, name, shape, np.uint8, checked):
+        with _written(path, name, shape, dtype, checked):
             labels = np.array(labels, np.int32) if labelled else None
             if labelled:
                 _write(labels_path, name, labels.shape, labels.dtype, [labels])
@@ -152,8 +154,8 @@ def _written(path: pathlib.Path, name: str, shape, dtype, blocks) -> Iterator[No
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(path.parent).free < _bytes(shape) * np.dtype(dtype).itemsize:
-            raise OSError(f"too little room for {_gib(shape)}")
+        if shutil.disk_usage(path.parent).free < _bytes(shape, dtype):
+            raise OSError(f"too little room for {_gib(shape, dtype)}")
         with open(temporary, "xb") as file:
             header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
@@ -175,9 +177,9 @@ def _write(path: pathlib.Path, name: str, shape, dtype, blocks) -> None:
         pass
 
 
-def _bytes(shape: tuple[int, ...]) -> int:
-    return int(np.prod(shape, dtype=np.int64))
+def _bytes(shape: tuple[int, ...], dtype: np.dtype) -> int:
+    return math.prod(shape) * dtype.itemsize
 
 
-def _gib(shape: tuple[int, ...]) -> str:
-    return f"{_bytes(shape) / 2**30:.1f} GiB"
+def _gib(shape: tuple[int, ...], dtype: np.dtype) -> str:
+    return f"{_bytes(shape, dtype) / 2**30:.1f} GiB"

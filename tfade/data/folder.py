@@ -66,7 +66,7 @@ def folder(
         raise MissingSplit(f"data={name!r} has no images for split={split!r}; add images, or a sub-folder {split!r}")
     classes = sorted({file.label for file in every if file.label})
     stamps = "\0".join(f"{file.path}\0{file.size}\0{file.modified}" for file in every)
-    images, labels = store.images(
+    images, labels = store.examples(
         f"{name} {split}",
         {"folder": _digest(stamps).hex(), "split": split, "carve": carve, "transform": dataclasses.asdict(transform)},
         len(files),

@@ -53,7 +53,7 @@ def load(
             `color_mnist` is `stacked:tfds:mnist`;
             `tfds:NAME` or `tfds:NAME/CONFIG`, an image set of TensorFlow Datasets;
             `folder:PATH`, your own image files;
-            `npz:PATH`, `npy:PATH`, your own arrays;
+            `npz:PATH`, `npy:PATH`, your own arrays of images or vectors;
             `toy:ring`, `toy:grid`, `toy:moons`, `toy:pinwheel`, `toy:checkerboard`, `toy:gaussian`, exact densities.
         split: "train", "validation" or "test". What a set does not store itself is carved from "train".
         image_size: side of the square to which images are resized (antialiased bicubic).
@@ -73,7 +73,7 @@ def load(
         toy_dimensions: dimensions of `toy:gaussian`.
 
     Returns:
-        A source of uint8 images, or of float32 vectors for toy densities (`source.density` is the density).
+        A source of uint8 images, or of float32 vectors; of a toy density, `source.density` is the density.
 
     Raises:
         UsageError: there is no such data set, it cannot be read or fetched, or an argument is wrong.

@@ -100,7 +100,7 @@ def tfds_source(
             f"data={name!r} has too few examples to carve split={split!r} with carve={carve}; use a smaller one"
         )
     classes = getattr(features["label"], "num_classes", None) if recipe.labelled and "label" in features else None
-    images, labels = store.images(
+    images, labels = store.examples(
         f"{name} {split}",
         {
             "tfds": builder.info.full_name,
