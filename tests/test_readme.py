@@ -22,6 +22,9 @@ from tfade.objectives import adversarial
 from tfade.seeds import as_seed
 
 README = (ROOT / "README.md").read_text()
+RESULTS = (ROOT / "gin" / "RESULTS.md").read_text()
+HEADINGS = re.findall(r"^## (.*)$", RESULTS, re.M)
+RECIPES = sorted((ROOT / "gin").glob("*.gin")) + sorted((ROOT / "gin" / "tables").glob("*.gin"))
 
 
 @pytest.fixture
@@ -62,21 +65,21 @@ def test_the_python_examples_run_in_a_process_of_their_own(tmp_path):
         assert result.returncode == 0, result.stderr
 
 
-def test_a_new_model_trains_with_critic_steps(example, source):
+def test_a_new_model_trains_with_several_discriminator_steps(example, source):
     keras.utils.set_random_seed(0)
     model = example((16, 16, 3), latent_size=4)
-    schedule = (("critic",) * 5, ("generator",))
+    schedule = (("discriminator",) * 5, ("generator",))
     model.compile(lambda name: keras.optimizers.Adam(1e-4), schedule=schedule, fresh_batches=True)
     batch = source.fetch(np.arange(48)).reshape(8, 6, 16, 16, 3)
     logs = model.train_step(tf.constant(batch))
     assert set(logs) == {
         "generator/adversarial",
-        "critic/real",
-        "critic/fake",
+        "discriminator/real",
+        "discriminator/fake",
         "generator/gradient_norm",
-        "critic/gradient_norm",
+        "discriminator/gradient_norm",
     }
-    assert int(model.optimizers["critic"].iterations.numpy()) == 5
+    assert int(model.optimizers["discriminator"].iterations.numpy()) == 5
     with pytest.raises(NotImplementedError, match="MyGAN cannot encode: it has no encoder"):
         model.encode(batch[:, 0])
 
@@ -98,11 +101,37 @@ def test_a_new_model_trains_by_the_launcher(example, tmp_path, monkeypatch, caps
     assert set(served) == {"sample", "serving_default"} or "encode" not in served
 
 
-def test_pictures_and_files_that_are_named_exist():
-    for path in re.findall(r"\]\(([\w/.]+\.png)\)", README) + re.findall(
-        r"(?<=`)((?:gin|tfade)/[\w/]+\.(?:gin|py))(?=`)", README
-    ):
+def test_readme_is_a_front_page():
+    assert len(README.splitlines()) <= 200
+
+
+@pytest.mark.parametrize("page", ["README.md", "gin/RESULTS.md"])
+def test_pictures_and_files_that_are_named_exist(page):
+    text = (ROOT / page).read_text()
+    pictures = re.findall(r"\]\(([\w/.]+\.png)\)", text)
+    assert pictures
+    for path in pictures:
+        assert ((ROOT / page).parent / path).is_file(), path
+    for path in re.findall(r"(?:(?<=`)|(?<=gin_file=))((?:gin|tfade)/[\w/]+\.(?:gin|py))\b", text):
         assert (ROOT / path).is_file(), path
+
+
+def test_links_lead_to_a_heading():
+    anchors = {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in HEADINGS}
+    links = re.findall(r"\]\((?:gin/RESULTS\.md)?#([^)]*)\)", README + RESULTS)
+    assert len(links) > 5
+    assert set(links) <= anchors
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_says_what_to_expect_and_where_its_results_are(path):
+    """README lists the recipe; its head comment has an expected number or says that there is none."""
+    assert f"`{path.stem}`" in README
+    lines = path.read_text().splitlines()
+    head = " ".join(line.lstrip("# ") for line in lines[: next(i for i, line in enumerate(lines) if line[:1] != "#")])
+    assert re.search(r"Expected: (.*\d|not measured)", head)
+    assert set(re.findall(r'gin/RESULTS\.md, "(.*?)"', head)) & set(HEADINGS)
+    assert set(re.findall(r'gin/RESULTS\.md, "(.*?)"', head)) <= set(HEADINGS)
 
 
 def test_the_test_command_is_where_ci_looks_for_it():
