@@ -23,8 +23,7 @@ class AutoregressiveLSTM(Autoregressive):
         width: units of the LSTM.
         components, scale_range: see `Autoregressive`.
         head: class of the network from states to parameters, called as `head(inputs, outputs)`. A linear one would do
-            for many dimensions; with few, the LSTM alone has little depth (on a pinwheel, in 2 dimensions, 0.14 nats
-            above the entropy against 0.05).
+            for many dimensions; with few, the LSTM alone has little depth.
 
     Reference: Rosca et al. 2018, appendix E.3, which names this density and no sizes.
     """

@@ -23,8 +23,8 @@ from tfade.flows.transformers import Affine
 from tfade.networks.conditioner import MLPConditioner
 from tfade.networks.made import MADE
 
-# Shallow stacks that are to bend much, unlike the defaults of `Affine`, which keep the inverse of deep ones: on a
-# pinwheel, after the same 2,000 steps, eight couplings with 0.5 and 0.1 end 0.23 nats above the entropy, these at 0.10.
+# Shallow stacks have to bend much; the defaults of `Affine` are small because they keep deep stacks invertible.
+# Compared on the pinwheel in gin/RESULTS.md, "Densities".
 LOG_SCALE_BOUND = 3.0
 GAIN = 1.0
 
@@ -67,8 +67,7 @@ class SplineDensity(FlowDistribution):
 
     Args:
         layers: number of couplings.
-        bins, bound, min_bin, min_slope: see `RationalQuadratic`. Narrow bins resolve narrow modes: on a grid of 25,
-            whose modes are 0.018 wide in units of the data's deviation, 8 bins fail and 32 come within 0.05 nats.
+        bins, bound, min_bin, min_slope: see `RationalQuadratic`. Narrow modes need many bins.
         conditioner: class of a coupling's network, called as `conditioner(inputs, outputs)`.
         base: see `FlowDistribution`.
 

@@ -156,7 +156,7 @@ def train_classifier(
         train: labelled uint8 images to learn from; of stacked data, the grey images are used.
         test: the same data's test split, for the accuracy.
         cache_dir: folder of cached classifiers, or None for no caching.
-        steps: training steps, at least 1; 400 take about 7 s for 16×16 on two cores.
+        steps: training steps, at least 1.
         batch_size: images a step, at most the number of training images (a smaller set is used whole).
         learning_rate: of Adam at the start; it falls to 0 by a cosine.
         seed: of the weights, the order, the augmentation and the dropout.

@@ -23,9 +23,8 @@ HELD_OUT = 0.25  # share of the samples that the estimate is of and the classifi
 @gin.register
 @dataclasses.dataclass(frozen=True)
 class RatioClassifier:
-    """A classifier of vectors and how it is trained. What it estimates depends on all of this, on some of it wildly.
-
-    Rosca et al. 2018 get 2.3, 3.3 and 3.1 nats for one model and settings close by, and 25,812.8 with activation noise.
+    """A classifier of vectors and how it is trained. The estimate depends on all of this, on activation noise by
+    orders of magnitude (Rosca et al. 2018, appendix D).
 
     Attributes:
         layers: hidden layers, each followed by a leaky rectifier of slope 0.2.
