@@ -5,7 +5,6 @@ import contextlib
 import logging
 import math
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent  # of the repository: `include` in gin files is relative to it
-CACHE = Path.home() / ".cache" / "tfade"
+CACHE = "~/.cache/tfade"  # of each account that opens a run; gin lines override it: load.cache_dir
 OK, FAILED, USAGE = 0, 1, 2
 
 
@@ -40,13 +39,23 @@ def add_gin_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def configure(gin_files: list[str], bindings: list[str], defaults: Sequence[str] = ()) -> None:
-    """Makes all configurables known and parses the files and bindings, over some defaults."""
-    from tfade.training import configuration
+def workspace():
+    """Where gin files and caches lie, and the source revision; see `tfade.workflows.workspace.Workspace`."""
+    from tfade.workflows.workspace import Workspace
 
+    return Workspace(ROOT, CACHE, revision())
+
+
+def configure(gin_files: Sequence[str], bindings: Sequence[str], defaults: Sequence[str] = ()) -> None:
+    """Makes all configurables known, and parses the files and then the bindings, which override the defaults."""
     import_configurables()
-    cache = f"load.cache_dir = {str(CACHE / 'data')!r}"
-    configuration.parse(gin_files, bindings, root=ROOT, defaults=[cache, *defaults])
+    workspace().configure(gin_files, bindings, defaults)
+
+
+def open_run(run_dir: str, checkpoint: str = "latest", files: Sequence[str] = (), bindings: Sequence[str] = ()):
+    """A context in which a run is open; see `Workspace.open_run`."""
+    import_configurables()
+    return workspace().open_run(run_dir, checkpoint, files, bindings)
 
 
 def import_configurables() -> None:
@@ -81,13 +90,6 @@ def revision() -> str | None:
         return None
 
 
-def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that numbers depend on."""
-    from tfade.training.train import PACKAGES, installed
-
-    return {"python": platform.python_version(), **installed(PACKAGES)}
-
-
 def launch(main: Callable[[list[str]], int | None], arguments: list[str] | None = None) -> None:
     """Runs a launcher's `main` and ends the process: 0 on success, 2 for a usage or configuration error, else 1."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -116,27 +118,13 @@ def guarded(main: Callable[[list[str]], int | None], arguments: list[str]) -> in
         raise
 
 
-def told(report) -> int:
-    """The exit status of an evaluation; what went wrong in it is said on stderr, a line for each metric."""
+def exit_status(report) -> int:
+    """The exit status of an evaluation, or of none; failures are reported on stderr, a line for each metric."""
+    if report is None:
+        return OK
     for metric, failed in report.failures.items():
         print(f"error: {metric}: {failed}", file=sys.stderr)
     return FAILED if report.failures else OK
-
-
-@contextlib.contextmanager
-def opened(
-    run_dir: str, bindings: list[str] | None = None, checkpoint: str = "latest", gin_files: list[str] | None = None
-):
-    """The recipe and the model of a run; inside, gin holds its configuration with the files, then the bindings over it.
-
-    The model is rebuilt from the run's own configuration.
-    """
-    import_configurables()
-    from tfade import load_run
-    from tfade.training.recipe import run_configuration
-
-    with run_configuration(run_dir, bindings or [], gin_files or [], ROOT) as recipe:
-        yield recipe, load_run(run_dir, checkpoint)
 
 
 def add_checkpoint_flag(parser: argparse.ArgumentParser) -> None:

@@ -1,8 +1,6 @@
 """Evaluates a run, or images that other software made, and puts evaluations side by side."""
 
 import argparse
-import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 from launch import common
@@ -50,9 +48,9 @@ def main(arguments: list[str]) -> int | None:
         parser.error("--images needs --reference=DATA, the data set that they are held against")
     if mode == "images" and "out" in given:
         _check_out(parser, Path(given["out"]), Path(given["images"]))
-    folder, report, page = (_run if mode == "run_dir" else _images)(given)
-    print(f"\n{report.table()}\n\nnumbers: {folder / 'evaluation'}\nreport:  {page}")
-    return common.told(report)
+    folder, report = (_run if mode == "run_dir" else _images)(given)
+    print(f"\n{report.table()}\n\nnumbers: {folder / 'evaluation'}\nreport:  {folder / 'evaluation' / 'report.html'}")
+    return common.exit_status(report)
 
 
 def _mode(parser: common.Parser, given: dict) -> str:
@@ -75,158 +73,38 @@ def _check_out(parser: common.Parser, out: Path, images: Path) -> None:
 
 
 def _run(given: dict):
-    run_dir, files, bindings = given["run_dir"], given.get("gin_file", []), given.get("gin_bindings", [])
-    with common.opened(run_dir, bindings, given.get("checkpoint", "latest"), files) as (recipe, model):
-        report = evaluate_run(
-            Path(run_dir),
-            model,
-            recipe,
-            metrics=given.get("metrics"),
-            num_samples=given.get("num_samples", NUM_SAMPLES),
-            temperature=given.get("temperature", 1.0),
-            seed=given.get("seed", 0),
-            bound=given.get("bound", False),
-            settings=_flags(given, "gin_file", "gin_bindings"),
-        )
-    return Path(run_dir), report, Path(run_dir) / "evaluation" / "report.html"
+    """The run directory and the report of a run."""
+    files, bindings = given.get("gin_file", []), given.get("gin_bindings", [])
+    with common.open_run(given["run_dir"], given.get("checkpoint", "latest"), files, bindings) as run:
+        from tfade.workflows.evaluation import evaluate_run
 
-
-def evaluate_run(
-    run_dir: Path,
-    model,
-    recipe,
-    *,
-    metrics: str | None = None,
-    num_samples: int = NUM_SAMPLES,
-    temperature: float = 1.0,
-    seed: int = 0,
-    bound: bool = False,
-    extractor=None,
-    settings: Sequence[str] = (),
-):
-    """Evaluates an opened run on the test split; writes evaluation/<metric>.json and evaluation/report.html.
-
-    Args:
-        run_dir: the run directory.
-        model, recipe: what `common.opened` gives.
-        metrics: names with commas between, or None for those that gin binds to `evaluate`, the quick ones by default.
-        num_samples, temperature, seed: of `Subject`.
-        bound: whether a model without a likelihood gets that of an inference network around its generator.
-        extractor: the feature network of sample metrics; None for what gin binds to `evaluate.extractor`, by default
-            the classifier.
-        settings: the gin flags that this evaluation was made with, for the record.
-
-    Returns:
-        The report.
-    """
-    from tfade import data
-    from tfade.evaluation import Subject
-    from tfade.evaluation.features.classifier_cache import weights_fingerprint
-    from tfade.training.inference_bound import inference_bound
-
-    subject = Subject(
-        model,
-        real=data.load(recipe.data, "test"),
-        train=data.load(recipe.data, "train"),
-        validation=data.load_if_there(recipe.data, "validation"),
-        cache_dir=common.CACHE / "classifiers",
-        fit_bound=inference_bound if bound else None,
-        num_samples=num_samples,
-        temperature=temperature,
-        seed=seed,
-    )
-    state = model.state()
-    origin = {
-        "model": type(model).__name__,
-        "checkpoint": int(model.step.numpy()),
-        "weights": weights_fingerprint([state[name].numpy() for name in sorted(state)]),
-    }
-    sampling = {"num_samples": num_samples, "temperature": temperature, "seed": seed, "bound": bound}
-    defaults = {"num_samples": NUM_SAMPLES, "temperature": 1.0, "seed": 0, "bound": False}
-    changed = {name: value for name, value in sampling.items() if value != defaults[name]}
-    origin |= {"base": [f"--run_dir={run_dir}"], "settings": [*_flags(changed, *changed), *settings]}
-    return _evaluated(run_dir, subject, metrics, origin, extractor)
+        wanted = ("metrics", "num_samples", "temperature", "seed", "bound")
+        return run.path, evaluate_run(run, **{name: given[name] for name in wanted if name in given})
 
 
 def _images(given: dict):
-    common.import_configurables()
-
-    from tfade import data
-    from tfade.evaluation import Subject, read_foreign, select
-    from tfade.evaluation.external_images import lossy_files
-    from tfade.files import write_text
-    from tfade.training import configuration
-
+    """The folder and the report of external images."""
     path = Path(given["images"])
     folder = Path(given.get("out") or Path("runs") / f"images-{path.resolve().parent.name}-{path.resolve().stem}")
-    real, train = _reference(given)
-    select(given.get("metrics"))  # a wrong name is found before the images are read
-    seed = given.get("seed", 0)
-    images = read_foreign(path, real.spec.shape, given.get("num_samples"), seed)
-    if lossy := lossy_files(path):
-        print(f"note: {lossy:,} files are JPEG or WebP; their compression shifts the numbers, so save PNG or an array")
-    count, cache_dir = len(images.images), common.CACHE / "classifiers"
-    subject = Subject(
-        images,
-        real=real,
-        train=train,
-        validation=data.load_if_there(configuration.value("data"), "validation"),
-        num_samples=count,
-        seed=seed,
-        cache_dir=cache_dir,
-    )
-    origin = {
-        "images": str(path),
-        "num_images": count,
-        "weights": images.fingerprint,
-        "base": _flags({**given, "out": folder}, "images", "reference", "gin_file", "gin_bindings", "out"),
-        "settings": _flags(given, "num_samples", "seed"),
-    }
-    write_text(folder / "reference.gin", configuration.text())
-    report = _evaluated(folder, subject, given.get("metrics"), origin)
-    return folder, report, folder / "evaluation" / "report.html"
-
-
-def _reference(given: dict):
-    """The test and the training split of the data that foreign images are held against."""
     bindings = list(given.get("gin_bindings", []))
     if "reference" in given:
         bindings.append(f"data = {given['reference']!r}")
     # Data files say `data = …` for a recipe to take it from there; here nothing else refers to it.
     common.configure(given.get("gin_file", []), bindings, defaults=["data = None", "Recipe.data = %data"])
 
-    from tfade import data
-    from tfade.errors import UsageError
-    from tfade.training import configuration
+    from tfade.workflows.external_images import evaluate_images
 
-    name = configuration.value("data")
-    if name is None:
-        raise UsageError("no data set to hold the images against; give --reference=DATA")
-    real, train = data.load(name, "test"), data.load(name, "train")
-    if not real.spec.is_image:
-        raise UsageError(f"reference={name!r} are vectors of shape {list(real.spec.shape)}; give a set of images")
-    return real, train
-
-
-def _evaluated(folder: Path, subject, metrics: str | None, origin: dict, extractor=None):
-    """The report of a subject, each metric saved as soon as it is there, and the page of all that is known so far."""
-    from tfade.evaluation import Pictures, evaluate, select
-    from tfade.reporting.evaluation_report import write_report
-    from tfade.training.configuration import make
-
-    chosen = {}
-    if metrics is not None:
-        chosen["metrics"] = select(metrics)
-        if not any(isinstance(metric, Pictures) for metric in chosen["metrics"]):
-            chosen["metrics"].append(make(Pictures))  # who looks at numbers wants to see what they are of
-    if extractor is not None:
-        chosen["extractor"] = extractor
-    named = [f"--metrics={metrics}"] if metrics is not None else []
-    command = shlex.join(["python", "-m", "launch.evaluate", *origin["base"], *named, *origin["settings"]])
-    origin = {**origin, "command": command, "versions": common.versions(), "revision": common.revision()}
-    report = evaluate(subject, origin=origin, finished=lambda record: record.save(folder / "evaluation"), **chosen)
-    write_report(folder, origin)
-    return report
+    typed = {**given, "out": folder}
+    names = ("images", "reference", "gin_file", "gin_bindings", "out")
+    return folder, evaluate_images(
+        path,
+        folder,
+        metrics=given.get("metrics"),
+        num_samples=given.get("num_samples"),
+        seed=given.get("seed"),
+        flags={name: typed[name] for name in names if name in typed},
+        revision=common.revision(),
+    )
 
 
 def _compare(parser: common.Parser, given: dict) -> int:
@@ -240,16 +118,6 @@ def _compare(parser: common.Parser, given: dict) -> int:
     print(compare([Path(run) for run in given["compare"]], out))
     print(f"\npage:     {out}\nmarkdown: {out.with_suffix('.md')}")
     return common.OK
-
-
-def _flags(given: dict, *names: str) -> list[str]:
-    """Flags as they are typed, of those names that were given."""
-    said = []
-    for name in names:
-        values = given.get(name, [])
-        for value in values if isinstance(values, list) else [values]:
-            said.append(f"--{name}" if value is True else f"--{name}={value}")
-    return said
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ def main(arguments: list[str]) -> int | None:
     common.add_checkpoint_flag(parser)
     flags = parser.parse_args(arguments)
 
-    with common.opened(flags.run_dir, checkpoint=flags.checkpoint) as (_, model):
+    with common.open_run(flags.run_dir, flags.checkpoint) as run:
         from tfade.export import export
 
-        names = export(model, flags.out)
+        names = export(run.model, flags.out)
     print(f"signatures: {', '.join(names)}\nexport: {flags.out}")
 
 

@@ -29,7 +29,8 @@ def measure(run_dir: str, flags):
     from tfade.evaluation.latents.jacobian import spectrum
     from tfade.seeds import as_seed
 
-    with common.opened(run_dir, checkpoint=flags.checkpoint) as (_, model):
+    with common.open_run(run_dir, flags.checkpoint) as run:
+        model = run.model
         try:
             codes = model.prior(flags.temperature).sample(flags.num_codes, seed=as_seed(flags.seed))
             model.decode(codes[:1])

@@ -3,22 +3,19 @@
 import json
 
 import gin
-import numpy as np
 import pytest
 
 import tfade.configurables  # noqa: F401  # gin is to know all names
 from launch import ablation, common, train
 from tests.helpers import ROOT, TINY, assert_same_state, newest_state, run
-from tfade.errors import UsageError
-from tfade.networks.dcgan import DCGANGenerator
-from tfade.reporting.ablation_report import cells, footnotes, write_report
 from tfade.training import configuration
-from tfade.training.isolation import frozen, isolated
+from tfade.training.isolation import isolated
 from tfade.training.recipe import Recipe
 from tfade.training.run_directory import held
-from tfade.workflows import ablation_rows
-from tfade.workflows.ablation import Ablation, Row
+from tfade.workflows import ablation_runs
+from tfade.workflows.ablation_command import LOCK, read_table
 
+WORKSPACE = common.workspace()
 TABLE = ROOT / "gin" / "tables" / "ade_table1.gin"
 SMALL = (
     "steps = 2",
@@ -49,8 +46,10 @@ def test_rows_are_trained_evaluated_and_not_done_twice(tmp_path, capsys):
     assert lines["AV-GDE"].split("|")[-4].strip() == "4.4"
     page = (tmp_path / "table.html").read_text()
     assert page.count("data:image/png;base64,") == 2
-    result = json.loads((tmp_path / "av_gde-seed0" / "ablation.json").read_text())
-    assert {"bits_per_dim", "classifier_frechet_distance", "mean_absolute_error"} <= set(result["results"])
+    results = json.loads((tmp_path / "av_gde-seed0" / "ablation.json").read_text())["results"]
+    assert {"bits_per_dim", "classifier_frechet_distance", "mean_absolute_error"} <= {
+        result["name"] for result in results
+    }
     assert "table.html" in capsys.readouterr().out
 
 
@@ -69,67 +68,6 @@ def test_a_missing_table_and_wrong_names_are_refused(tmp_path, capsys):
     assert not list(tmp_path.glob("*-seed*"))
     assert run(ablation.main, arguments(tmp_path, "Ablation.reference = 'Gan'")) == 2
     assert "Ablation.reference='Gan' is no row; the rows are GAN, AV-GDE" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"rows": ()}, "one row or more"),
-        ({"rows": (Row("A b", ()), Row("A_b", ()))}, "a name of its own"),
-        ({"seeds": ()}, "one seed or more"),
-        ({"seeds": (1, 1)}, "each once"),
-    ],
-)
-def test_tables_are_checked(changed, message):
-    settings = {"title": "t", "rows": (Row("A", ()),), "reference": "A", **changed}
-    with pytest.raises(UsageError, match=message):
-        Ablation(**settings)
-
-
-@pytest.mark.parametrize(("name", "data"), [("ade_table1", "digits"), ("ade_table1_colour", "color_digits")])
-def test_the_rows_have_as_many_parameters(name, data, tmp_path):
-    """16×16×1, and 32×32×3."""
-    table = ablation.read_table(str(ROOT / "gin" / "tables" / f"{name}.gin"), [])
-    bindings = [f"data = '{data}'", *(["load.image_size = 32"] if data == "color_digits" else [])]
-    counts = {
-        row.name: ablation_rows.count_parameters(ablation_rows.laid_over(tmp_path, row, table, []), bindings)
-        for row in table.rows
-    }
-    assert table.check_parameters(counts) < 0.015
-    assert len(counts) == 5
-
-
-KINDS = ("normal", "IAF")
-
-
-@pytest.mark.parametrize(("name", "count"), [("ade_table2", 6), ("vae_table", 8)])
-def test_every_row_of_the_other_tables_can_be_built(name, count, tmp_path):
-    """With as many parameters as its name says: twice the width is more, another discriminator is not."""
-    table = ablation.read_table(str(ROOT / "gin" / "tables" / f"{name}.gin"), [])
-    files = {row.name: ablation_rows.laid_over(tmp_path, row, table, []) for row in table.rows}
-    counts = {row: ablation_rows.count_parameters(paths, ["data = 'digits'"]) for row, paths in files.items()}
-    assert len(counts) == count
-    if name == "ade_table2":
-        assert counts["AV-ADE (wg, rd)"] > 2 * counts["AV-ADE (rd)"] == 2 * counts["AV-ADE (iaf, rd)"]
-        assert counts["AV-ADE"] == counts["AV-ADE (rd)"]
-    else:
-        large = [counts.pop(name) for name in ("normal, wide decoder", *(f"{k} at three resolutions" for k in KINDS))]
-        assert len(set(counts.values())) == 1  # posteriors are no part of p(x)
-        assert large[1] == large[2] == pytest.approx(large[0], rel=0.02)  # nor their flows
-
-
-def test_what_is_laid_over_wins(tmp_path):
-    """The row, then the table, then the user's file."""
-    over = tmp_path / "over.gin"
-    over.write_text("DCGANGenerator.width = 5\n")
-    row = Row("A", ("gin/vae.gin",), ("DCGANGenerator.width = 3", "VAE.latent_size = 4"))
-    table = Ablation("t", (row,), "A", bindings=("VAE.latent_size = 7",))
-    counts = [
-        ablation_rows.count_parameters(ablation_rows.laid_over(tmp_path, row, table, files), ["data = 'digits'"])
-        for files in ([], [str(over)])
-    ]
-    decoders = [DCGANGenerator((16, 16, 1), 7, width=width, initial_scale=None) for width in (3, 5)]
-    assert counts == [1 + sum(int(np.prod(v.shape)) for v in decoder.trainable_variables) for decoder in decoders]
 
 
 def test_a_row_that_diverges_does_not_stop_the_others(tmp_path, capsys):
@@ -155,38 +93,6 @@ def test_a_row_whose_evaluation_fails_is_evaluated_again(tmp_path, capsys):
     assert "0 of 1 runs" not in (tmp_path / "table.md").read_text()
 
 
-def test_minutes_are_those_of_all_of_a_training(tmp_path):
-    """A run that is made longer has none; a damaged file is none."""
-
-    def planned(steps):
-        with isolated():
-            common.configure([str(ROOT / "gin" / "gan.gin"), str(TINY)], [f"steps = {steps}", "Showing.samples = 0"])
-            return ablation_rows.PlannedRun("GAN", 0, tmp_path / "run", frozen(), 1)
-
-    assert ablation_rows.trained(planned(2)) > 0
-    assert ablation_rows.trained(planned(2)) > 0
-    (tmp_path / "run" / "minutes.json").write_text("{")
-    assert ablation_rows.trained(planned(2)) is None
-    assert ablation_rows.trained(planned(3)) is None
-
-
-@pytest.mark.parametrize(
-    ("line", "kind"),
-    [
-        ("Ablation.seeds = (0,)", "table"),
-        (" v_ade/Row.bindings = ('DCGANGenerator.width = 21',)", "table"),
-        ("tfade.workflows.ablation.Row.name = 'A'", "table"),
-        ("v_ade/Stack.parts = ()", "runs"),
-        ("steps = 3", "runs"),
-        ("no_such_thing.steps = 3", "runs"),
-        ("inference_bound.steps = 3", "evaluation"),
-        ("train_classifier.steps = 3", "evaluation"),
-    ],
-)
-def test_what_bindings_are_for(line, kind):
-    assert ablation.sorted_lines([line])[kind] == [line]
-
-
 def test_bindings_of_the_evaluation_are_no_part_of_the_runs(tmp_path, capsys):
     """They stand over the table's own, and other ones evaluate a trained row anew."""
     flags = arguments(tmp_path, "Ablation.rows = (@gan/Row(),)", "Ablation.seeds = (0,)")
@@ -203,10 +109,10 @@ def test_bindings_of_the_evaluation_are_no_part_of_the_runs(tmp_path, capsys):
 
 def test_the_configuration_is_that_of_the_beginning(tmp_path, capsys):
     """A table's folder has one process; what a file says later is not seen."""
-    table = ablation.read_table(str(TABLE), ["Ablation.rows = (@gan/Row(),)"])
+    table = read_table(WORKSPACE, str(TABLE), ["Ablation.rows = (@gan/Row(),)"])
     over = tmp_path / "over.gin"
     over.write_text("GAN.latent_size = 6\n")
-    runs, counts = ablation_rows.planned(tmp_path / "t", table, [str(over)], [], [])
+    runs, counts, _ = ablation_runs.plan_runs(WORKSPACE, tmp_path / "t", table, [str(over)], [], [])
     assert [(run.row, run.seed, run.parameters) for run in runs] == [("GAN", seed, counts["GAN"]) for seed in (0, 1)]
     over.write_text("GAN.latent_size = 7\n")
     for planned in runs:
@@ -217,7 +123,7 @@ def test_the_configuration_is_that_of_the_beginning(tmp_path, capsys):
                 gin.bind_parameter("GAN.latent_size", 8)
         with isolated(planned.configuration):
             assert gin.query_parameter("GAN.latent_size") == 6
-    with held(tmp_path / "t", ablation.LOCK):
+    with held(tmp_path / "t", LOCK):
         assert run(ablation.main, arguments(tmp_path / "t")) == 2
     assert "in use by another process" in capsys.readouterr().err
 
@@ -281,66 +187,3 @@ def test_a_row_that_is_refused_does_not_hide_the_others(tmp_path, capsys):
     assert "belongs to another configuration" in table
     assert "| AV-GDE | " in table
     assert "1 of 2 runs" in table
-
-
-def result(row, seed, distance, parameters=100):
-    protocol = {"data": "d", "split": "test", "shape": [2], "inference": "its own"}
-    values = {"classifier_frechet_distance": distance, "bits_per_dim": 4.0 + seed}
-    return {
-        "row": row,
-        "seed": seed,
-        "results": {name: {"value": value, "std": None, "protocol": protocol} for name, value in values.items()},
-        "parameters": parameters,
-        "minutes": 1.5,
-        "picture": "none.png",
-        "failed": None,
-    }
-
-
-def test_what_is_not_alike_is_said():
-    """Number by number: a reconstruction error may be of more images than a distance."""
-    table = Ablation("t", (Row("A", ()), Row("B", ())), "A")
-    results = [result("A", 0, 10.0), result("B", 0, 5.0)]
-    for one in results:
-        one["results"]["classifier_frechet_distance"]["protocol"] = {"data": "d", "split": "test", "shape": [2]}
-        one["results"]["classifier_frechet_distance"]["protocol"] |= {"num_fake": 50, "num_real": 60}
-    results[0]["results"]["mean_absolute_error"] = {"value": 1.0, "std": None, "protocol": {"num_real": 353}}
-    notes = footnotes(table, results)
-    assert "50 samples against 60 images." in notes
-    assert not any("NOT ALIKE" in note for note in notes)
-    results[1]["results"]["classifier_frechet_distance"]["protocol"]["num_real"] = 70
-    for one, name in zip(results, ("x", "y")):
-        one["revision"] = name
-        one["results"]["classifier_frechet_distance"]["protocol"]["extractor_fingerprint"] = name
-    notes = footnotes(table, results)
-    assert "NOT ALIKE, num real of classifier frechet distance: 60 (A, seed 0); 70 (B, seed 0)." in notes
-    for what in ("revision", "extractor fingerprint of classifier frechet distance"):
-        assert f"NOT ALIKE, {what}: x (A, seed 0); y (B, seed 0)." in notes
-
-
-def test_other_metrics_have_a_column_for_every_result():
-    one = result("A", 0, 10.0)
-    for name, value in (("precision", 0.25), ("recall", 0.5), ("precision_real", 1.0)):
-        one["results"][name] = {"value": value, "std": None, "protocol": {}}
-    header, (row,) = cells(Ablation("t", (Row("A", ()),), "A"), [one])
-    assert dict(zip(header, row))["precision"] == "0.25"
-    assert dict(zip(header, row))["recall"] == "0.50"
-    assert "precision real" not in header
-
-
-def test_the_numbers_of_the_table(tmp_path):
-    table = Ablation("t <1>", (Row("A", ()), Row("B", (), paper={"FID": "3"})), "A", seeds=(0, 1))
-    results = [result("A", 0, 10.0), result("A", 1, 30.0), result("B", 0, 5.0, parameters=110)]
-    header, rows = cells(table, results)
-    assert header[-1] == "paper: FID"
-    assert rows[0][:4] == ["A", "4.50 ± 0.71", "20.0 ± 14.1", "1.00 ± 0.71"]
-    assert rows[1] == ["B", "4.00", "5.0", "0.25", "–", "110", "1.5", "3"]
-    assert "differ by 9.1%" in footnotes(table, results)[3]
-    with pytest.raises(UsageError, match=r"A 100, B 110\), more than Ablation\.tolerance=0\.015"):
-        table.check_parameters({"A": 100, "B": 110})
-    failed = {**result("B", 1, 5.0), "results": {}, "minutes": None, "picture": None, "failed": "NaN at step 7"}
-    assert cells(table, [*results, failed])[1] == rows
-    assert footnotes(table, [*results, failed])[-1] == "B, seed 1: NaN at step 7"
-    assert "3 of 4 runs" in footnotes(table, results)[0]
-    write_report(tmp_path, table, results)
-    assert "t &lt;1&gt;" in (tmp_path / "table.html").read_text()

@@ -18,7 +18,7 @@ SMALL = (
 
 def arguments(out, *bindings):
     lines = [f"--gin_bindings={line}" for line in (*SMALL, *bindings)]
-    return [f"--gin_file={ROOT / 'gin' / 'density_ratio.gin'}", f"--out={out}", *lines]
+    return [f"--gin_file={ROOT / 'gin' / 'tables' / 'density_ratio.gin'}", f"--out={out}", *lines]
 
 
 def test_table_plot_and_no_run_twice(tmp_path, capsys):

@@ -23,6 +23,7 @@ from tfade.training.checkpoints import Checkpoints, snapshot
 from tfade.training.isolation import isolated
 from tfade.training.recipe import Recipe, build_model
 from tfade.training.run_directory import RunDirectory
+from tfade.workflows.evaluation import evaluate_run
 
 QUICK = "--gin_bindings=train_classifier.steps = 3"
 
@@ -157,11 +158,13 @@ def test_earlier_numbers_stay_and_those_of_other_weights_are_set_apart(vae):
 
 def test_the_call_of_the_other_launchers(vae, feature_mean):
     """As `launch.train` and `launch.ablation` evaluate an opened run, here with the metrics that gin binds."""
-    with common.opened(vae, ["evaluate.metrics = (@FeatureMean(),)"]) as (recipe, model):
-        evaluate.evaluate_run(vae, model, recipe, num_samples=30, extractor=Level(5.0))
+    binding = "evaluate.metrics = (@FeatureMean(),)"
+    with common.open_run(vae, bindings=[binding]) as opened:
+        evaluate_run(opened, num_samples=30, extractor=Level(5.0))
     (record,) = read_records(vae / "evaluation")
     assert record.results[0].value == 5
-    assert record.origin["command"] == f"python -m launch.evaluate '--run_dir={vae}' --num_samples=30"
+    command = f"python -m launch.evaluate '--run_dir={vae}' --num_samples=30 '--gin_bindings={binding}'"
+    assert record.origin["command"] == command
     assert "5.0" in report_of(vae).text
 
 

@@ -3,14 +3,15 @@
 import dataclasses
 import math
 import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tfade.evaluation.metrics import REAL
+from tfade.evaluation.result import Result
 from tfade.evaluation.suite import words
 from tfade.files import write_text
 from tfade.reporting import page
 from tfade.reporting.comparison_page import markdown
-from tfade.workflows.ablation import Ablation
 
 ALIKE = (  # what the protocols of a number must share for its column to compare anything
     *("data", "split", "shape", "num_fake", "num_real", "seed", "temperature", "draws", "of", "dequantisation"),
@@ -23,141 +24,183 @@ USUAL = (
 )
 
 
-def write_report(folder: Path, ablation: Ablation, results: list[dict]) -> str:
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """What the report of an ablation says of the table itself.
+
+    Attributes:
+        title: its heading.
+        published: the rows in their order: name → published numbers by the name of their column, as text.
+        reference: name of the row whose Fréchet distance the others are divided by.
+        seeds: of the runs of every row.
+    """
+
+    title: str
+    published: Mapping[str, Mapping[str, str]]
+    reference: str
+    seeds: Sequence[int]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunReport:
+    """One run of the table.
+
+    Attributes:
+        row, seed: which run.
+        parameters: trainable parameters of p(x).
+        minutes: of training; None if it was interrupted.
+        results: by their names; empty if the run failed.
+        not_applicable: metric → why it does not apply.
+        picture: path of a grid of samples, from the table's folder.
+        revision: of the source that evaluated it.
+        failed: what went wrong, or None.
+    """
+
+    row: str
+    seed: int
+    parameters: int
+    minutes: float | None = None
+    results: Mapping[str, Result] = dataclasses.field(default_factory=dict)
+    not_applicable: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    picture: str | None = None
+    revision: str | None = None
+    failed: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.row}, seed {self.seed}"
+
+
+def write_report(folder: Path, table: Table, runs: Sequence[RunReport]) -> str:
     """Writes table.md and table.html into a folder.
 
     Args:
         folder: of the table; pictures lie below it.
-        ablation: what is compared.
-        results: for each finished run its row, seed, and what `tfade.workflows.ablation_rows.evaluated` gives.
+        table: what is compared.
+        runs: those that are finished.
 
     Returns:
         The Markdown.
     """
-    header, rows = cells(ablation, results)
-    notes = footnotes(ablation, results)
-    text = f"# {ablation.title}\n\n{markdown(header, rows, notes)}"
-    samples = page.element("div", *_figures(folder, results), class_="figures small")
+    header, rows = cells(table, runs)
+    notes = footnotes(table, runs)
+    text = f"# {table.title}\n\n{markdown(header, rows, notes)}"
+    samples = page.element("div", *_figures(folder, runs), class_="figures small")
     paragraphs = (page.element("p", note) for note in notes)
     content = (page.table(header, rows), *paragraphs, page.element("h2", "Samples"), samples)
     write_text(folder / "table.md", text)
-    write_text(folder / "table.html", page.page(ablation.title, *content))
+    write_text(folder / "table.html", page.page(table.title, *content))
     return text
 
 
-def cells(ablation: Ablation, results: list[dict]) -> tuple[list[str], list[list[str]]]:
+def cells(table: Table, runs: Sequence[RunReport]) -> tuple[list[str], list[list[str]]]:
     """The header, and a list of texts for each row; means over seeds, ± the deviation where there are several."""
-    published = list(dict.fromkeys(name for row in ablation.rows for name in row.paper))
-    header = ["", "bits/dim", "Fréchet distance", f"relative to {ablation.reference}", "reconstruction error"]
-    found = dict.fromkeys(name for result in results for name in result["results"])
+    published = list(dict.fromkeys(name for numbers in table.published.values() for name in numbers))
+    header = ["", "bits/dim", "Fréchet distance", f"relative to {table.reference}", "reconstruction error"]
+    found = dict.fromkeys(name for run in runs for name in run.results)
     extra = [name for name in found if name not in USUAL and not name.endswith(REAL)]
     header += [*map(words, extra), "parameters of p(x)", "minutes", *(f"paper: {name}" for name in published)]
-    reference = _values(results, ablation.reference, "classifier_frechet_distance")
+    reference = _values(runs, table.reference, "classifier_frechet_distance")
     rows = []
-    for row in ablation.rows:
-        mine = [result for result in results if result["row"] == row.name and result["results"]]
-        distances = _values(results, row.name, "classifier_frechet_distance")
+    for row, paper in table.published.items():
+        mine = [run for run in runs if run.row == row and run.results]
+        distances = _values(mine, row, "classifier_frechet_distance")
         relative = [value / statistics.mean(reference) for value in distances] if reference else []
-        bits = _number(_values(results, row.name, "bits_per_dim"), 2)
+        bits = _number(_values(mine, row, "bits_per_dim"), 2)
         rows.append(
             [
-                row.name,
-                f"[{bits}]" if any(_bracketed(result) for result in mine) else bits,
+                row,
+                f"[{bits}]" if any(map(_bracketed, mine)) else bits,
                 _number(distances, 1),
                 _number(relative, 2),
-                _number(_values(results, row.name, "mean_absolute_error"), 4),
-                *(_number(_values(results, row.name, name), 2) for name in extra),
-                f"{mine[0]['parameters']:,}" if mine else "–",
-                _number([result["minutes"] for result in mine if result["minutes"] is not None], 1),
-                *(row.paper.get(name, "–") for name in published),
+                _number(_values(mine, row, "mean_absolute_error"), 4),
+                *(_number(_values(mine, row, name), 2) for name in extra),
+                f"{mine[0].parameters:,}" if mine else "–",
+                _number([run.minutes for run in mine if run.minutes is not None], 1),
+                *(paper.get(name, "–") for name in published),
             ]
         )
     return header, rows
 
 
-def footnotes(ablation: Ablation, results: list[dict]) -> list[str]:
+def footnotes(table: Table, runs: Sequence[RunReport]) -> list[str]:
     """How the numbers were made, and what has to be known to read them."""
-    found = [result for result in results if result["results"]]
-    failed = [f"{result['row']}, seed {result['seed']}: {result['failed']}" for result in results if result["failed"]]
+    found = [run for run in runs if run.results]
+    failed = [f"{run.name}: {run.failed}" for run in runs if run.failed]
     if not found:
         return failed
-    numbers = found[0]["results"]
-    said = numbers.get("classifier_frechet_distance", next(iter(numbers.values())))["protocol"]
+    numbers = found[0].results
+    protocol = numbers.get("classifier_frechet_distance", next(iter(numbers.values()))).protocol
     notes = [
-        f"Data {said['data']}, split {said['split']}, shape {said['shape']}; seeds "
-        f"{', '.join(map(str, ablation.seeds))}; {len(results) - len(failed)} of "
-        f"{len(ablation.rows) * len(ablation.seeds)} runs.",
+        f"Data {protocol['data']}, split {protocol['split']}, shape {protocol['shape']}; seeds "
+        f"{', '.join(map(str, table.seeds))}; {len(runs) - len(failed)} of "
+        f"{len(table.published) * len(table.seeds)} runs.",
         "The Fréchet distance is in features of a classifier of these data: it is no FID, and compares the rows only.",
         "Bits per dimension are upper bounds of held-out images; in brackets, those of an inference network and one σ "
         "fitted around the frozen generator, which was trained for no likelihood"
         + "".join(f" ({text})" for text in dict.fromkeys(filter(None, map(_fit, found))))
         + ".",
     ]
-    if "num_fake" in said:
-        notes.insert(1, f"{said['num_fake']:,} samples against {said['num_real']:,} images.")
-    notes += _unlike(found)
-    counts = {result["row"]: result["parameters"] for result in found}
-    spread = dataclasses.replace(ablation, tolerance=None).check_parameters(counts)
-    notes.append(f"Parameters of p(x) (decoder, flow, prior) differ by {spread:.1%}.")
+    if "num_fake" in protocol:
+        notes.insert(1, f"{protocol['num_fake']:,} samples against {protocol['num_real']:,} images.")
+    notes += _different_protocols(found)
+    counts = [run.parameters for run in found]
+    notes.append(f"Parameters of p(x) (decoder, flow, prior) differ by {1 - min(counts) / max(counts):.1%}.")
     notes.append("Minutes are those of training without a break; a run that was continued has none.")
     absent: dict[str, list[str]] = {}
-    for result in found:
-        for metric, reason in result.get("not_applicable", {}).items():
-            absent.setdefault(f"{words(metric)}: {reason}", []).append(result["row"])
+    for run in found:
+        for metric, reason in run.not_applicable.items():
+            absent.setdefault(f"{words(metric)}: {reason}", []).append(run.row)
     notes += [f"{', '.join(dict.fromkeys(rows))}: {text}" for text, rows in absent.items()]
     return notes + failed
 
 
-def _fit(result: dict) -> str:
+def _fit(run: RunReport) -> str:
     """The settings of the inference network of a run, in words; empty if it has none."""
-    protocol = result["results"].get("bits_per_dim", {"protocol": {}})["protocol"]
-    told = {name: protocol.get(f"inference_{name}") for name in ("steps", "batch_size", "learning_rate")}
-    return ", ".join(f"{words(name)} {value:,}" for name, value in told.items() if value is not None)
+    protocol = run.results["bits_per_dim"].protocol if "bits_per_dim" in run.results else {}
+    settings = {name: protocol.get(f"inference_{name}") for name in ("steps", "batch_size", "learning_rate")}
+    return ", ".join(f"{words(name)} {value:,}" for name, value in settings.items() if value is not None)
 
 
-def _unlike(found: list[dict]) -> list[str]:
+def _different_protocols(found: Sequence[RunReport]) -> list[str]:
     """Notes on what should be the same for all runs and is not: they are no fair comparison then."""
-    runs: dict[str, dict[str, list[str]]] = {}
-    for result in found:
-        name = f"{result['row']}, seed {result['seed']}"
-        said = {
-            f"{words(key)} of {words(of)}": number["protocol"].get(key)
-            for of, number in result["results"].items()
+    holders: dict[str, dict[str, list[str]]] = {}  # key → value → names of runs
+    for run in found:
+        stated = {
+            f"{words(key)} of {words(name)}": result.protocol.get(key)
+            for name, result in run.results.items()
             for key in ALIKE
         }
-        for key, value in {**said, "revision": result.get("revision")}.items():
+        for key, value in {**stated, "revision": run.revision}.items():
             if value is not None:
-                runs.setdefault(key, {}).setdefault(str(value), []).append(name)
+                holders.setdefault(key, {}).setdefault(str(value), []).append(run.name)
     notes = []
-    for key, holders in runs.items():
-        if len(holders) > 1:
-            listed = "; ".join(f"{value} ({', '.join(names)})" for value, names in holders.items())
+    for key, names in holders.items():
+        if len(names) > 1:
+            listed = "; ".join(f"{value} ({', '.join(holding)})" for value, holding in names.items())
             notes.append(f"NOT ALIKE, {key}: {listed}.")
     return notes
 
 
-def _values(results: list[dict], row: str, name: str) -> list[float]:
-    found = [result["results"].get(name) for result in results if result["row"] == row]
-    return [result["value"] for result in found if result is not None]
+def _values(runs: Sequence[RunReport], row: str, name: str) -> list[float]:
+    return [run.results[name].value for run in runs if run.row == row and name in run.results]
 
 
-def _bracketed(result: dict) -> bool:
-    bits = result["results"].get("bits_per_dim")
-    return bits is not None and bits["protocol"]["inference"] != "its own"
+def _bracketed(run: RunReport) -> bool:
+    return "bits_per_dim" in run.results and run.results["bits_per_dim"].protocol["inference"] != "its own"
 
 
-def _number(values: list[float], digits: int) -> str:
+def _number(values: Sequence[float], digits: int) -> str:
     if not values:
         return "–"
     text = f"{statistics.mean(values):,.{digits}f}"
     return text if len(values) < 2 else f"{text} ± {math.sqrt(statistics.variance(values)):.{digits}f}"
 
 
-def _figures(folder: Path, results: list[dict]) -> list[str]:
+def _figures(folder: Path, runs: Sequence[RunReport]) -> list[str]:
     figures = []
-    for result in results:
-        picture = folder / (result["picture"] or "none")
-        if picture.is_file():
-            caption = f"{result['row']}, seed {result['seed']}"
-            figures.append(page.picture(picture.read_bytes(), f"samples of {caption}", caption))
+    for run in runs:
+        if run.picture is not None and (folder / run.picture).is_file():
+            picture = (folder / run.picture).read_bytes()
+            figures.append(page.picture(picture, f"samples of {run.name}", run.name))
     return figures

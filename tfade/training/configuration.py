@@ -1,6 +1,7 @@
 """Gin without surprises: strict about unknown names, and comparable."""
 
 import contextlib
+import copy
 import difflib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
@@ -114,6 +115,14 @@ def value(name: str):
     """What a macro, such as "data", stands for; None if it is not defined."""
     parameters = gin_config._CONFIG.get((name, "gin.macro"), {})
     return parameters.get("value")
+
+
+def query(parameter: str):
+    """What is bound to a parameter such as "load.cache_dir", macros resolved; None where nothing is."""
+    try:
+        return copy.deepcopy(gin.query_parameter(parameter))  # copying a reference evaluates it
+    except ValueError:
+        return None
 
 
 def unused() -> list[str]:

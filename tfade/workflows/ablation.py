@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import gin
 
 from tfade.errors import UsageError, check_whole
+from tfade.reporting.ablation_report import Table
 
 
 @gin.register
@@ -91,6 +92,10 @@ class Ablation:
             check_whole("Ablation.seeds", seed, least=0)
         if self.tolerance is not None and not (isinstance(self.tolerance, (int, float)) and 0 <= self.tolerance < 1):
             raise UsageError(f"Ablation.tolerance={self.tolerance!r} is no share in [0, 1); None is for no limit")
+
+    def table(self) -> Table:
+        """What its report says of it."""
+        return Table(self.title, {row.name: row.paper for row in self.rows}, self.reference, self.seeds)
 
     def check_parameters(self, counts: Mapping[str, int]) -> float:
         """The share by which the rows differ in parameters.

@@ -1,0 +1,129 @@
+"""Tables of runs: their description, configurations, sizes and times."""
+
+import numpy as np
+import pytest
+
+import tfade.configurables  # noqa: F401  # gin is to know all names
+from launch import common
+from tests.helpers import ROOT, TINY
+from tfade.errors import UsageError
+from tfade.networks.dcgan import DCGANGenerator
+from tfade.training.isolation import frozen, isolated
+from tfade.workflows import ablation_runs
+from tfade.workflows.ablation import Ablation, Row
+from tfade.workflows.ablation_command import read_table, sort_bindings
+
+WORKSPACE = common.workspace()
+TABLE = ROOT / "gin" / "tables" / "ade_table1.gin"
+SMALL = (
+    "steps = 2",
+    "Showing.samples = 0",
+    "Ablation.rows = (@gan/Row(), @av_gde/Row())",
+    "Ablation.evaluation = ('inference_bound.steps = 2', 'inference_bound.batch_size = 8')",
+)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"rows": ()}, "one row or more"),
+        ({"rows": (Row("A b", ()), Row("A_b", ()))}, "a name of its own"),
+        ({"seeds": ()}, "one seed or more"),
+        ({"seeds": (1, 1)}, "each once"),
+    ],
+)
+def test_tables_are_checked(changed, message):
+    settings = {"title": "t", "rows": (Row("A", ()),), "reference": "A", **changed}
+    with pytest.raises(UsageError, match=message):
+        Ablation(**settings)
+
+
+@pytest.mark.parametrize(("name", "data"), [("ade_table1", "digits"), ("ade_table1_colour", "color_digits")])
+def test_the_rows_have_as_many_parameters(name, data, tmp_path):
+    """16×16×1, and 32×32×3."""
+    table = read_table(WORKSPACE, str(ROOT / "gin" / "tables" / f"{name}.gin"), [])
+    bindings = [f"data = '{data}'", *(["load.image_size = 32"] if data == "color_digits" else [])]
+    counts = {
+        row.name: ablation_runs.count_parameters(
+            WORKSPACE, ablation_runs.gin_files_of(WORKSPACE, tmp_path, row, table, []), bindings
+        )
+        for row in table.rows
+    }
+    assert table.check_parameters(counts) < 0.015
+    assert len(counts) == 5
+
+
+KINDS = ("normal", "IAF")
+
+
+@pytest.mark.parametrize(("name", "count"), [("ade_table2", 6), ("vae_table", 8)])
+def test_every_row_of_the_other_tables_can_be_built(name, count, tmp_path):
+    """With as many parameters as its name says: twice the width is more, another discriminator is not."""
+    table = read_table(WORKSPACE, str(ROOT / "gin" / "tables" / f"{name}.gin"), [])
+    files = {row.name: ablation_runs.gin_files_of(WORKSPACE, tmp_path, row, table, []) for row in table.rows}
+    counts = {
+        row: ablation_runs.count_parameters(WORKSPACE, paths, ["data = 'digits'"]) for row, paths in files.items()
+    }
+    assert len(counts) == count
+    if name == "ade_table2":
+        assert counts["AV-ADE (wg, rd)"] > 2 * counts["AV-ADE (rd)"] == 2 * counts["AV-ADE (iaf, rd)"]
+        assert counts["AV-ADE"] == counts["AV-ADE (rd)"]
+    else:
+        large = [counts.pop(name) for name in ("normal, wide decoder", *(f"{k} at three resolutions" for k in KINDS))]
+        assert len(set(counts.values())) == 1  # posteriors are no part of p(x)
+        assert large[1] == large[2] == pytest.approx(large[0], rel=0.02)  # nor their flows
+
+
+def test_what_is_laid_over_wins(tmp_path):
+    """The row, then the table, then the user's file."""
+    over = tmp_path / "over.gin"
+    over.write_text("DCGANGenerator.width = 5\n")
+    row = Row("A", ("gin/vae.gin",), ("DCGANGenerator.width = 3", "VAE.latent_size = 4"))
+    table = Ablation("t", (row,), "A", bindings=("VAE.latent_size = 7",))
+    counts = [
+        ablation_runs.count_parameters(
+            WORKSPACE, ablation_runs.gin_files_of(WORKSPACE, tmp_path, row, table, files), ["data = 'digits'"]
+        )
+        for files in ([], [str(over)])
+    ]
+    decoders = [DCGANGenerator((16, 16, 1), 7, width=width, initial_scale=None) for width in (3, 5)]
+    assert counts == [1 + sum(int(np.prod(v.shape)) for v in decoder.trainable_variables) for decoder in decoders]
+
+
+def test_minutes_are_those_of_all_of_a_training(tmp_path):
+    """A run that is made longer has none; a damaged file is none."""
+
+    def planned(steps):
+        with isolated():
+            common.configure([str(ROOT / "gin" / "gan.gin"), str(TINY)], [f"steps = {steps}", "Showing.samples = 0"])
+            return ablation_runs.PlannedRun("GAN", 0, tmp_path / "run", frozen(), 1)
+
+    assert ablation_runs.train_run(planned(2), None) > 0
+    assert ablation_runs.train_run(planned(2), None) > 0
+    (tmp_path / "run" / "minutes.json").write_text("{")
+    assert ablation_runs.train_run(planned(2), None) is None
+    assert ablation_runs.train_run(planned(3), None) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("Ablation.seeds = (0,)", "table"),
+        (" v_ade/Row.bindings = ('DCGANGenerator.width = 21',)", "table"),
+        ("tfade.workflows.ablation.Row.name = 'A'", "table"),
+        ("v_ade/Stack.parts = ()", "runs"),
+        ("steps = 3", "runs"),
+        ("no_such_thing.steps = 3", "runs"),
+        ("inference_bound.steps = 3", "evaluation"),
+        ("train_classifier.steps = 3", "evaluation"),
+    ],
+)
+def test_what_bindings_are_for(line, kind):
+    assert sort_bindings([line])[kind] == [line]
+
+
+def test_rows_of_different_sizes_are_refused():
+    table = Ablation("t", (Row("A", ()), Row("B", ())), "A")
+    assert table.check_parameters({"A": 100, "B": 101}) == 1 / 101
+    with pytest.raises(UsageError, match=r"A 100, B 110\), more than Ablation\.tolerance=0\.015"):
+        table.check_parameters({"A": 100, "B": 110})

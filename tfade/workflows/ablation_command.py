@@ -1,0 +1,110 @@
+"""An ablation from its gin files to its report: every row trained and evaluated by one protocol.
+
+Runs that are finished are not repeated, so an interrupted ablation continues where it stopped.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from tfade.errors import NonFiniteError, UsageError, one_line
+from tfade.reporting.ablation_report import RunReport, write_report
+from tfade.training import configuration
+from tfade.training.isolation import isolated
+from tfade.training.run_directory import held
+from tfade.workflows.ablation import Ablation
+from tfade.workflows.ablation_runs import Plan, evaluate_trained, plan_runs, train_run
+from tfade.workflows.workspace import Workspace
+
+LOCK = ".table.lock"
+
+
+def run_ablation(
+    workspace: Workspace,
+    folder: Path,
+    table: str,
+    files: Sequence[str],
+    bindings: Sequence[str],
+    num_samples: int,
+) -> dict[str, str]:
+    """Trains and evaluates all runs of a table; writes table.md and table.html, anew after each run.
+
+    Args:
+        workspace: of the gin files.
+        folder: of the runs and the table.
+        table: a gin file that binds an `Ablation`.
+        files: gin files that override every row.
+        bindings: gin lines, of the table, of all runs, or of the evaluation of finished runs.
+        num_samples: samples that are evaluated.
+
+    Returns:
+        What failed: run → reason; empty if nothing did.
+
+    Raises:
+        UsageError: a wrong configuration, or rows that differ too much in size; nothing is trained then.
+    """
+    lines = sort_bindings(bindings)
+    ablation = read_table(workspace, table, lines["table"])
+    with held(folder, LOCK):
+        plan = plan_runs(workspace, folder, ablation, files, lines["runs"], lines["evaluation"])
+        spread = ablation.check_parameters(plan.parameters)
+        listed = ", ".join(f"{name} {count:,}" for name, count in plan.parameters.items())
+        print(f"parameters of p(x): {listed} ({spread:.1%} apart)")
+        return _train_and_evaluate(workspace, folder, ablation, plan, num_samples)
+
+
+def sort_bindings(lines: Sequence[str]) -> dict[str, list[str]]:
+    """Gin lines by what they are for: "table", of `Ablation` or a `Row`; "evaluation", of finished runs; or "runs"."""
+    found = {"table": [], "evaluation": [], "runs": []}
+    for line in lines:
+        names = configuration.bound_by(line)
+        if any(map(_is_of_table, names)):
+            found["table"].append(line)
+        elif any(name.startswith(("tfade.evaluation.", "tfade.training.inference_bound.")) for name in names):
+            found["evaluation"].append(line)
+        else:
+            found["runs"].append(line)
+    return found
+
+
+def read_table(workspace: Workspace, file: str, bindings: Sequence[str]) -> Ablation:
+    """The `Ablation` that a gin file describes.
+
+    Raises:
+        UsageError: the file is no table, or a binding is of a row that the table does not have.
+    """
+    with isolated():
+        workspace.configure([file], [])
+        known = configuration.bound_scopes()  # a table may name rows that the bindings leave out
+        if not configuration.binds(Ablation):
+            raise UsageError(f"gin_file={file!r} is no table but a recipe; train it with python -m launch.train")
+    with isolated():
+        workspace.configure([file], bindings)
+        table = configuration.make(Ablation)
+        configuration.refuse_strange_scopes(_is_of_table, known)
+    return table
+
+
+def _is_of_table(selector: str) -> bool:
+    return selector.startswith(f"{Ablation.__module__}.")
+
+
+def _train_and_evaluate(
+    workspace: Workspace, folder: Path, ablation: Ablation, plan: Plan, num_samples: int
+) -> dict[str, str]:
+    reports: list[RunReport] = []
+    for run in plan.runs:
+        print(f"\n{run.row}, seed {run.seed}: {run.path}")
+        report = RunReport(run.row, run.seed, run.parameters)
+        try:
+            report = dataclasses.replace(report, minutes=train_run(run, workspace.revision))
+            evaluated = evaluate_trained(workspace, run, num_samples, ablation.metrics, plan.evaluation)
+            report = dataclasses.replace(evaluated, minutes=report.minutes)
+        except (NonFiniteError, UsageError) as error:  # the other rows are to be had all the same
+            report = dataclasses.replace(report, failed=one_line(error))
+        if report.failed:
+            print(f"failed: {report.failed}")
+        reports.append(report)
+        markdown = write_report(folder, ablation.table(), reports)  # readable while the rest trains
+    print(f"\n{markdown}\ntable: {folder / 'table.md'}\npage:  {folder / 'table.html'}")
+    return {report.name: report.failed for report in reports if report.failed}

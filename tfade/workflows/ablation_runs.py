@@ -1,0 +1,194 @@
+"""The runs of an ablation table: what each is configured as, its training, and its evaluation."""
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tfade import pictures
+from tfade.errors import UsageError
+from tfade.evaluation import select
+from tfade.evaluation.result import Result
+from tfade.files import write_json, write_text
+from tfade.reporting.ablation_report import RunReport
+from tfade.training import configuration
+from tfade.training.isolation import Frozen, frozen, isolated
+from tfade.training.recipe import recipe_of_data
+from tfade.training.train import train
+from tfade.workflows.ablation import Ablation, Row
+from tfade.workflows.evaluation import evaluate_run
+from tfade.workflows.workspace import Workspace
+
+SAMPLES_SHOWN = 64
+GENERATIVE = ("generator", "decoder", "flow", "pixels", "prior")  # networks that p(x) is made of
+
+
+class PlannedRun(NamedTuple):
+    """One row with one seed.
+
+    Attributes:
+        row: its name.
+        seed: of everything random in it.
+        path: its directory.
+        configuration: all that gin binds, as it was when the table began: later changes of files are not seen.
+        parameters: trainable parameters of p(x).
+    """
+
+    row: str
+    seed: int
+    path: Path
+    configuration: Frozen
+    parameters: int
+
+
+class Plan(NamedTuple):
+    """What an ablation is about to do.
+
+    Attributes:
+        runs: in the order of the table.
+        parameters: trainable parameters of p(x) by the rows' names.
+        evaluation: gin lines that override a finished run's configuration when it is evaluated.
+    """
+
+    runs: list[PlannedRun]
+    parameters: dict[str, int]
+    evaluation: list[str]
+
+
+def plan_runs(
+    workspace: Workspace,
+    folder: Path,
+    ablation: Ablation,
+    files: Sequence[str],
+    bindings: Sequence[str],
+    evaluation: Sequence[str],
+) -> Plan:
+    """The plan of an ablation; every configuration is tried before anything is trained.
+
+    Args:
+        workspace: of the gin files.
+        folder: of the table.
+        ablation: the table.
+        files: gin files that override every row.
+        bindings: gin lines that override these.
+        evaluation: gin lines that override the table's own lines for finished runs.
+
+    Raises:
+        UsageError: the configuration of a row, or what overrides it, is wrong.
+    """
+    runs, counts, lines = [], {}, [*ablation.evaluation, *evaluation]
+    for row in ablation.rows:
+        row_files = gin_files_of(workspace, folder, row, ablation, files)
+        counts[row.name] = count_parameters(workspace, row_files, bindings)
+        for seed in ablation.seeds:
+            with isolated():
+                workspace.configure(row_files, [*bindings, f"seed = {seed}"])
+                if configuration.binds(Ablation) or configuration.binds(Row):
+                    raise UsageError(
+                        f"{', '.join(files)} bind something of Ablation or Row, which only the first --gin_file may; "
+                        "give it as --gin_bindings"
+                    )
+                content = frozen()
+            with isolated(content):  # a slip here would be found only after hours of training
+                configuration.bind(lines)
+                select(",".join(ablation.metrics))
+            runs.append(PlannedRun(row.name, seed, folder / f"{row.slug}-seed{seed}", content, counts[row.name]))
+    return Plan(runs, counts, lines)
+
+
+def gin_files_of(workspace: Workspace, folder: Path, row: Row, ablation: Ablation, files: Sequence[str]) -> list[str]:
+    """The gin files of a row, each overriding those before it: the row's own, the table's, the bindings of both as a
+    file in `folder`, and the user's."""
+    bindings = folder / "rows" / f"{row.slug}.gin"
+    lines = [f"# {row.name}: what the table binds.", *row.bindings, *ablation.bindings]
+    write_text(bindings, "\n".join(lines) + "\n")
+    named = [str(workspace.root / file) for file in (*row.gin_files, *ablation.gin_files)]
+    return [*named, str(bindings), *files]
+
+
+def count_parameters(workspace: Workspace, files: Sequence[str], bindings: Sequence[str]) -> int:
+    """Trainable parameters of p(x) of a row's model.
+
+    Raises:
+        UsageError: the configuration is wrong, or the data are vectors.
+    """
+    with isolated():
+        workspace.configure(files, bindings)
+        recipe, _ = recipe_of_data()
+        if len(recipe.image_shape) != 3:
+            raise UsageError(f"data={recipe.data!r} are vectors of shape {recipe.image_shape}; tables are of images")
+        networks = recipe.model(recipe.image_shape).networks
+    of_density = [network for name, network in networks.items() if name in GENERATIVE]
+    return sum(
+        _size(network.trainable_variables) - _size(getattr(network, "posterior_variables", ()))
+        for network in of_density
+    )
+
+
+def _size(variables) -> int:
+    return sum(math.prod(variable.shape) for variable in variables)
+
+
+def train_run(run: PlannedRun, revision: str | None) -> float | None:
+    """Trains a run, or continues to; the minutes that it took, or None if its training was interrupted."""
+    file = run.path / "minutes.json"
+    new, before = not run.path.exists(), newest_checkpoint(run.path)
+    began = time.perf_counter()
+    with isolated(run.configuration):
+        train(run.path, revision=revision)
+    if new:
+        write_json(file, (time.perf_counter() - began) / 60)
+    elif newest_checkpoint(run.path) != before:
+        file.unlink(missing_ok=True)
+    minutes = _read_json(file)
+    return minutes if isinstance(minutes, float) else None
+
+
+def newest_checkpoint(run_dir: Path) -> str | None:
+    """Its file's name."""
+    return max((path.name for path in (run_dir / "checkpoints").glob("step-*.npz")), default=None)
+
+
+def _read_json(file: Path):
+    """What a JSON file holds; None of one that is absent or damaged, so that it is made anew."""
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def evaluate_trained(
+    workspace: Workspace, run: PlannedRun, num_samples: int, metrics: Sequence[str], bindings: Sequence[str]
+) -> RunReport:
+    """Evaluates a trained run, unless its file says that the same weights were evaluated by the same protocol before.
+
+    A report with a failed metric is not written, so that the same command evaluates the run again.
+    """
+    asked = {
+        "num_samples": num_samples,
+        "bindings": list(bindings),
+        "checkpoint": newest_checkpoint(run.path),
+        "metrics": list(metrics),
+    }
+    file = run.path / "ablation.json"
+    known = _read_json(file)
+    of_run = {"row": run.row, "seed": run.seed, "parameters": run.parameters}
+    if isinstance(known, dict) and known.get("asked") == asked:
+        results = {result["name"]: Result(**result) for result in known["results"]}
+        return RunReport(**of_run, results=results, **known["others"])
+    with workspace.open_run(run.path, bindings=bindings) as opened:
+        report = evaluate_run(opened, metrics=",".join(metrics), bound=True, num_samples=num_samples)
+        picture = run.path / "samples" / "ablation.png"
+        pictures.save(picture, pictures.magnified(pictures.grid(opened.model.sample(SAMPLES_SHOWN, seed=0))))
+    others = {
+        "not_applicable": {o.metric: o.not_applicable for o in report.outcomes if o.not_applicable is not None},
+        "picture": str(picture.relative_to(run.path.parent)),
+        "revision": workspace.revision,
+    }
+    if not report.failures:
+        results = [result.to_json() for result in report.results.values()]
+        write_json(file, {"asked": asked, "results": results, "others": others})
+    failed = "; ".join(f"{metric}: {reason}" for metric, reason in report.failures.items()) or None
+    return RunReport(**of_run, results=report.results, **others, failed=failed)

@@ -1,0 +1,110 @@
+"""Evaluating a run: its model, its data, the metrics; records and a report in the run directory."""
+
+import platform
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tfade import data
+from tfade.evaluation import Pictures, Report, Subject, evaluate, select
+from tfade.evaluation.features.classifier_cache import weights_fingerprint
+from tfade.evaluation.features.extractors import Extractor
+from tfade.reporting.evaluation_report import write_report
+from tfade.training import configuration
+from tfade.training.inference_bound import inference_bound
+from tfade.training.train import PACKAGES, installed
+from tfade.workflows.workspace import OpenRun, classifier_cache
+
+NUM_SAMPLES = 10_000
+
+
+def evaluate_run(
+    run: OpenRun,
+    *,
+    metrics: str | None = None,
+    num_samples: int = NUM_SAMPLES,
+    temperature: float = 1.0,
+    seed: int = 0,
+    bound: bool = False,
+    extractor: Extractor | None = None,
+) -> Report:
+    """Evaluates a run on the test split; writes evaluation/<metric>.json and evaluation/report.html.
+
+    Args:
+        run: as `Workspace.open_run` gives it.
+        metrics: names with commas between, or None for those that gin binds to `evaluate`, the quick ones by default.
+        num_samples, temperature, seed: of `Subject`.
+        bound: whether to fit an inference network to a model without a likelihood, which gives a lower bound of one.
+        extractor: the feature network of sample metrics; None for what gin binds to `evaluate.extractor`, by default
+            the classifier.
+
+    Returns:
+        The report.
+    """
+    model, recipe = run.model, run.recipe
+    subject = Subject(
+        model,
+        real=data.load(recipe.data, "test"),
+        train=data.load(recipe.data, "train"),
+        validation=data.load_if_there(recipe.data, "validation"),
+        cache_dir=classifier_cache(),
+        fit_bound=inference_bound if bound else None,
+        num_samples=num_samples,
+        temperature=temperature,
+        seed=seed,
+    )
+    state = model.state()
+    sampling = {"num_samples": num_samples, "temperature": temperature, "seed": seed, "bound": bound}
+    defaults = {"num_samples": NUM_SAMPLES, "temperature": 1.0, "seed": 0, "bound": False}
+    changed = {name: value for name, value in sampling.items() if value != defaults[name]}
+    origin = {
+        "model": type(model).__name__,
+        "checkpoint": int(model.step.numpy()),
+        "weights": weights_fingerprint([state[name].numpy() for name in sorted(state)]),
+        "base": [f"--run_dir={run.path}"],
+        "settings": [*as_flags(changed), *run.gin_flags],
+    }
+    return evaluate_and_save(run.path, subject, metrics, origin, run.revision, extractor)
+
+
+def evaluate_and_save(
+    folder: Path,
+    subject: Subject,
+    metrics: str | None,
+    origin: dict,
+    revision: str | None,
+    extractor: Extractor | None = None,
+) -> Report:
+    """Evaluates a subject: each metric is saved as soon as it is known, then the page of all that is known so far.
+
+    Args:
+        folder: the run directory, or the folder of an evaluation of external images.
+        subject: what is evaluated.
+        metrics, extractor: as for `evaluate_run`.
+        origin: what is evaluated, and the flags of the command that evaluates it: "base" and "settings".
+        revision: of the source, or None.
+    """
+    chosen = {}
+    if metrics is not None:
+        chosen["metrics"] = select(metrics)
+        if not any(isinstance(metric, Pictures) for metric in chosen["metrics"]):
+            chosen["metrics"].append(configuration.make(Pictures))  # who reads numbers wants to see what they are of
+    if extractor is not None:
+        chosen["extractor"] = extractor
+    named = [] if metrics is None else [f"--metrics={metrics}"]
+    command = shlex.join(["python", "-m", "launch.evaluate", *origin["base"], *named, *origin["settings"]])
+    versions = {"python": platform.python_version(), **installed(PACKAGES)}
+    origin = {**origin, "command": command, "versions": versions, "revision": revision}
+    report = evaluate(subject, origin=origin, finished=lambda record: record.save(folder / "evaluation"), **chosen)
+    write_report(folder, origin)
+    return report
+
+
+def as_flags(values: Mapping[str, Any]) -> list[str]:
+    """Flags as they are typed: a name and its value, a value for each item of a sequence, or True for a bare flag."""
+    flags = []
+    for name, value in values.items():
+        items: Sequence = value if isinstance(value, (list, tuple)) else [value]
+        flags += [f"--{name}" if item is True else f"--{name}={item}" for item in items]
+    return flags

@@ -1,0 +1,62 @@
+"""Training a recipe to its results: checkpoints, then a picture, TensorBoard's projector, an evaluation, an export."""
+
+from pathlib import Path
+
+from tfade import data
+from tfade.errors import UsageError
+from tfade.evaluation import Report
+from tfade.export import export
+from tfade.training import configuration
+from tfade.training.projector import project
+from tfade.training.recipe import Recipe
+from tfade.training.run_directory import RunDirectory
+from tfade.training.showing import Showing, write_overview
+from tfade.training.train import train
+from tfade.workflows.evaluation import evaluate_run
+from tfade.workflows.workspace import Workspace
+
+
+def train_recipe(workspace: Workspace, run_dir: Path, train_only: bool = False) -> Report | None:
+    """Trains the recipe that gin holds, or continues its run, and prints where the results are.
+
+    Args:
+        workspace: of the gin files.
+        run_dir: the run directory.
+        train_only: whether to leave out evaluation and export.
+
+    Returns:
+        The report of the evaluation; None if there was none, or if another process of the cluster has it.
+
+    Raises:
+        UsageError: gin holds no recipe; and as `train`.
+    """
+    if not configuration.binds(Recipe):
+        raise UsageError(
+            "the gin files bind nothing of Recipe, so they describe no run; tables are for python -m launch.ablation, "
+            "gin/tables/density_ratio.gin is for python -m launch.density_ratio"
+        )
+    reports = []
+
+    def finish(run: RunDirectory) -> None:
+        if train_only:
+            print(f"trained: {run.path}")
+        else:
+            reports.append(finish_run(workspace, run))
+
+    train(run_dir, revision=workspace.revision, finish=finish)
+    return next(iter(reports), None)
+
+
+def finish_run(workspace: Workspace, run: RunDirectory) -> Report:
+    """Shows, evaluates and exports what lies on disk, as anybody would who opens the run later."""
+    with workspace.open_run(run.path) as opened:
+        showing, held_out = configuration.make(Showing), data.load(opened.recipe.data, "test")
+        picture = write_overview(opened.model, held_out, run, showing, opened.recipe.stacked)
+        project(opened.model, held_out, run.logs, showing.codes)
+        report = evaluate_run(opened)
+        export(opened.model, run.export)
+    print(
+        f"\n{report.table()}\n\npicture:     {picture}\ntensorboard: tensorboard --logdir {run.logs}\n"
+        f"numbers:     {run.evaluation}\nreport:      {run.evaluation / 'report.html'}\nexport:      {run.export}"
+    )
+    return report
