@@ -1,4 +1,4 @@
-"""What one example of a data set looks like, and what a batch of examples holds."""
+"""The specification of a data set's examples, and a batch of them."""
 
 import dataclasses
 import math
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """What an example looks like and how many there are: all that a model learns of its data before it sees them.
+    """The examples of a data set, as far as a model has to know them when it is built.
 
     Attributes:
         name: the name that `tfade.data.load` was given, such as "color_digits".

@@ -1,4 +1,4 @@
-"""NumPy files: what is accepted, and how everything else is refused."""
+"""NumPy files: which are accepted, and how the others are rejected."""
 
 import io
 import pickle
@@ -156,7 +156,7 @@ def test_nothing_is_unpickled(tmp_path):
             load(name)
     path = tmp_path / "file.npy"
     path.write_bytes(pickle.dumps(Exploding()))
-    with pytest.raises(UsageError, match="no NumPy file"):
+    with pytest.raises(UsageError, match="not a NumPy file"):
         load(f"npy:{path}")
 
 
@@ -193,7 +193,7 @@ def test_truncated_archives_are_refused(tmp_path, compressed, keep):
     npz(tmp_path, compressed, images=PIXELS)
     data = path.read_bytes()
     path.write_bytes(data[: int(keep * len(data)) if keep < 1 else keep])
-    with pytest.raises(UsageError, match="damaged or no NumPy file"):
+    with pytest.raises(UsageError, match="damaged or not a NumPy file"):
         load(f"npz:{path}")
 
 
@@ -213,14 +213,14 @@ def test_truncated_npy(tmp_path, keep):
     path = tmp_path / "file.npy"
     np.save(path, PIXELS)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(UsageError, match="damaged or no NumPy file"):
+    with pytest.raises(UsageError, match="damaged or not a NumPy file"):
         load(f"npy:{path}")
 
 
 def test_missing_file_and_folder(tmp_path):
     with pytest.raises(UsageError, match="does not exist"):
         load(f"npz:{tmp_path}/nothing.npz")
-    with pytest.raises(UsageError, match="damaged or no NumPy file"):
+    with pytest.raises(UsageError, match="damaged or not a NumPy file"):
         load(f"npz:{tmp_path}")
 
 

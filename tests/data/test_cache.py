@@ -108,7 +108,7 @@ def test_a_failed_decode_leaves_nothing(tmp_path):
 def test_wrong_counts_and_sizes_are_refused(tmp_path, memory_limit):
     store = Store(tmp_path, memory_limit)
     for count in (29, 31):
-        with pytest.raises(UsageError, match=f"announced {count} images"):
+        with pytest.raises(UsageError, match=f"declared {count} examples"):
             store.examples("set", {}, count, read, labelled=True)
     with pytest.raises(UsageError, match=r"different sizes, such as \(4, 4, 3\) and \(5, 4, 3\); give load.image_size"):
         store.examples("set", {}, 2, lambda: iter([([IMAGES[0], np.zeros((5, 4, 3), np.uint8)], None)]), labelled=False)

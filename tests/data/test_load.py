@@ -65,7 +65,7 @@ def test_digits_are_divided_once():
         ("", "possible are digits"),
     ],
 )
-def test_unknown_names_tell_what_is_possible(name, hint):
+def test_unknown_names_list_the_known_ones(name, hint):
     with pytest.raises(UsageError, match=hint):
         load(name)
 

@@ -74,7 +74,7 @@ def test_original_files_in_the_manual_folder_are_used(shared_data, tmp_path):
 
 
 def test_unknown_names(tmp_path):
-    with pytest.raises(UsageError, match="TFDS knows no 'mnst'; near it: mnist"):
+    with pytest.raises(UsageError, match="TFDS has no 'mnst'; similar names: mnist"):
         load("tfds:mnst", data_dir=str(tmp_path))
     with pytest.raises(UsageError, match="its configurations: bedroom"):
         load("tfds:lsun/bedrom", data_dir=str(tmp_path))

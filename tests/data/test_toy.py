@@ -134,7 +134,7 @@ def test_float32_draws_stay_on_the_dark_squares():
 
 
 def test_pixel_options_and_wrong_dimensions_are_refused():
-    with pytest.raises(UsageError, match="has no pixels"):
+    with pytest.raises(UsageError, match="holds vectors, not images"):
         load("toy:ring", image_size=8)
     with pytest.raises(UsageError, match="dimensions=0"):
         load("toy:gaussian", toy_dimensions=0)

@@ -101,6 +101,6 @@ def test_block_means_come_last():
 def test_blocks_have_to_fit(face):
     with pytest.raises(UsageError, match="average=0"):
         Transform(average=0)
-    with pytest.raises(UsageError, match="218×178 pixels with pad=0 make no whole blocks of average=4"):
+    with pytest.raises(UsageError, match="218×178 pixels with pad=0 cannot be divided into blocks of average=4"):
         Transform(average=4)(face)
     assert Transform(image_size=64, average=4)(face).shape == (16, 16, 3)

@@ -1,4 +1,4 @@
-"""Data: every source behind `load`, with random access to uint8 images; `tfade.data.pipeline` makes batches of it."""
+"""Data sets behind `load`, with random access to their examples; `tfade.data.pipeline` makes batches of them."""
 
 from tfade.data.loading import load, load_if_there
 from tfade.data.source import SPLITS, ArraySource, Source

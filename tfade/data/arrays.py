@@ -16,7 +16,7 @@ from tfade.errors import UsageError
 SPLIT_KEYS = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}
 
 
-def arrays(
+def numpy_source(
     name: str, split: str, path: pathlib.Path, transform: Transform, store: Store, carve: int | None, max_bytes: int
 ) -> ArraySource:
     """Images or vectors from a NumPy file.
@@ -33,20 +33,20 @@ def arrays(
         transform: the preprocessing of images; vectors have none.
         store: where the examples are kept.
         carve: as in `tfade.data.splits.plan`.
-        max_bytes: an array that declares more than this, decompressed, is refused before it is read.
+        max_bytes: an array that declares more than this, decompressed, is rejected before it is read.
 
     Raises:
         UsageError: the file cannot be read, or holds neither images nor vectors.
     """
     stored = _pairs(name, read_headers(name, path, max_bytes))
     part = plan(name, split, {key: key for key in stored}, carve)
-    labels = {key: _labels(name, examples, marks) for key, (examples, marks) in stored.items() if marks is not None}
+    labels = {key: _labels(name, examples, values) for key, (examples, values) in stored.items() if values is not None}
     if labels and len(labels) < len(stored):
         missing = ", ".join(sorted(set(stored) - set(labels)))
         raise UsageError(
             f"data={name!r} has labels for some splits but not for {missing}; give labels for all, or none"
         )
-    num_classes = max(int(marks.max()) for marks in labels.values()) + 1 if labels else None
+    num_classes = max(int(values.max()) for values in labels.values()) + 1 if labels else None
     examples, _ = stored[part.stored]
     is_vectors = _are_vectors(name, {key: examples for key, (examples, _) in stored.items()}, transform)
     if is_vectors and not transform.is_identity:
@@ -64,7 +64,7 @@ def arrays(
         "part": dataclasses.asdict(part),
         "transform": dataclasses.asdict(transform),
     }
-    kept, marks = store.examples(
+    stored_examples, stored_labels = store.examples(
         f"{name} {split}",
         key,
         count,
@@ -72,7 +72,7 @@ def arrays(
         labelled=bool(labels),
         dtype="float32" if is_vectors else "uint8",
     )
-    return ArraySource(name, split, kept, marks, num_classes)
+    return ArraySource(name, split, stored_examples, stored_labels, num_classes)
 
 
 def _pairs(name: str, found: dict[str, StoredArray]) -> dict[str, tuple[StoredArray, StoredArray | None]]:
@@ -168,7 +168,7 @@ def _blocks(
     """The part's images, transformed, or its vectors where `transform` is None.
 
     Raises:
-        UsageError: a value of the array, in the part or not, is no pixel, or not finite.
+        UsageError: a value of the array, in the part or not, is not a pixel or not finite.
     """
     start, bad, first = 0, 0, None
     for block in examples.rows():

@@ -25,7 +25,7 @@ Blocks = Iterator[tuple[Sequence[np.ndarray], Sequence[int] | None]]
 
 @dataclasses.dataclass(frozen=True)
 class Store:
-    """Keeps a decoded split, and finds it again.
+    """Stores decoded splits and finds them again.
 
     With a `cache_dir` every split is decoded once and kept there as plain .npy files, named by a hash of all that
     determines the pixels. Up to `memory_limit` it is then held in memory, above that memory-mapped.
@@ -41,7 +41,7 @@ class Store:
     def examples(
         self, name: str, key: dict, count: int, read: Callable[[], Blocks], labelled: bool, dtype: str = "uint8"
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """The decoded split, from the cache where it is there and whole.
+        """The decoded split, from the cache if it is there and complete.
 
         Args:
             name: the data set and split, for messages.
@@ -68,7 +68,7 @@ class Store:
         return self._decode(name, count, read, labelled, np.dtype(dtype), path, labels_path)
 
     def _find(self, count, labelled, dtype, path, labels_path):
-        """What the cache holds, or None when it is not a whole split."""
+        """The cached split, or None if it is incomplete."""
         try:
             # NumPy refuses to map a file that is shorter than its header says: this finds truncated files.
             images = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -121,7 +121,7 @@ def _checked(name, blocks, shape, labels: list | None) -> Iterator[np.ndarray]:
     """The blocks as arrays, their labels appended to `labels`.
 
     Raises:
-        UsageError: an image has another size, or the number of images is not the announced one.
+        UsageError: an example has a different shape, or their number is not the declared one.
     """
     seen = 0
     for images, marks in blocks:
@@ -142,7 +142,7 @@ def _checked(name, blocks, shape, labels: list | None) -> Iterator[np.ndarray]:
 
 
 def _miscounted(name: str, count: int) -> UsageError:
-    return UsageError(f"data={name!r} announced {count} images and gave another number; prepare the data again")
+    return UsageError(f"data={name!r} declared {count} examples but yielded a different number; prepare the data again")
 
 
 @contextlib.contextmanager

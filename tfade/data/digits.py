@@ -1,4 +1,4 @@
-"""scikit-learn's scans of handwritten digits: real images that come with the package, for a machine without network."""
+"""scikit-learn's scans of handwritten digits: real images without a download."""
 
 import functools
 
@@ -28,10 +28,10 @@ def _scans() -> tuple[np.ndarray, np.ndarray]:
 
 
 def digits(split: str) -> ArraySource:
-    """Grey digits, uint8 [16, 16, 1]. Of every ten scans of a digit the fifth validates and the last two test.
+    """Grey digits, uint8 [16, 16, 1]. Of ten scans of a digit the fifth is for validation, the last two for testing.
 
-    Counted within each digit: the file's own order is not independent of the labels, and splits by it would differ in
-    how often each digit comes.
+    Counted within each digit: the file's own order is not independent of the labels, so splits by it would differ in
+    the frequencies of the digits.
 
     Args:
         split: "train" (1,265 scans), "validation" (179) or "test" (353).

@@ -1,4 +1,4 @@
-"""A user's own images: a folder of files, with sub-folders for splits and for classes where there are any."""
+"""A user's own images: a folder of files, with optional sub-folders for splits and for classes."""
 
 import collections
 import dataclasses
@@ -18,7 +18,7 @@ from tfade.data.work import ordered_map, progress
 from tfade.errors import UsageError
 
 SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
-LISTED = 20  # problems that one error lists
+LISTED = 20  # at most so many problems are listed in one error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class _File:
         return first if rest else None
 
 
-def folder(
+def folder_source(
     name: str, split: str, path: pathlib.Path, transform: Transform, store: Store, carve: int | None, max_pixels: int
 ) -> ArraySource:
     """Images below `path` (png, jpg, webp, bmp, gif, tif, ppm), in the order of their relative paths.
@@ -51,10 +51,10 @@ def folder(
         transform: the preprocessing.
         store: where decoded images are kept.
         carve: as in `tfade.data.splits.plan`.
-        max_pixels: an image whose header announces more is refused before it is decoded.
+        max_pixels: an image whose header declares more is rejected before it is decoded.
 
     Raises:
-        UsageError: no such folder, an ambiguous layout, no images, or images that cannot be used: it lists them.
+        UsageError: no such folder, an ambiguous layout, no images, or unusable images; the message lists them.
     """
     listings = _listings(name, path)
     part = plan(name, split, {key: key for key in listings}, carve)
@@ -155,7 +155,7 @@ def _decoded(name, files: list[_File], every: list[_File], transform: Transform,
         lines = [f"{path}: {problem}" for path, problem in sorted(problems.items())]
         more = f"; and {len(lines) - LISTED} more" if len(lines) > LISTED else ""
         raise UsageError(
-            f"data={name!r}: {len(lines)} of {len(every)} images cannot be used; mend or remove them: "
+            f"data={name!r}: {len(lines)} of {len(every)} images cannot be used; fix or remove them: "
             + "; ".join(lines[:LISTED])
             + more
         )
@@ -185,7 +185,7 @@ def _headers(name: str, every: list[_File], transform: Transform, max_pixels: in
             if (header.height, header.width) != (height, width):
                 problems[path] = (
                     f"{header.height}×{header.width} pixels where {count} images have {height}×{width}; "
-                    f"load.image_size brings all to one size"
+                    f"load.image_size gives all the same size"
                 )
     return headers, problems
 

@@ -1,4 +1,4 @@
-"""Pseudo-random numbers that are a pure function of position: what makes a data order exactly resumable."""
+"""Pseudo-random numbers as a pure function of position, so that training can resume exactly."""
 
 import hashlib
 
@@ -12,7 +12,7 @@ def hashed(positions: np.ndarray, key: str) -> np.ndarray:
 
     Args:
         positions: unsigned integers of any shape.
-        key: names the stream; another key gives unrelated numbers.
+        key: name of the stream; different keys give unrelated numbers.
 
     Returns:
         uint64 array of the same shape.

@@ -1,4 +1,4 @@
-"""Image files: what their headers say, and their pixels. Nothing is decoded before its size is known to be bearable."""
+"""Image files: headers and pixels. Nothing is decoded before its declared size has been checked."""
 
 import dataclasses
 import pathlib
@@ -20,7 +20,7 @@ class ImageProblem(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What an image file announces: height and width as displayed, and 1 or 3 channels."""
+    """What an image file declares: height and width as displayed, and 1 or 3 channels."""
 
     height: int
     width: int
@@ -78,7 +78,7 @@ def _opened(path: pathlib.Path, max_pixels: int) -> Image.Image:
 
 
 def _channels(image: Image.Image) -> int:
-    """1 or 3; goes by the mode, so an RGB file with three equal channels counts as colour."""
+    """1 or 3, by the file's mode: an RGB file with three equal channels counts as colour."""
     if image.mode in GREY_MODES or image.mode == "LA":
         return 1
     if image.mode in COLOUR_MODES or image.mode in ALPHA_MODES:

@@ -1,4 +1,4 @@
-"""`load`: every data set behind one name."""
+"""`load`: every data set by its name."""
 
 import difflib
 import os
@@ -7,9 +7,9 @@ import pathlib
 import gin
 import numpy as np
 
-from tfade.data.arrays import arrays
+from tfade.data.arrays import numpy_source
 from tfade.data.cache import Store
-from tfade.data.folder import folder
+from tfade.data.folder import folder_source
 from tfade.data.source import SPLITS, ArraySource, Source, check_split
 from tfade.data.splits import MissingSplit
 from tfade.data.stacked import StackedSource
@@ -55,7 +55,7 @@ def load(
             `folder:PATH`, your own image files;
             `npz:PATH`, `npy:PATH`, your own arrays of images or vectors;
             `toy:ring`, `toy:grid`, `toy:moons`, `toy:pinwheel`, `toy:checkerboard`, `toy:gaussian`, exact densities.
-        split: "train", "validation" or "test". What a set does not store itself is carved from "train".
+        split: "train", "validation" or "test". Splits that a set does not store are carved from "train".
         image_size: side of the square to which images are resized (antialiased bicubic).
         crop: side of the centred square that is cut out first. CelebA: 160, 140 or 128.
         pad: black margin in pixels.
@@ -66,8 +66,8 @@ def load(
         carve: one example in how many is held out for each split that is not stored; None to hold out none.
         cache_dir: folder for decoded images; needed for sets above `memory_limit`.
         memory_limit: bytes of decoded images up to which they are held in memory.
-        max_pixels: image files that announce more are refused.
-        max_bytes: arrays that declare more, decompressed, are refused.
+        max_pixels: image files that declare more are rejected.
+        max_bytes: arrays that declare more, decompressed, are rejected.
         stacked_examples: examples of a stacked set in train, validation and test.
         toy_examples: draws from a toy density in train, validation and test.
         toy_dimensions: dimensions of `toy:gaussian`.
@@ -76,40 +76,44 @@ def load(
         A source of uint8 images, or of float32 vectors; of a toy density, `source.density` is the density.
 
     Raises:
-        UsageError: there is no such data set, it cannot be read or fetched, or an argument is wrong.
+        UsageError: the data set is unknown or cannot be read or fetched, or an argument is invalid.
     """
     check_split(split)
     transform = Transform(crop=crop, image_size=image_size, pad=pad, average=average, channels=channels)
     full_name = ALIASES.get(name, name)
     plain_name = full_name.removeprefix("stacked:")
-    plain = name if plain_name == full_name else plain_name  # the name that errors about the grey set should show
+    plain = name if plain_name == full_name else plain_name  # the name in errors about the grey set
     kind, _, rest = plain_name.partition(":")
     if kind == "toy" and rest in TOYS:
         if not transform.is_identity:
-            raise UsageError(f"data={name!r} has no pixels; leave crop, image_size, pad, average and channels out")
-        source = ToySource(plain, split, _density(rest, toy_dimensions), _of_split("toy_examples", toy_examples, split))
+            raise UsageError(
+                f"data={name!r} holds vectors, not images; leave crop, image_size, pad, average and channels out"
+            )
+        source = ToySource(
+            plain, split, _density(rest, toy_dimensions), _count_of_split("toy_examples", toy_examples, split)
+        )
     elif plain_name == "digits":
         source = _digits(split, transform)
     elif rest and kind in ("tfds", "folder", "npz", "npy"):
         store = Store(None if cache_dir is None else _path(cache_dir), memory_limit)
         if kind == "tfds":
-            folder_of_tfds = _path("~/tensorflow_datasets" if data_dir is None else data_dir)
-            source = tfds_source(plain, split, rest, transform, store, carve, folder_of_tfds, download)
+            tfds_dir = _path("~/tensorflow_datasets" if data_dir is None else data_dir)
+            source = tfds_source(plain, split, rest, transform, store, carve, tfds_dir, download)
         elif kind == "folder":
-            source = folder(plain, split, _path(rest), transform, store, carve, max_pixels)
+            source = folder_source(plain, split, _path(rest), transform, store, carve, max_pixels)
         else:
-            source = arrays(plain, split, _path(rest), transform, store, carve, max_bytes)
+            source = numpy_source(plain, split, _path(rest), transform, store, carve, max_bytes)
     else:
         raise _unknown(name)
     if plain_name == full_name:
         return source
     if not source.spec.is_image or source.spec.shape[2] != 1:
         raise UsageError(f"data={name!r}: only grey images can be stacked; use a grey set, or load.channels = 1")
-    return StackedSource(name, source, _of_split("stacked_examples", stacked_examples, split))
+    return StackedSource(name, source, _count_of_split("stacked_examples", stacked_examples, split))
 
 
 def load_if_there(name: str, split: str) -> Source | None:
-    """A split as `load` gives it, or None of data that do not have it; what is there and damaged is an error."""
+    """The split as `load` returns it, or None if the data do not have it; a damaged split is an error."""
     try:
         return load(name, split)
     except MissingSplit:
@@ -133,7 +137,7 @@ def _density(toy: str, dimensions: int) -> Density:
     return {"ring": ring, "grid": grid, "moons": Moons, "pinwheel": Pinwheel, "checkerboard": Checkerboard}[toy]()
 
 
-def _of_split(argument: str, counts: tuple[int, int, int], split: str) -> int:
+def _count_of_split(argument: str, counts: tuple[int, int, int], split: str) -> int:
     if len(counts) != len(SPLITS) or not all(isinstance(count, int) and count > 0 for count in counts):
         raise UsageError(f"{argument}={counts!r} is not possible; give three counts from 1: {', '.join(SPLITS)}")
     return counts[SPLITS.index(split)]

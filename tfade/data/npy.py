@@ -1,4 +1,4 @@
-"""Reading .npy and .npz files row by row: sizes come from the headers, nothing is unpickled, damage is told apart."""
+"""Reads .npy and .npz files in blocks of rows: sizes come from the headers, and nothing is ever unpickled."""
 
 import contextlib
 import dataclasses
@@ -73,7 +73,7 @@ def read_headers(name: str, path: pathlib.Path, max_bytes: int) -> dict[str, Sto
         max_bytes: an array that declares more than this, decompressed, is refused.
 
     Raises:
-        UsageError: no such file, damaged, pickled, or too large.
+        UsageError: the file does not exist, is damaged, pickled or too large.
     """
     with _readable(path):
         if path.suffix == ".npy":
@@ -120,7 +120,7 @@ def _member(path: pathlib.Path, member: str) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def _readable(path: pathlib.Path) -> Iterator[None]:
-    """Turns what a missing or damaged file makes the readers raise into one UsageError."""
+    """Converts the exceptions that a missing or damaged file causes into one UsageError."""
     try:
         yield
     except UsageError:
@@ -130,5 +130,5 @@ def _readable(path: pathlib.Path) -> Iterator[None]:
     except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         # ValueError: no .npy magic or header; RuntimeError: encrypted or an unknown compression.
         raise UsageError(
-            f"{path} is damaged or no NumPy file: {error}; save it again with np.save or np.savez"
+            f"{path} is damaged or not a NumPy file: {error}; save it again with np.save or np.savez"
         ) from error

@@ -15,10 +15,11 @@ FIELDS = Batch._fields
 
 
 class BatchOrder:
-    """Which examples make up which batch.
+    """The examples of each batch.
 
-    Epoch e is a permutation of the whole set by (seed, e); batches run over the epochs without a seam, so every example
-    is seen once an epoch and none is dropped. Any batch is computed directly from its step: nothing is replayed.
+    Epoch e is a permutation of the whole set by (seed, e); batches run across the boundaries of epochs, so every
+    example is seen once an epoch and none is dropped. Any batch is computed directly from its step, without replaying
+    earlier ones.
 
     Args:
         num_examples: size of the data set.
@@ -65,7 +66,7 @@ class BatchOrder:
 
 
 class _Domain:
-    """One data set in the order of its own in which training reads it."""
+    """One data set, read in its own order."""
 
     def __init__(self, source: Source, batch_size: int, seed: int, batches_per_step: int, horizontal_flip: bool):
         name = f"data={source.spec.name!r}"
@@ -105,7 +106,7 @@ def batches(
         source: the data.
         batch_size: size of the global batch, over all replicas and workers.
         seed: the run's seed; it fixes the order and the flips.
-        fields: what a batch holds, of the fields of `tfade.spec.Batch`.
+        fields: the fields of `tfade.spec.Batch` to yield.
         other: the data of the second domain, for the field "other". It is read in an order of its own, with epochs of
             its own length and flips of its own, so that its examples are not paired with those of `source`.
         start_step: training step at which to begin, 0 or more.

@@ -40,7 +40,7 @@ class Source(abc.ABC):
 
 
 class ArraySource(Source):
-    """Examples that are held in one array, in memory or memory-mapped.
+    """Examples in one array, in memory or memory-mapped.
 
     Args:
         name, split: as in `Spec`.

@@ -1,4 +1,4 @@
-"""Which stored examples make up "train", "validation" and "test" when a data set does not bring all three."""
+"""Which stored examples make up "train", "validation" and "test" when a data set does not have all three."""
 
 import dataclasses
 
@@ -9,16 +9,16 @@ from tfade.errors import UsageError
 
 
 class MissingSplit(UsageError):
-    """The data do not have a split."""
+    """The data do not have the requested split."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A split as a part of a stored one.
+    """A split as part of a stored one.
 
     Attributes:
         stored: name of the stored split to read.
-        role: which of the examples to take.
+        role: which of its examples to take.
         carved: the roles among which the stored split is divided; (role,) when it is taken whole.
         carve: one example in `carve` goes to each role besides "train".
     """
@@ -35,7 +35,7 @@ class Part:
     def chosen(self, numbers: np.ndarray) -> np.ndarray:
         """Which examples belong to this part, given a number (a position, a hash) for each: bool [n].
 
-        "validation" takes the numbers that leave the remainder ⌈carve / 2⌉ − 1, "test" those that leave carve − 1.
+        Modulo `carve`, "validation" takes the remainder ⌈carve / 2⌉ − 1, and "test" the remainder carve − 1.
         """
         if self.is_whole:
             return np.ones(len(numbers), bool)
@@ -46,7 +46,7 @@ class Part:
         return ~np.isin(place, [places[role] for role in self.carved if role != "train"])
 
     def bounds(self, num_examples: int) -> tuple[int, int]:
-        """This part as one stretch [start, stop) of examples that are stored in random order.
+        """This part as a contiguous range [start, stop) of examples that are stored in random order.
 
         "train" comes first, then "validation", then "test".
         """
@@ -54,28 +54,28 @@ class Part:
             return 0, num_examples
         held_out = num_examples // self.carve
         first = num_examples - held_out * (len(self.carved) - 1)
-        stretches = {"train": (0, first)}
+        ranges = {"train": (0, first)}
         for place, role in enumerate(self.carved[1:]):
-            stretches[role] = (first + place * held_out, first + (place + 1) * held_out)
-        return stretches[self.role]
+            ranges[role] = (first + place * held_out, first + (place + 1) * held_out)
+        return ranges[self.role]
 
 
 def plan(name: str, split: str, stored: dict[str, str], carve: int | None) -> Part:
-    """Where to find a split. One rule for every kind of data:
+    """Where to find a split. One rule for all kinds of data:
 
-    * all three stored: each is taken as it is;
-    * no "validation": one in `carve` examples of "train" validates, and is not trained on;
-    * no "test": the stored "validation" tests, and validation is carved from "train";
+    * all three stored: each is used as it is;
+    * no "validation": one in `carve` examples of "train" is held out for validation;
+    * no "test": the stored "validation" is the test split, and validation is carved from "train";
     * neither: both are carved from "train".
 
     Args:
-        name: the data set, for the message.
+        name: the data set, for messages.
         split: "train", "validation" or "test".
-        stored: the splits that exist: from "train", "validation", "test" to the set's own names for them.
+        stored: the splits that exist: "train", "validation" or "test" → the set's own name.
         carve: one example in how many to hold out, 3 or more; None holds out nothing and leaves "train" whole.
 
     Raises:
-        MissingSplit: the split is neither stored nor may it be carved.
+        MissingSplit: the split is not stored and cannot be carved.
         UsageError: `carve` is out of range.
     """
     if carve is not None and (not isinstance(carve, int) or carve < 3):

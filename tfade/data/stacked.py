@@ -11,14 +11,14 @@ CHANNELS = 3
 
 
 class StackedSource(Source):
-    """A colour data set over a grey one. Example i is a fixed pseudo-random triple of the grey source's examples.
+    """A colour data set made of a grey one. Example i is a fixed pseudo-random triple of the grey source's examples.
 
     The label of an example is its mode, 100·R + 10·G + B for ten grey classes.
 
     Args:
         name: the name of the stacked data set.
-        grey: the grey source, [H, W, 1] uint8; only its own split is ever drawn from.
-        num_examples: how many triples this split holds.
+        grey: the grey source, [H, W, 1] uint8; images are drawn from this split only.
+        num_examples: number of triples in this split.
 
     Reference: Metz et al. 2017, "Unrolled Generative Adversarial Networks", section 3.3.1 (stacked MNIST).
     """

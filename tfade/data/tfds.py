@@ -1,4 +1,4 @@
-"""Image sets of TensorFlow Datasets, `tfds:NAME[/CONFIG]`, with the preprocessing that the field agreed on."""
+"""Image sets of TensorFlow Datasets, `tfds:NAME[/CONFIG]`, with the preprocessing that is customary for each."""
 
 import dataclasses
 import difflib
@@ -15,19 +15,19 @@ from tfade.data.transforms import Transform
 from tfade.data.work import ordered_map
 from tfade.errors import UsageError
 
-USUAL = ["mnist", "fashion_mnist", "cifar10", "celeb_a", "stl10"]  # suggested where no name is near
+USUAL = ["mnist", "fashion_mnist", "cifar10", "celeb_a", "stl10"]  # suggested where no name is similar
 BLOCK = 64  # images of one size that a thread takes at once
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How the field uses one set; `load`'s own arguments replace `crop` and `image_size`.
+class Preset:
+    """The customary use of one set; `load`'s own arguments replace `crop` and `image_size`.
 
     Attributes:
         crop, image_size: as in `Transform`.
         train: the stored split that serves for training.
-        labelled: whether the labels are worth having.
-        ignored: stored splits to leave alone.
+        labelled: whether the labels are kept.
+        ignored: stored splits that are not used.
     """
 
     crop: int | None = None
@@ -37,14 +37,14 @@ class Recipe:
     ignored: tuple[str, ...] = ()
 
 
-# Sets that need no recipe (mnist, fashion_mnist, cifar10, imagenet_resized/64x64, downsampled_imagenet/64x64, …) are
+# Sets that need no preset (mnist, fashion_mnist, cifar10, imagenet_resized/64x64, downsampled_imagenet/64x64, …) are
 # taken as they are: 28×28, 28×28, 32×32, 64×64, 64×64.
-RECIPES = {
-    "stl10": Recipe(image_size=48, train="unlabelled", labelled=False),  # Miyato et al. 2018: 100,000 images at 48×48
+PRESETS = {
+    "stl10": Preset(image_size=48, train="unlabelled", labelled=False),  # Miyato et al. 2018: 100,000 images at 48×48
     # Centre crops in use: 160 (GLF, compare_gan), 140 (WAE, RAE), 128 (Two-Stage VAE, AVB). Labels are 40 attributes.
-    "celeb_a": Recipe(crop=160, image_size=64, labelled=False),
-    "lsun": Recipe(image_size=64),
-    "imagenet2012": Recipe(image_size=64, ignored=("test",)),  # its test labels were never published
+    "celeb_a": Preset(crop=160, image_size=64, labelled=False),
+    "lsun": Preset(image_size=64),
+    "imagenet2012": Preset(image_size=64, ignored=("test",)),  # its test labels were never published
 }
 
 
@@ -61,45 +61,45 @@ def tfds_source(
     """One split of a TFDS image set.
 
     Splits are the stored ones where they exist (`tfade.data.splits.plan`). TFDS stores examples in random order, so a
-    carved split is a stretch at the end of "train": MNIST with carve=10 trains on the first 54,000 and validates on
-    the last 6,000. Sets without a usable test split (lsun, imagenet) test on their validation split.
+    carved split is a range at the end of "train": MNIST with carve=10 trains on the first 54,000 and validates on
+    the last 6,000. Sets without a usable test split (lsun, imagenet) use their validation split for testing.
 
     Args:
         name, split: as in `Spec`.
         dataset: TFDS's name, such as "mnist", "lsun/bedroom" or "cifar10:3.0.2".
-        transform: the preprocessing; the recipe fills in what it leaves open.
+        transform: the preprocessing; the preset fills in what it does not set.
         store: where decoded images are kept.
         carve: as in `plan`.
         data_dir: TFDS's folder.
         download: whether a set that is not in `data_dir` is fetched and prepared.
 
     Raises:
-        UsageError: no such set, not an image set, or it can be neither found nor fetched.
+        UsageError: the set is unknown, has no images, or can be neither found nor fetched.
     """
     builder = _builder(name, dataset, data_dir)
     if "/" not in dataset and len(builder.builder_configs) > 1:
         known = ", ".join(sorted(builder.builder_configs))
         raise UsageError(f"data={name!r} has several configurations; give tfds:{dataset}/CONFIG with one of {known}")
-    recipe = RECIPES.get(builder.name, Recipe())
+    preset = PRESETS.get(builder.name, Preset())
     features = builder.info.features
     if "image" not in features or features["image"].dtype != np.uint8 or len(features["image"].shape) != 3:
         raise UsageError(f"data={name!r} has no uint8 feature 'image', only {', '.join(features)}; choose an image set")
     transform = dataclasses.replace(
-        transform, crop=transform.crop or recipe.crop, image_size=transform.image_size or recipe.image_size
+        transform, crop=transform.crop or preset.crop, image_size=transform.image_size or preset.image_size
     )
     _prepare(name, builder, data_dir, download)
     stored = {
-        role: role for role in ("validation", "test") if role in builder.info.splits and role not in recipe.ignored
+        role: role for role in ("validation", "test") if role in builder.info.splits and role not in preset.ignored
     }
-    if recipe.train in builder.info.splits:
-        stored["train"] = recipe.train
+    if preset.train in builder.info.splits:
+        stored["train"] = preset.train
     part = plan(name, split, stored, carve)
     start, stop = part.bounds(builder.info.splits[part.stored].num_examples)
     if start == stop:
         raise MissingSplit(
             f"data={name!r} has too few examples to carve split={split!r} with carve={carve}; use a smaller one"
         )
-    classes = getattr(features["label"], "num_classes", None) if recipe.labelled and "label" in features else None
+    classes = getattr(features["label"], "num_classes", None) if preset.labelled and "label" in features else None
     images, labels = store.examples(
         f"{name} {split}",
         {
@@ -122,7 +122,7 @@ def _builder(name: str, dataset: str, data_dir: pathlib.Path):
     except tfds.core.registered.DatasetNotFoundError as error:
         known = tfds.list_builders()
         near = difflib.get_close_matches(dataset.split("/")[0].split(":")[0], known, n=5) or USUAL
-        raise UsageError(f"data={name!r}: TFDS knows no {dataset!r}; near it: {', '.join(near)}") from error
+        raise UsageError(f"data={name!r}: TFDS has no {dataset!r}; similar names: {', '.join(near)}") from error
     except Exception as error:  # a wrong configuration or version, or a missing package: TFDS raises many types
         near = _near_configs(tfds, dataset)
         remedy = f"its configurations: {', '.join(near)}" if near else "see its page in the TFDS catalogue"
@@ -139,7 +139,7 @@ def _near_configs(tfds, dataset: str) -> list[str]:
 
 
 def _prepare(name: str, builder, data_dir: pathlib.Path, download: bool) -> None:
-    """Makes sure that the set lies in `data_dir`."""
+    """Makes sure that the set is in `data_dir`."""
     import tensorflow_datasets as tfds
 
     if builder.is_prepared() and builder.info.splits:
@@ -171,7 +171,7 @@ def _blocks(builder, split: str, transform: Transform, labelled: bool) -> Iterat
     """The images of a TFDS split expression, transformed, in the order in which they are stored."""
     import tensorflow_datasets as tfds
 
-    # A cycle of one file: the order is the stored one, whatever TFDS's default of the day.
+    # A cycle of one file: the order is the stored one, whatever TFDS's default is.
     dataset = builder.as_dataset(
         split=split,
         shuffle_files=False,

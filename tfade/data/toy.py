@@ -1,4 +1,4 @@
-"""Densities with exact logarithm, sampler and entropy, to hold models against."""
+"""Densities whose logarithm, samples and entropy are exact, to compare models with."""
 
 import abc
 import functools
@@ -15,7 +15,7 @@ class Density(abc.ABC):
 
     Attributes:
         dimensions: D.
-        box: (lowest, highest) per axis, float64 [2, D]: what lies outside has a mass below 1e-12. For plots and
+        box: (lowest, highest) per axis, float64 [2, D]: the mass outside is below 1e-12. For plots and
             for quadrature.
         scale: a length over which the log-density is smooth.
     """
@@ -128,10 +128,10 @@ class Moons(Density):
 class Pinwheel(Density):
     """Gaussian arms, twisted by an angle that grows with the radius.
 
-    f ~ N((1, 0), diag(radial², tangential²)), turned by 2πk/K for a uniform k, then by θ(r) = rate · exp(r), r = |f|.
-    A turn by an angle that depends on the radius alone keeps areas (its Jacobian determinant is 1), so
+    f ~ N((1, 0), diag(radial², tangential²)), rotated by 2πk/K for a uniform k, then by θ(r) = rate · exp(r), r = |f|.
+    A rotation by an angle that depends on the radius alone preserves areas (its Jacobian determinant is 1), so
     p(x) = 1/K Σ_k N(R(−θ(|x|) − 2πk/K) x; (1, 0), diag(radial², tangential²)) exactly.
-    Johnson et al. 2016 turn by an angle of the first coordinate instead, whose inverse has no closed form.
+    Johnson et al. 2016 rotate by an angle of the first coordinate instead, whose inverse has no closed form.
 
     Args:
         arms: K.
@@ -150,7 +150,7 @@ class Pinwheel(Density):
         x = np.asarray(x, np.float64)
         twist = self.rate * np.exp(np.linalg.norm(x, axis=-1))
         squares = [
-            np.sum(((_turned(x, -twist - 2 * np.pi * arm / self.arms) - [1, 0]) / self._deviations) ** 2, -1)
+            np.sum(((_rotated(x, -twist - 2 * np.pi * arm / self.arms) - [1, 0]) / self._deviations) ** 2, -1)
             for arm in range(self.arms)
         ]
         constant = np.log(self.arms * 2 * np.pi * np.prod(self._deviations))
@@ -160,7 +160,7 @@ class Pinwheel(Density):
         generator = _generator(seed)
         arms = generator.integers(self.arms, size=n)
         straight = generator.standard_normal((n, 2)) * self._deviations + [1, 0]
-        return _turned(straight, 2 * np.pi * arms / self.arms + self.rate * np.exp(np.linalg.norm(straight, axis=-1)))
+        return _rotated(straight, 2 * np.pi * arms / self.arms + self.rate * np.exp(np.linalg.norm(straight, axis=-1)))
 
 
 class Checkerboard(Density):
@@ -221,11 +221,11 @@ class Gaussian(Density):
 
 
 class ToySource(ArraySource):
-    """Draws from a density as float32 [N, D], other ones in every split.
+    """Draws from a density as float32 [N, D], different ones in each split.
 
     Args:
         name, split: as in `Spec`.
-        density: the density; it stays at hand as `source.density`.
+        density: the density, kept as `source.density`.
         num_examples: how many draws.
     """
 
@@ -234,8 +234,8 @@ class ToySource(ArraySource):
         self.density = density
 
 
-def _turned(x, angles):
-    """x [n, 2] turned by the angles [n]."""
+def _rotated(x, angles):
+    """x [n, 2] rotated by the angles [n]."""
     cos, sin = np.cos(angles), np.sin(angles)
     return np.stack([cos * x[:, 0] - sin * x[:, 1], sin * x[:, 0] + cos * x[:, 1]], -1)
 

@@ -10,13 +10,13 @@ from tfade.errors import UsageError
 
 @dataclasses.dataclass(frozen=True)
 class Transform:
-    """The steps from an image as it was stored to an image as the model sees it, in this order.
+    """The steps from a stored image to the model's image, in this order.
 
     1. `channels`: 3 to 1 by ITU-R 601 luma, 1 to 3 by repetition.
     2. `crop`: the centred square of that side; its first row is ⌊(height − crop) / 2⌋; for CelebA with 140
        that is [39:179, 19:159].
     3. `image_size`: the largest centred square, resized by Pillow's bicubic filter, which widens with the scale
-       (antialiased) and rounds to uint8. An image that has the size already stays untouched.
+       (antialiased) and rounds to uint8. An image that already has the size is left unchanged.
     4. `pad`: a black margin of that many pixels on every side (MNIST with 2: 28 to 32).
     5. `average`: means over blocks of that many pixels squared, rounded to uint8 (MNIST with pad 2 and average 2: 16).
 
@@ -44,7 +44,7 @@ class Transform:
         if not isinstance(self.pad, int) or self.pad < 0:
             raise UsageError(f"pad={self.pad!r} is not a margin; give a number of pixels from 0")
         if not isinstance(self.average, int) or self.average < 1:
-            raise UsageError(f"average={self.average!r} is not a block's side; give a number of pixels from 1")
+            raise UsageError(f"average={self.average!r} is not a block size; give a number of pixels from 1")
         if self.channels not in (None, 1, 3):
             raise UsageError(f"channels={self.channels!r} is not possible; give 1 (grey), 3 (colour), or None")
 
@@ -59,7 +59,9 @@ class Transform:
         side = self.image_size or self.crop
         sides = {2 * self.pad + length for length in ((height, width) if side is None else (side,))}
         if any(length % self.average for length in sides):
-            return f"{height}×{width} pixels with pad={self.pad} make no whole blocks of average={self.average}"
+            return (
+                f"{height}×{width} pixels with pad={self.pad} cannot be divided into blocks of average={self.average}"
+            )
         return None
 
     def __call__(self, image: np.ndarray) -> np.ndarray:

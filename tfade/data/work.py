@@ -1,4 +1,4 @@
-"""Long work: done by threads, in order, with a line from time to time that says how far it is."""
+"""Long-running work: in threads, in order, with progress lines."""
 
 import collections
 import os
@@ -11,7 +11,7 @@ QUIET_SECONDS, EVERY_SECONDS = 3.0, 5.0
 
 
 def ordered_map(function: Callable, items: Iterable) -> Iterator:
-    """`map` by one thread per core (image codecs release the interpreter lock), with few results waiting in memory."""
+    """`map` with one thread per core (image codecs release the interpreter lock) and few results waiting in memory."""
     workers = os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
         waiting = collections.deque()
@@ -23,14 +23,14 @@ def ordered_map(function: Callable, items: Iterable) -> Iterator:
             yield waiting.popleft().result()
 
 
-def progress(items: Iterable, total: int, what: str, size: Callable = lambda item: 1) -> Iterator:
-    """Passes `items` on; writes how far they are to stderr, first after 3 s and then every 5 s.
+def progress(items: Iterable, total: int, description: str, size: Callable = lambda item: 1) -> Iterator:
+    """Yields `items`; reports progress on stderr, first after 3 s and then every 5 s.
 
     Args:
         items: pieces of work.
-        total: size of all of them together.
-        what: begins the line, such as "decoding folder:/photos train".
-        size: tells the size of one piece.
+        total: size of all items together.
+        description: the start of each line, such as "decoding folder:/photos train".
+        size: item → its size.
     """
     start = time.monotonic()
     due, done, shown = start + QUIET_SECONDS, 0, False
@@ -40,7 +40,7 @@ def progress(items: Iterable, total: int, what: str, size: Callable = lambda ite
         now = time.monotonic()
         if now >= due and done < total:
             left = (now - start) * (total - done) / done
-            print(f"{what}: {done:,} of {total:,}, about {left:,.0f} s left", file=sys.stderr, flush=True)
+            print(f"{description}: {done:,} of {total:,}, about {left:,.0f} s left", file=sys.stderr, flush=True)
             due, shown = now + EVERY_SECONDS, True
     if shown:
-        print(f"{what}: {total:,} in {time.monotonic() - start:,.0f} s", file=sys.stderr, flush=True)
+        print(f"{description}: {total:,} in {time.monotonic() - start:,.0f} s", file=sys.stderr, flush=True)

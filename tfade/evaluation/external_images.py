@@ -5,9 +5,9 @@ import pathlib
 
 import numpy as np
 
-from tfade.data.arrays import arrays
+from tfade.data.arrays import numpy_source
 from tfade.data.cache import Store
-from tfade.data.folder import SPLIT_FOLDERS, folder
+from tfade.data.folder import SPLIT_FOLDERS, folder_source
 from tfade.data.images import SUFFIXES
 from tfade.data.npy import read_headers
 from tfade.data.transforms import Transform
@@ -118,12 +118,12 @@ def _read(name: str, path: pathlib.Path) -> np.ndarray:
         splits = [sub for sub in SPLIT_FOLDERS if (path / sub).is_dir()]
         if splits:
             raise UsageError(f"data={name!r} has sub-folders {', '.join(splits)}; give the folder of one set of images")
-        source = folder(name, "train", path, Transform(), store, None, MAX_PIXELS)
+        source = folder_source(name, "train", path, Transform(), store, None, MAX_PIXELS)
     elif path.suffix in (".npz", ".npy"):
         splits = [key for key in read_headers(name, path, MAX_BYTES) if key.startswith("x_")]
         if splits:
             raise UsageError(f"data={name!r} holds {', '.join(splits)}, several splits; save one array `images`")
-        source = arrays(name, "train", path, Transform(), store, None, MAX_BYTES)
+        source = numpy_source(name, "train", path, Transform(), store, None, MAX_BYTES)
     else:
         what = "is no folder, .npz or .npy file" if path.exists() else "does not exist"
         raise UsageError(f"data={name!r} {what}; give a folder of {', '.join(SUFFIXES)}, or an array file")
