@@ -149,11 +149,11 @@ def our_training_step(dimensions: int, width: int, layers: int, jit: bool) -> Ca
     import keras
     import tensorflow as tf
 
-    from tfade.flows.coupling import AffineCoupling
+    from tfade.flows.coupling import Coupling
     from tfade.networks.conditioner import MLPConditioner
 
     conditioner = functools.partial(MLPConditioner, width=width, depth=2)
-    variables, distribution = our_flow(functools.partial(AffineCoupling, conditioner=conditioner), dimensions, layers)
+    variables, distribution = our_flow(functools.partial(Coupling, conditioner=conditioner), dimensions, layers)
     optimizer = keras.optimizers.Adam(RATE)
     optimizer.build(variables)
     x = tf.constant(data(dimensions))

@@ -14,7 +14,7 @@ from tfade.distributions.standard import StandardNormal
 from tfade.errors import UsageError
 from tfade.flows.actnorm import ActNorm
 from tfade.flows.autoregressive import IAF, MAF
-from tfade.flows.coupling import AffineCoupling
+from tfade.flows.coupling import Coupling
 from tfade.flows.permutation import Reverse
 from tfade.flows.squeeze import Squeeze
 from tfade.flows.stack import Stack
@@ -42,7 +42,7 @@ class CountedMADE(Counted, MADE):
     pass
 
 
-COUPLING = functools.partial(AffineCoupling, conditioner=functools.partial(CountedMLP, width=8))
+COUPLING = functools.partial(Coupling, conditioner=functools.partial(CountedMLP, width=8))
 PARALLEL_SAMPLES = {
     "real_nvp": COUPLING,
     "iaf": functools.partial(IAF, conditioner=functools.partial(CountedMADE, width=8)),

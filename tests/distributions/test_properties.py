@@ -19,8 +19,9 @@ from tfade.distributions.standard import StandardLogistic, StandardNormal
 from tfade.errors import UsageError
 from tfade.flows.actnorm import ActNorm
 from tfade.flows.autoregressive import IAF, MAF
-from tfade.flows.coupling import AffineCoupling
+from tfade.flows.coupling import Coupling
 from tfade.flows.stack import Stack
+from tfade.flows.transformers import Affine
 from tfade.networks.conditioner import MLPConditioner
 from tfade.networks.made import MADE
 
@@ -28,7 +29,7 @@ SMALL = functools.partial(MLPConditioner, width=8, depth=1)
 MASKED = functools.partial(MADE, width=12)
 LSTM = functools.partial(AutoregressiveLSTM, width=6, head=SMALL)
 MASKED_DENSITY = functools.partial(AutoregressiveMADE, conditioner=MASKED)
-COUPLING = functools.partial(AffineCoupling, gain=0.5, conditioner=SMALL)
+COUPLING = functools.partial(Coupling, functools.partial(Affine, gain=0.5), conditioner=SMALL)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,18 +5,26 @@ import functools
 import pytest
 
 from tests.flows.properties import CHECKS, Case, name_of
-from tfade.flows.coupling import AdditiveCoupling, AffineCoupling, SplineCoupling
+from tfade.flows.coupling import Coupling
+from tfade.flows.splines import RationalQuadratic
 from tfade.flows.stack import Stack
+from tfade.flows.transformers import Affine, Shift
 from tfade.networks.conditioner import MLPConditioner
 
 SMALL = functools.partial(MLPConditioner, width=16)
 CASES = (
-    Case("affine", lambda: AffineCoupling(conditioner=SMALL), (5,)),
-    Case("affine_alternate", lambda: AffineCoupling(mask="alternate", parity=1, gain=1.0, conditioner=SMALL), (6,)),
-    Case("additive", lambda: AdditiveCoupling(conditioner=SMALL), (4,)),
-    Case("spline", lambda: SplineCoupling(conditioner=SMALL), (5,), tolerance=1e-7),
-    Case("spline_narrow", lambda: SplineCoupling(3, 1.0, conditioner=SMALL), (10,), tolerance=1e-7, data_scale=0.7),
-    Case("stack", lambda: Stack([functools.partial(AffineCoupling, conditioner=SMALL)], repeat=3), (2,)),
+    Case("affine", lambda: Coupling(conditioner=SMALL), (5,)),
+    Case("affine_alternate", lambda: Coupling(Affine(gain=1.0), "alternate", parity=1, conditioner=SMALL), (6,)),
+    Case("additive", lambda: Coupling(Shift, conditioner=SMALL), (4,)),
+    Case("spline", lambda: Coupling(RationalQuadratic, conditioner=SMALL), (5,), tolerance=1e-7),
+    Case(
+        "spline_narrow",
+        lambda: Coupling(RationalQuadratic(3, 1.0), conditioner=SMALL),
+        (10,),
+        tolerance=1e-7,
+        data_scale=0.7,
+    ),
+    Case("stack", lambda: Stack([functools.partial(Coupling, conditioner=SMALL)], repeat=3), (2,)),
 )
 
 

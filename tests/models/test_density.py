@@ -13,7 +13,7 @@ from tfade.distributions.gaussian import DiagonalNormal, FullNormal
 from tfade.distributions.mixture import GaussianMixture
 from tfade.errors import UsageError
 from tfade.flows.actnorm import ActNorm
-from tfade.flows.coupling import AffineCoupling
+from tfade.flows.coupling import Coupling
 from tfade.flows.stack import Stack
 from tfade.models.density import DensityModel
 from tfade.seeds import Seeds
@@ -24,7 +24,7 @@ DENSITIES = {
     "mixture": functools.partial(GaussianMixture, 3),
     "lstm": functools.partial(AutoregressiveLSTM, width=8, components=2),
     "made": functools.partial(AutoregressiveMADE, components=2),
-    "real_nvp": lambda: FlowDistribution(Stack((ActNorm, AffineCoupling))),
+    "real_nvp": lambda: FlowDistribution(Stack((ActNorm, Coupling))),
 }
 OPTIMAL = ("diagonal", "full")  # these start where they end
 VECTORS = np.random.default_rng(0).normal(size=(64, 3))

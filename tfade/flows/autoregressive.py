@@ -3,9 +3,9 @@
 import gin
 import tensorflow as tf
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_class
 from tfade.flows.layer import FlowLayer
-from tfade.flows.transformers import Affine, Transformer
+from tfade.flows.transformers import Affine, as_transformer
 from tfade.networks.made import MADE, ORDERS
 
 
@@ -20,7 +20,8 @@ class Autoregressive(FlowLayer):
         conditioner: class of the network, called as `conditioner(dimensions, outputs, context_size, order=…, seed=…)`.
 
     Raises:
-        UsageError: an unknown order, no transformer, or at `build` an event that is not a vector.
+        UsageError: an unknown order, no transformer, an object where the conditioner's class is wanted, or at `build`
+            an event that is not a vector.
     """
 
     counted_as = "autoregressive"
@@ -29,11 +30,8 @@ class Autoregressive(FlowLayer):
         super().__init__(**kwargs)
         if order not in ("alternate", *ORDERS):
             raise UsageError(f"order={order!r} is unknown; use one of alternate, {', '.join(ORDERS)}")
-        self.transformer = transformer() if callable(transformer) else transformer
-        if not isinstance(self.transformer, Transformer):
-            raise UsageError(
-                f"transformer={transformer!r} is none; use Affine, RationalQuadratic or another Transformer"
-            )
+        check_class("conditioner", conditioner)
+        self.transformer = as_transformer(transformer)
         self.order, self.seed, self._make_conditioner = order, seed, conditioner
 
     def build(self, event_shape, context_size=0, ordinal=0):

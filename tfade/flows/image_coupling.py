@@ -7,13 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfade.errors import UsageError
-from tfade.flows.layer import FlowLayer
+from tfade.flows.coupling import CouplingLayer
 from tfade.flows.squeeze import image_shape
 from tfade.flows.transformers import Affine, Transformer
 from tfade.networks.residual import ResidualConditioner
 
 
-class ImageCoupling(FlowLayer):
+class ImageCoupling(CouplingLayer):
     """One half of an image, x_b, is transformed with parameters that a convolutional network computes from the other.
 
         x_a = z_a,   x_b = T(z_b; θ(x_a, context))
@@ -29,8 +29,8 @@ class ImageCoupling(FlowLayer):
             with images and, if there is one, the context, and return 0 at the start.
 
     Raises:
-        UsageError: an unknown parity, a learned scale with another transformer than `Affine`, or at `build` events that
-            are not images with two halves.
+        UsageError: as `CouplingLayer`; a learned scale with another transformer than `Affine`; or at `build` events
+            that are not images with two halves.
     """
 
     def __init__(
@@ -41,17 +41,13 @@ class ImageCoupling(FlowLayer):
         conditioner=ResidualConditioner,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.transformer = transformer if isinstance(transformer, Transformer) else transformer()
-        if parity not in (None, 0, 1):
-            raise UsageError(f"parity={parity!r} is neither None nor 0 nor 1")
+        super().__init__(transformer, parity, conditioner, **kwargs)
         if learned_scale and not isinstance(self.transformer, Affine):
             raise UsageError(
                 f"learned_scale={learned_scale!r} needs transformer=Affine; {type(self.transformer).__name__} has no "
                 "log-scale"
             )
-        self.learned_scale, self.parity = learned_scale, parity
-        self._make_conditioner = conditioner
+        self.learned_scale = learned_scale
 
     def _build(self, inputs_shape: tuple[int, int, int], channels: int) -> None:
         """Makes θ for what it sees and the channels that are transformed, and the learned scale."""
@@ -59,11 +55,6 @@ class ImageCoupling(FlowLayer):
         if self.learned_scale:
             self.scale = self.add_weight(name="scale", shape=(channels,), initializer="ones", autocast=False)
             self.shift = self.add_weight(name="shift", shape=(channels,), initializer="zeros", autocast=False)
-
-    @property
-    def _swapped(self) -> bool:
-        """Whether the first half is transformed, and not the second."""
-        return (self.ordinal if self.parity is None else self.parity) % 2 == 1
 
     def _parameters(self, inputs, context):
         """θ, in the precision of the variables."""
@@ -73,15 +64,6 @@ class ImageCoupling(FlowLayer):
             shift, log_scale = tf.split(parameters, 2, -1)
             parameters = tf.concat([shift, self.scale * tf.tanh(log_scale) + self.shift], -1)
         return parameters
-
-    def forward_and_log_det(self, z, context):
-        return self._transformed(z, context, self.transformer.forward)
-
-    def inverse_and_log_det(self, x, context):
-        return self._transformed(x, context, self.transformer.inverse)
-
-    def _transformed(self, value, context, transform):
-        raise NotImplementedError
 
 
 @gin.register

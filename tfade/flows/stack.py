@@ -16,7 +16,7 @@ class Stack(FlowLayer):
         z = f_K(… f_2(f_1(x))),   log p(x) = log p(z) + Σ_k log |det ∂f_k|
 
     Args:
-        parts: flows, or classes (functions without arguments) that make them; in gin `(@ActNorm, @AffineCoupling)`.
+        parts: flows, or classes (functions without arguments) that make them; in gin `(@ActNorm, @Coupling)`.
         repeat: how often the sequence of parts is repeated; with more than 1 every part has to be a class, so that
             each repetition has variables of its own.
 
@@ -33,7 +33,7 @@ class Stack(FlowLayer):
         if repeat > 1 and any(isinstance(part, FlowLayer) for part in parts):
             raise UsageError(
                 f"Stack.repeat={repeat} would use one layer's variables {repeat} times; give classes as parts, "
-                "such as (@ActNorm, @AffineCoupling) without ()"
+                "such as (@ActNorm, @Coupling) without ()"
             )
         made = [_made(part) for _ in range(repeat) for part in parts]
         for part in made:

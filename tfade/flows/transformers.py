@@ -1,6 +1,7 @@
 """Invertible functions of one number each, whose parameters a conditioner gives."""
 
 import math
+from collections.abc import Callable
 
 import gin
 import tensorflow as tf
@@ -116,12 +117,36 @@ class GatedAffine(Transformer):
 
 @gin.register
 class Shift(Transformer):
-    """x = z + t, of constant volume. Reference: Dinh et al. 2015, equation 8."""
+    """x = z + t, of constant volume.
+
+    Args:
+        gain: see `Transformer`.
+
+    Reference: Dinh et al. 2015, equation 8.
+    """
 
     size = 1
+
+    def __init__(self, gain: float = OUTPUT_GAIN):
+        super().__init__(gain)
 
     def forward(self, z, parameters):
         return z + self.gain * parameters, tf.zeros_like(z)
 
     def inverse(self, x, parameters):
         return x - self.gain * parameters, tf.zeros_like(x)
+
+
+def as_transformer(transformer: Transformer | Callable[[], Transformer]) -> Transformer:
+    """The transformer that is given, or that its class (a function without arguments) makes; it has no variables.
+
+    Raises:
+        UsageError: neither.
+    """
+    made = transformer if isinstance(transformer, Transformer) or not callable(transformer) else transformer()
+    if not isinstance(made, Transformer):
+        raise UsageError(
+            f"transformer={transformer!r} is not a transformer; use Affine, Shift, RationalQuadratic or another "
+            "Transformer"
+        )
+    return made
