@@ -6,15 +6,15 @@ discriminator's own pass draws without. Part of `python -m launch.benchmark`.
 """
 
 import resource
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from launch import common
-from launch.benchmark import paired, with_data
+from launch.benchmarks.timing import Figures, paired, with_data
 
 LIMIT = 1.05
 
 
-def measure(steps: int) -> Iterator[tuple[str, float, float | None]]:
+def measure(steps: int) -> Figures:
     """(name, value, limit or None) of every figure.
 
     Args:

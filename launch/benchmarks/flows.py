@@ -8,24 +8,19 @@ of ours to one peer: the fastest peer has the largest. Part of `python -m launch
 
 import functools
 import importlib.util
-import itertools
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from launch import common
-from launch.benchmark import seconds, with_data
+from launch.benchmarks.peers import BATCH, PEER_FLOWS, RATE, installed, normal_batch, their_density, their_training_step
+from launch.benchmarks.timing import Figures, seconds, with_data
 
-BATCH = 256
 BLOCK = 10  # calls timed at a time
 SETTLE = 0.05  # seconds of calls before: the other library's threads spin for milliseconds after their last work
 LIMIT = 0.85
-RATE = 1e-3
 COUPLINGS = (64, 256, 8)  # dimensions, width of both hidden layers, layers
 AUTOREGRESSIVE = ((16, 128, 5), (64, 256, 5), (16, 128, 1))  # the last one is limited by the cost of a call: reported
-PEERS = ("nflows", "zuko")
-
-Figures = Iterator[tuple[str, float, float | None]]
 
 
 def measure(steps: int, compile_peers: bool = False, threads: int = 1) -> Figures:
@@ -71,7 +66,7 @@ def set_threads(count: int) -> None:
 
 def comparisons() -> list[tuple[str, Callable, dict[str, Callable], float | None]]:
     """What is compared: title, `ours(jit)`, {peer: `make(compiled)`} of installed peers, limit."""
-    peers = {name: PEER_FLOWS[name] for name in PEERS if installed(name)}
+    peers = {name: flows for name, flows in PEER_FLOWS.items() if installed(name)}
     cases = [
         (
             f"{COUPLINGS[2]} couplings of {COUPLINGS[0]}-D, training step",
@@ -92,16 +87,6 @@ def comparisons() -> list[tuple[str, Callable, dict[str, Callable], float | None
     return cases
 
 
-def installed(name: str) -> bool:
-    """Whether a peer can be imported; says so if not."""
-    try:
-        importlib.import_module(name)
-    except ImportError as error:
-        print(f"{name} is left out: {error}; pip install torch {name}")
-        return False
-    return True
-
-
 def block_seconds(call: Callable) -> float:
     """Seconds of one call, from a block of them."""
     began = time.perf_counter()
@@ -115,16 +100,6 @@ def fastest(calls: list[Callable]) -> Callable:
     times = [[block_seconds(call) for call in calls] for _ in range(5)]
     medians = [statistics.median(column) for column in zip(*times)]
     return calls[medians.index(min(medians))]
-
-
-def data(dimensions: int):
-    """A batch of standard normal vectors, float32."""
-    import numpy as np
-
-    return np.random.default_rng(0).normal(size=(BATCH, dimensions)).astype("float32")
-
-
-# ---- Ours ----
 
 
 def our_flow(kind, dimensions: int, layers: int):
@@ -156,7 +131,7 @@ def our_training_step(dimensions: int, width: int, layers: int, jit: bool) -> Ca
     variables, distribution = our_flow(functools.partial(Coupling, conditioner=conditioner), dimensions, layers)
     optimizer = keras.optimizers.Adam(RATE)
     optimizer.build(variables)
-    x = tf.constant(data(dimensions))
+    x = tf.constant(normal_batch(dimensions))
 
     @tf.function(jit_compile=jit)
     def step(x):
@@ -178,7 +153,7 @@ def our_density(inverse: bool, dimensions: int, width: int, layers: int, jit: bo
     _, distribution = our_flow(kind, dimensions, layers)
     if not inverse:
         density = tf.function(lambda x: distribution().log_prob(x), jit_compile=jit)
-        x = tf.constant(data(dimensions))
+        x = tf.constant(normal_batch(dimensions))
         return lambda: density(x).numpy()
     seed = tf.constant([1, 2])
 
@@ -191,105 +166,6 @@ def our_density(inverse: bool, dimensions: int, width: int, layers: int, jit: bo
         return x, whole.distribution.log_prob(z) - log_det
 
     return lambda: [tensor.numpy() for tensor in sample(seed)]
-
-
-# ---- Theirs ----
-
-
-def nflows_couplings(dimensions: int, width: int, layers: int):
-    """Affine couplings with a bounded scale, halves in turn."""
-    import torch
-    from nflows import distributions, flows, transforms
-
-    class Network(torch.nn.Sequential):
-        def __init__(self, inputs, outputs):
-            sizes = (inputs, width, width)
-            hidden = [part for a, b in itertools.pairwise(sizes) for part in (torch.nn.Linear(a, b), torch.nn.ReLU())]
-            super().__init__(*hidden, torch.nn.Linear(width, outputs))
-
-        def forward(self, inputs, context=None):
-            return super().forward(inputs)
-
-    masks = [(torch.arange(dimensions) < dimensions // 2) == bool(layer % 2) for layer in range(layers)]
-    parts = [transforms.AffineCouplingTransform(mask.float(), Network) for mask in masks]
-    return flows.Flow(transforms.CompositeTransform(parts), distributions.StandardNormal([dimensions]))
-
-
-def nflows_autoregressive(inverse: bool, dimensions: int, width: int, layers: int):
-    from nflows import distributions, flows, transforms
-
-    def part():  # its first layer and one block make two hidden layers
-        made = transforms.MaskedAffineAutoregressiveTransform(
-            dimensions, width, num_blocks=1, use_residual_blocks=False
-        )
-        return transforms.InverseTransform(made) if inverse else made
-
-    flow = flows.Flow(
-        transforms.CompositeTransform([part() for _ in range(layers)]), distributions.StandardNormal([dimensions])
-    )
-    return (lambda: flow.sample_and_log_prob(BATCH)), flow.log_prob
-
-
-def zuko_couplings(dimensions: int, width: int, layers: int):
-    import zuko
-
-    return zuko.flows.RealNVP(dimensions, 0, transforms=layers, hidden_features=(width, width))
-
-
-def zuko_autoregressive(inverse: bool, dimensions: int, width: int, layers: int):
-    import zuko
-
-    flow = zuko.flows.MAF(dimensions, 0, transforms=layers, hidden_features=(width, width))
-    if inverse:
-        flow.transform = flow.transform.inv
-    return (lambda: flow().rsample_and_log_prob((BATCH,))), (lambda x: flow().log_prob(x))
-
-
-PEER_FLOWS = {
-    "nflows": (nflows_couplings, nflows_autoregressive),
-    "zuko": (zuko_couplings, zuko_autoregressive),
-}
-
-
-def their_training_step(couplings, dimensions: int, width: int, layers: int, compiled: bool) -> Callable:
-    import torch
-
-    flow = couplings(dimensions, width, layers)
-    optimizer = torch.optim.Adam(flow.parameters(), RATE)
-    x = torch.tensor(data(dimensions))
-
-    def loss_of(x):
-        log_prob = flow.log_prob(x) if hasattr(flow, "log_prob") else flow().log_prob(x)
-        return -log_prob.mean()
-
-    objective = torch.compile(loss_of) if compiled else loss_of
-
-    def step():
-        loss = objective(x)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.item()
-
-    return step
-
-
-def their_density(autoregressive, inverse, dimensions: int, width: int, layers: int, compiled: bool) -> Callable:
-    import torch
-
-    sample, density = autoregressive(inverse, dimensions, width, layers)
-    x = torch.tensor(data(dimensions))
-    function = sample if inverse else (lambda: density(x))
-    function = torch.compile(function) if compiled else function
-
-    def call():
-        with torch.no_grad():
-            return function()
-
-    return call
-
-
-# ---- Images ----
 
 
 def real_nvp_step(steps: int) -> Figures:

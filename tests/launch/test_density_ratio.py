@@ -44,15 +44,11 @@ def test_table_plot_and_no_run_twice(tmp_path, capsys):
 def test_wrong_settings_are_one_line(tmp_path, capsys):
     assert run(density_ratio.main, arguments(tmp_path, "DensityRatioStudy.dimensions = (0,)")) == 2
     assert "DensityRatioStudy.dimensions=(0,)" in capsys.readouterr().err
+    recipe = [f"--gin_file={ROOT / 'gin' / 'vae.gin'}", f"--out={tmp_path}"]
+    assert run(density_ratio.main, recipe) == 2
+    assert "bind nothing of DensityRatioStudy, so they describe no study" in capsys.readouterr().err
     with pytest.raises(SystemExit) as status:
         run(density_ratio.main, [f"--out={tmp_path}"])
     assert status.value.code == 2
     assert "--gin_file is missing" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
-
-
-def test_numbers_that_are_not_finite_are_said_so():
-    curve = [{"step": 5, "known": 1.0, "estimate": 0.5}, {"step": 10, "known": 2.0, "estimate": None}]
-    results = [{"mode": "learning", "dimensions": 1000, "seed": 3, "curve": curve}]
-    assert "| 1,000 | 3 | 1 | 2 | not finite | not finite | 10 |" in density_ratio.tables(results)
-    density_ratio.plot(results)

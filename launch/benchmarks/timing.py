@@ -1,0 +1,35 @@
+"""What the benchmarks share: timing in turn, and the configured recipe with its batches."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+
+Figures = Iterator[tuple[str, float, float | None]]  # name, value, limit or None
+
+
+def seconds(call: Callable) -> float:
+    """How long a call takes."""
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def paired(one: Callable, other: Callable, count: int, warm_up: int = 5) -> tuple[float, float]:
+    """Median of the ratios one/other over pairs timed in turn, and the median seconds of `one`."""
+    for _ in range(warm_up):
+        one(), other()
+    pairs = []
+    for index in range(count):  # who goes first alternates
+        first = seconds(one) if index % 2 else None
+        second = seconds(other)
+        pairs.append((seconds(one) if first is None else first, second))
+    return statistics.median(a / b for a, b in pairs), statistics.median(a for a, _ in pairs)
+
+
+def with_data():
+    """The configured recipe with the shape of its data, the source, and the batches for training."""
+    from tfade.data.pipeline import batches
+    from tfade.training.recipe import recipe_of_data
+
+    recipe, source = recipe_of_data()
+    return recipe, source, batches(source, recipe.batch_size, recipe.seed)
