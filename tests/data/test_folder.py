@@ -1,11 +1,17 @@
 """A user's image folders: layouts, formats, and one error that names every file at fault."""
 
+import re
+import struct
+import zlib
+from pathlib import Path
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 import tfade.data.work
 from tfade.data import load, load_if_there
+from tfade.data.images import Header, read_header
 from tfade.errors import UsageError
 
 
@@ -63,7 +69,9 @@ def test_train_and_test_only_carves_validation(write_images):
     assert load(f"folder:{root}", carve=None).spec.num_examples == 60
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "ppm", "PNG"])
+@pytest.mark.parametrize(
+    "suffix", ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "ppm", "PNG", "jfif", "jpe", "JPE", "pnm"]
+)
 def test_formats(write_images, suffix):
     flat = np.full((8, 8, 3), (200, 30, 90), np.uint8)
     root = write_images({f"train/{number}.{suffix}": flat for number in range(3)})
@@ -130,7 +138,7 @@ def test_one_error_names_every_file_at_fault(write_images, tmp_path, cached):
     assert "/0.png" not in message
     assert "5×7 pixels where" in message
     assert "load.image_size" in message
-    assert "I;16" in message
+    assert "16 bits per channel" in message
     assert "transparent" in message
     assert not cache.exists() or not list(cache.iterdir())
 
@@ -144,7 +152,10 @@ def test_damage_that_only_decoding_finds_is_listed_too(write_images):
         load(f"folder:{root}", carve=None)
     listed = [path for path in damaged if str(path) in str(caught.value)]
     assert listed == damaged[:20]
-    assert "; and 10 more" in str(caught.value)
+    assert "; and 10 more, listed in " in str(caught.value)
+    complete = Path(re.search(r"listed in (\S+)", str(caught.value))[1])
+    assert [line.partition(": ")[0] for line in complete.read_text().splitlines()] == [str(path) for path in damaged]
+    complete.unlink()
 
 
 def test_a_split_that_is_absent_and_one_that_is_damaged(write_images, tmp_path):
@@ -188,7 +199,7 @@ def test_ambiguous_layouts_are_refused(write_images):
         load(f"folder:{write_images({'a.png': (2, 2), 'cat/b.png': (2, 2)}, 'mixed')}")
     with pytest.raises(UsageError, match=r"1 images outside of them, such as 'a.png'"):
         load(f"folder:{write_images({'a.png': (2, 2), 'train/b.png': (2, 2)}, 'outside')}")
-    with pytest.raises(UsageError, match="both a folder 'validation' and a folder 'val'"):
+    with pytest.raises(UsageError, match="both a folder 'val' and a folder 'validation'"):
         load(f"folder:{write_images({'val/a.png': (2, 2), 'validation/b.png': (2, 2)}, 'twice')}")
 
 
@@ -228,3 +239,173 @@ def test_a_large_folder_shows_progress(write_images, monkeypatch, capsys):
     assert "reading the headers" in shown
     assert "decoding" in shown
     assert "10 of 30" in shown
+
+
+# ---- Files that are not what they seem ----
+
+KINDS = {0: 1, 2: 3, 4: 2, 6: 4}  # PNG's colour types and their channels
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def write_deep_png(path, kind):
+    """A PNG file of 16 bits per channel; Pillow writes none in colour."""
+    rows = np.full((4, 5 * KINDS[kind]), 40_000, ">u2")
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 5, 4, 16, kind, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows)))
+        + chunk(b"IEND", b"")
+    )
+
+
+def write_deep_tiff(path):
+    """An RGB TIFF file of 16 bits per channel."""
+    data = np.full((4, 5, 3), 40_000, "<u2").tobytes()
+    values = {256: 5, 257: 4, 258: 122, 259: 1, 262: 2, 273: 128, 277: 3, 278: 4, 279: len(data)}
+    kinds = {273: 4, 279: 4}
+    entries = [
+        struct.pack("<HHII", tag, kinds.get(tag, 3), 3 if tag == 258 else 1, value) for tag, value in values.items()
+    ]
+    header = b"II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(entries) + struct.pack("<I", 0)
+    assert len(header) == 122
+    path.write_bytes(header + struct.pack("<HHH", 16, 16, 16) + data)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "tiff", "grey tiff", "float tiff", "ppm", "plain ppm", "pgm"])
+def test_more_than_8_bits_per_channel_are_refused(tmp_path, kind):
+    """Pillow reads 16-bit colour as 8-bit colour without a word: 12-bit data would become 16 levels."""
+    path = tmp_path / ("a.tif" if "tiff" in str(kind) else "a.png" if kind in KINDS else "a.ppm")
+    if kind in KINDS:
+        write_deep_png(path, kind)
+    elif kind == "tiff":
+        write_deep_tiff(path)
+    elif kind == "grey tiff":
+        Image.fromarray(np.zeros((4, 5), np.uint16)).save(path)
+    elif kind == "float tiff":
+        Image.fromarray(np.zeros((4, 5), np.float32)).save(path)
+    else:
+        digits = {"ppm": (b"P6", 3), "pgm": (b"P5", 1), "plain ppm": (b"P3", 3)}[kind]
+        pixels = np.full((4, 5, digits[1]), 4000, ">u2")
+        body = pixels.tobytes() if kind != "plain ppm" else b" ".join(b"%d" % value for value in pixels.reshape(-1))
+        path.write_bytes(digits[0] + b" 5 4 4095\n" + body)
+    bits = 32 if kind == "float tiff" else 16
+    with pytest.raises(UsageError, match=f"has {bits} bits per channel; convert it to 8 bits, or give .* .npz file"):
+        load(f"folder:{tmp_path}", carve=None)
+
+
+def turned(path, late=False, **options):
+    """Saves a picture that lies on its side, with the EXIF orientation that puts it upright."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = np.zeros((4, 6, 3), np.uint8)
+    pixels[:, :3] = 255
+    picture = Image.fromarray(pixels).transpose(Image.Transpose.ROTATE_90)
+    if not late:
+        picture.save(path, exif=exif, **options)
+        return pixels
+    picture.save(path)  # the specification allows the chunk behind the pixels
+    before, end, after = path.read_bytes().rpartition(chunk(b"IEND", b""))
+    path.write_bytes(before + chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")) + end + after)
+    return pixels
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.jpg", {"quality": 95}),
+        ("a.webp", {"lossless": True}),
+        ("a.png", {}),
+        ("a.png", {"late": True}),
+        ("a.tif", {}),
+        ("a.tif", {"compression": "tiff_lzw"}),
+    ],
+)
+@pytest.mark.parametrize("image_size", [None, 4])
+def test_orientation_is_honoured_in_every_container(tmp_path, name, options, image_size):
+    pixels = turned(tmp_path / name, **options)
+    images = everything(load(f"folder:{tmp_path}", carve=None, image_size=image_size)).astype(int)
+    expected = pixels if image_size is None else pixels[:, 1:5]
+    assert images.shape == (1, *expected.shape)
+    assert abs(images[0] - expected).max() < (60 if name == "a.jpg" else 1)
+
+
+def test_a_png_file_of_metadata_is_not_decoded_for_its_header(tmp_path, monkeypatch):
+    information = PngImagePlugin.PngInfo()
+    information.add_text("date:create", "2020", zip=False)
+    Image.fromarray(np.full((4, 5), 9, np.uint8)).save(tmp_path / "a.png", pnginfo=information)
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda self: pytest.fail("decoded"))
+    assert read_header(tmp_path / "a.png", 10**6) == Header(4, 5, 1)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "tif", "png", "webp"])
+def test_a_note_tells_of_further_frames(tmp_path, capsys, suffix):
+    frames = [Image.fromarray(np.full((8, 8, 3), value, np.uint8)) for value in (10, 200)]
+    frames[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / f"b.{suffix}")
+    assert (everything(load(f"folder:{tmp_path}", carve=None)) <= 12).all()
+    assert "1 files have several pages or frames, of which only the first is read" in capsys.readouterr().err
+
+
+SPELLINGS = [
+    ("Train", "Val", "Test"),
+    ("TRAIN", "VALID", "TEST"),
+    ("Training", "dev", "Testing"),
+    ("training", "Validation", "testing"),
+    ("train", "eval", "test"),
+]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS, ids="-".join)
+@pytest.mark.parametrize("classes", [("",), ("cat/", "dog/")], ids=["plain", "classes"])
+def test_split_folders_in_other_spellings(write_images, spelling, classes):
+    counts = dict(zip(spelling, (5, 3, 2), strict=True))
+    root = write_images({f"{s}/{c}{i}.png": (6, 6, 3) for s, n in counts.items() for c in classes for i in range(n)})
+    for split, count in zip(("train", "validation", "test"), counts.values(), strict=True):
+        spec = load(f"folder:{root}", split).spec
+        assert spec.num_examples == count * len(classes)
+        assert spec.num_classes == (None if len(classes) == 1 else 2)
+
+
+def test_two_spellings_of_one_split_are_refused(write_images):
+    root = write_images({"train/a.png": (2, 2), "Training/a.png": (2, 2)})
+    with pytest.raises(
+        UsageError, match="both a folder 'Training' and a folder 'train', which are both its train split"
+    ):
+        load(f"folder:{root}")
+
+
+@pytest.mark.parametrize("folder", ["@eaDir", "__MACOSX", ".ipynb_checkpoints", "lost+found", "$RECYCLE.BIN"])
+def test_folders_of_other_programs_are_no_classes(write_images, folder):
+    root = write_images({"cat/a.png": (2, 2), f"{folder}/b.png": (9, 9), f"cat/{folder}/c.png": (9, 9)})
+    spec = load(f"folder:{root}", carve=None).spec
+    assert (spec.num_examples, spec.num_classes) == (1, 1)
+
+
+def test_files_without_a_suffix_are_read_by_their_content(write_images):
+    root = write_images({"a.png": (2, 2)})
+    (root / "b").write_bytes((root / "a.png").read_bytes())
+    assert load(f"folder:{root}", carve=None).spec.num_examples == 2
+
+
+def test_files_of_other_suffixes_are_counted_in_a_note(write_images, capsys):
+    root = write_images({"a.png": (2, 2), "class/hidden/.b.txt.png": (2, 2)})
+    for name in ("labels.csv", "b.HEIC", "c.heic", "README", ".hidden.txt"):
+        (root / name).write_text("no image")
+    for split in ("train", "validation", "test"):
+        load_if_there(f"folder:{root}", split)
+    note = "4 files are left out, whose suffixes are not an image's: 1 (none), 1 .csv, 2 .heic"
+    assert capsys.readouterr().err.count(note) == 1
+
+
+def test_mask_files_are_refused(write_images):
+    root = write_images({f"{number}.png": np.eye(4, dtype=np.uint8) for number in range(3)})
+    with pytest.raises(UsageError, match="has no value above 1 of 255: a mask, .* multiply by 255"):
+        load(f"folder:{root}", carve=None)
+
+
+def test_bilevel_files_are_black_and_white(tmp_path):
+    Image.fromarray(np.eye(4, dtype=bool)).save(tmp_path / "a.png")
+    assert set(everything(load(f"folder:{tmp_path}", carve=None)).reshape(-1)) == {0, 255}

@@ -1,19 +1,23 @@
 """Images and vectors in NumPy files, `npz:PATH` and `npy:PATH`."""
 
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from tfade.data.array_names import pair_arrays
 from tfade.data.cache import Store
+from tfade.data.checks import UNIT_TOLERANCE, check_full_range
 from tfade.data.npy import StoredArray, read_headers
 from tfade.data.source import ArraySource
 from tfade.data.splits import MissingSplit, Part, plan
 from tfade.data.transforms import Transform
 from tfade.errors import UsageError
 
-SPLIT_KEYS = {"train": ("train",), "validation": ("validation", "val"), "test": ("test",)}
+MOST_CLASSES = 1000  # labels below this may have gaps
+RENUMBER = "save np.unique(labels, return_inverse=True)[1], the labels numbered from 0 without gaps"
 
 
 def numpy_source(
@@ -21,11 +25,12 @@ def numpy_source(
 ) -> ArraySource:
     """Images or vectors from a NumPy file.
 
-    The arrays may be `x_train`, `y_train`, `x_test`, `y_test`, `x_validation` (or `x_val`), `y_validation`; or `images`
-    and `labels`; or one array of any name. Missing splits are carved by position, every tenth image by default
-    (`tfade.data.splits`), so a file sorted by class is carved evenly. Images are uint8, or floating
-    point in [0, 1] (rounded to 256 levels), [N, H, W] or [N, H, W, C]; vectors are floating point [N, D], finite in
-    float32; labels are integers [N] or [N, 1] from 0.
+    The arrays may be `x_train`, `y_train`, `x_test`, `y_test`, `x_validation` (or `x_val`), `y_validation`; or
+    `train_images`, `train_labels` and so on; or `images` and `labels`, `x` and `y`, `arr_0` and `arr_1`; or one array
+    of any name; all in any case. Other arrays of the file are ignored. Missing splits are carved by position, every
+    tenth image by default (`tfade.data.splits`), so a file sorted by class is carved evenly. Images are uint8, or
+    floating point in [0, 1] (rounded to 256 levels), [N, H, W] or [N, H, W, C]; vectors are floating point [N, D],
+    finite in float32; labels are integers [N] or [N, 1] from 0.
 
     Args:
         name, split: as in `Spec`.
@@ -38,17 +43,20 @@ def numpy_source(
     Raises:
         UsageError: the file cannot be read, or holds neither images nor vectors.
     """
-    stored = _pairs(name, read_headers(name, path, max_bytes))
+    stored = pair_arrays(name, read_headers(path))
+    for array in itertools.chain(*stored.values()):
+        if array is not None:
+            array.check(name, max_bytes)
     part = plan(name, split, {key: key for key in stored}, carve)
+    is_vectors = _are_vectors(name, {key: examples for key, (examples, _) in stored.items()}, transform)
     labels = {key: _labels(name, examples, values) for key, (examples, values) in stored.items() if values is not None}
     if labels and len(labels) < len(stored):
         missing = ", ".join(sorted(set(stored) - set(labels)))
         raise UsageError(
             f"data={name!r} has labels for some splits but not for {missing}; give labels for all, or none"
         )
-    num_classes = max(int(values.max()) for values in labels.values()) + 1 if labels else None
+    num_classes = _num_classes(name, labels) if labels else None
     examples, _ = stored[part.stored]
-    is_vectors = _are_vectors(name, {key: examples for key, (examples, _) in stored.items()}, transform)
     if is_vectors and not transform.is_identity:
         raise UsageError(
             f"data={name!r} holds vectors, not images; leave crop, image_size, pad, average and channels out"
@@ -72,28 +80,9 @@ def numpy_source(
         labelled=bool(labels),
         dtype="float32" if is_vectors else "uint8",
     )
+    if not is_vectors:
+        check_full_range(f"data={name!r}", stored_examples)
     return ArraySource(name, split, stored_examples, stored_labels, num_classes)
-
-
-def _pairs(name: str, found: dict[str, StoredArray]) -> dict[str, tuple[StoredArray, StoredArray | None]]:
-    """Examples and labels of every stored split."""
-    pairs = {}
-    for split, suffixes in SPLIT_KEYS.items():
-        keys = [suffix for suffix in suffixes if f"x_{suffix}" in found]
-        if len(keys) > 1:
-            raise UsageError(f"data={name!r} has both x_validation and x_val; keep one")
-        if keys:
-            pairs[split] = (found[f"x_{keys[0]}"], found.get(f"y_{keys[0]}"))
-    if not pairs and "images" in found:
-        pairs["train"] = (found["images"], found.get("labels"))
-    if not pairs and len(found) == 1:
-        pairs["train"] = (next(iter(found.values())), None)
-    if not pairs:
-        raise UsageError(
-            f"data={name!r} holds the arrays {', '.join(sorted(found)) or '(none)'}; "
-            f"call them images and labels, or x_train, y_train, x_test, y_test"
-        )
-    return pairs
 
 
 def _are_vectors(name: str, stored: dict[str, StoredArray], transform: Transform) -> bool:
@@ -143,10 +132,32 @@ def _is_vectors(name: str, examples: StoredArray) -> bool:
         )
     if dtype != np.uint8 and dtype.kind != "f":
         raise UsageError(
-            f"data={name!r} has dtype {dtype}; images are uint8, or floating point in [0, 1]: "
-            f"save images.astype(np.uint8) if the values are 0 to 255"
+            f"data={name!r} has dtype {dtype}; images are uint8, or floating point in [0, 1]: {_remedy(dtype)}"
         )
     return len(shape) == 2
+
+
+def _remedy(dtype: np.dtype) -> str:
+    if dtype.kind == "b":
+        return "save images.astype(np.uint8) * 255"
+    if dtype.kind in "iu":
+        return (
+            "save images.astype(np.uint8) if the values are 0 to 255, or (images / largest).astype(np.float32) "
+            "with the largest possible value"
+        )
+    return "save numbers"
+
+
+def _num_classes(name: str, labels: dict[str, np.ndarray]) -> int:
+    """The largest label and 1.
+
+    Raises:
+        UsageError: there would be more classes than examples.
+    """
+    largest, count = max(int(values.max()) for values in labels.values()), sum(map(len, labels.values()))
+    if largest >= max(count, MOST_CLASSES):
+        raise UsageError(f"data={name!r} has labels up to {largest} for {count} examples; {RENUMBER}")
+    return largest + 1
 
 
 def _labels(name: str, examples: StoredArray, labels: StoredArray) -> np.ndarray:
@@ -154,11 +165,13 @@ def _labels(name: str, examples: StoredArray, labels: StoredArray) -> np.ndarray
     if labels.dtype.kind not in "iu" or labels.shape not in ((examples.shape[0],), (examples.shape[0], 1)):
         raise UsageError(
             f"data={name!r} has labels {labels.dtype} of shape {labels.shape} for {examples.shape[0]} examples; "
-            f"labels are integers [N] (one-hot labels: save labels.argmax(-1))"
+            f"labels are integers [N] (one-hot labels: save labels.argmax(-1); others: labels.astype(np.int64))"
         )
     values = labels.read().reshape(-1)
     if values.size and not 0 <= int(values.min()) <= int(values.max()) < 2**31 - 1:
-        raise UsageError(f"data={name!r} has labels from {values.min()} to {values.max()}; they count from 0")
+        raise UsageError(
+            f"data={name!r} has labels from {values.min()} to {values.max()}; they count from 0: {RENUMBER}"
+        )
     return values.astype(np.int64)
 
 
@@ -189,7 +202,7 @@ def _blocks(
     if bad and transform:
         raise UsageError(
             f"data={name!r} has {bad} values outside of [0, 1] or not finite, the first {first[1]} at {first[0]}; "
-            f"correct them, or save uint8 if the values are 0 to 255"
+            f"correct them; save images.astype(np.uint8) if they are 0 to 255, and (images + 1) / 2 if they are -1 to 1"
         )
     if bad:
         raise UsageError(
@@ -202,7 +215,7 @@ def _pixels(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """uint8 pixels, and which values of the block are valid."""
     if block.dtype == np.uint8:
         return block, np.ones((), bool)
-    is_valid = (block >= 0) & (block <= 1)  # false for NaN as well
+    is_valid = (block >= -UNIT_TOLERANCE) & (block <= 1 + UNIT_TOLERANCE)  # false for NaN as well
     return np.round(np.where(is_valid, block, 0).astype(np.float64) * 255).astype(np.uint8), is_valid
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from tfade.data.work import progress
 from tfade.errors import UsageError
 
-FORMAT = 1  # part of every key: raise it when the preprocessing gives other pixels
+FORMAT = 2  # part of every key: raise it when the preprocessing gives other pixels
 
 Blocks = Iterator[tuple[Sequence[np.ndarray], Sequence[int] | None]]
 

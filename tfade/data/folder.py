@@ -5,19 +5,27 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import tempfile
 from collections.abc import Iterator
 
 import numpy as np
 
 from tfade.data.cache import Store
-from tfade.data.images import SUFFIXES, ImageProblem, read_header, read_image
+from tfade.data.checks import check_full_range
+from tfade.data.images import SUFFIXES, ImageProblem, is_image, read_header, read_image
 from tfade.data.source import ArraySource
 from tfade.data.splits import MissingSplit, plan
 from tfade.data.transforms import Transform
-from tfade.data.work import ordered_map, progress
+from tfade.data.work import note, ordered_map, progress
 from tfade.errors import UsageError
 
-SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+SPLIT_NAMES = {  # in any case
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev", "eval", "evaluation"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+# Folders that other programs leave: thumbnails, resource forks, trash.
+FOREIGN_FOLDERS = {"@eadir", "__macosx", "#recycle", "@recycle", "$recycle.bin", "lost+found"}
 LISTED = 20  # at most so many problems are listed in one error
 
 
@@ -41,8 +49,9 @@ def folder_source(
 ) -> ArraySource:
     """Images below `path` (png, jpg, webp, bmp, gif, tif, ppm), in the order of their relative paths.
 
-    Sub-folders `train`, `validation` (or `val`) and `test` are the splits where they exist; what is missing is carved
-    from the rest by a hash of the relative path, so that adding a file moves no other. Folders below are the classes,
+    Files without a suffix are images by their content; a note counts the files of other suffixes. Sub-folders `train`,
+    `validation` and `test`, in the spellings of `SPLIT_NAMES`, are the splits where they exist; missing ones are carved
+    from "train" by a hash of the relative path, so that adding a file moves no other. Folders below are the classes,
     numbered in the order of their names. Without `transform.channels` the set is grey when every file is, else colour.
 
     Args:
@@ -73,7 +82,28 @@ def folder_source(
         lambda: _decoded(name, files, every, transform, max_pixels, classes),
         labelled=bool(classes),
     )
+    check_full_range(f"data={name!r}", images)
     return ArraySource(name, split, images, labels, len(classes) or None)
+
+
+def split_folders(name: str, path: pathlib.Path) -> dict[str, pathlib.Path]:
+    """The sub-folders of `path` that hold splits, by "train", "validation" and "test".
+
+    Raises:
+        UsageError: two folders are the same split.
+    """
+    roots = {}
+    for folder in sorted(path.iterdir()):
+        split = SPLIT_NAMES.get(folder.name.lower())
+        if split is None or not folder.is_dir():
+            continue
+        if split in roots:
+            raise UsageError(
+                f"data={name!r} has both a folder {roots[split].name!r} and a folder {folder.name!r}, "
+                f"which are both its {split} split; keep one"
+            )
+        roots[split] = folder
+    return roots
 
 
 def _listings(name: str, path: pathlib.Path) -> dict[str, list[_File]]:
@@ -82,21 +112,20 @@ def _listings(name: str, path: pathlib.Path) -> dict[str, list[_File]]:
         raise UsageError(
             f"data={name!r}: {str(path)!r} is not a folder; give folder:PATH with the folder of the images"
         )
-    roots = {}
-    for sub, split in SPLIT_FOLDERS.items():
-        if (path / sub).is_dir():
-            if split in roots:
-                raise UsageError(f"data={name!r} has both a folder 'validation' and a folder 'val'; keep one")
-            roots[split] = path / sub
-    files = _walk(path)
+    roots = split_folders(name, path)
+    files, others = _walk(path)
+    if others:
+        suffixes = ", ".join(f"{count} {suffix or '(none)'}" for suffix, count in sorted(others.items()))
+        note(f"data={name!r}: {others.total()} files are left out, whose suffixes are not an image's: {suffixes}")
     if roots:
-        outside = [file.relative for file in files if file.relative.split("/")[0] not in SPLIT_FOLDERS]
+        inside = {root.name for root in roots.values()}
+        outside = [file.relative for file in files if file.relative.split("/")[0] not in inside]
         if outside:
             raise UsageError(
                 f"data={name!r} has split folders and {len(outside)} images outside of them, such as {outside[0]!r}; "
                 f"move them into a split folder, or away"
             )
-    listings = {split: _walk(root) for split, root in roots.items()} or {"train": files}
+    listings = {split: _walk(root)[0] for split, root in roots.items()} or {"train": files}
     labelled = collections.Counter(file.label is not None for listing in listings.values() for file in listing)
     if not labelled:
         raise UsageError(f"data={name!r}: no images in {str(path)!r}; possible are {', '.join(SUFFIXES)}")
@@ -108,24 +137,30 @@ def _listings(name: str, path: pathlib.Path) -> dict[str, list[_File]]:
     return listings
 
 
-def _walk(root: pathlib.Path) -> list[_File]:
-    """All image files below `root`, hidden ones left out, sorted; links are followed, each folder once."""
-    found, visited = [], set()
+def _walk(root: pathlib.Path) -> tuple[list[_File], collections.Counter]:
+    """All image files below `root`, sorted, and how many other files have which suffix.
+
+    Hidden files and the folders of other programs are left out; links are followed, each folder once.
+    """
+    found, others, visited = [], collections.Counter(), set()
     for place, folders, names in os.walk(root, followlinks=True):
         real = os.path.realpath(place)
         if real in visited:
             folders.clear()
             continue
         visited.add(real)
-        folders[:] = sorted(sub for sub in folders if not sub.startswith("."))
+        folders[:] = sorted(sub for sub in folders if not sub.startswith(".") and sub.lower() not in FOREIGN_FOLDERS)
         for file_name in names:
-            if file_name.startswith(".") or not file_name.lower().endswith(SUFFIXES):
+            if file_name.startswith("."):
                 continue
-            path = os.path.join(place, file_name)
+            path, suffix = os.path.join(place, file_name), os.path.splitext(file_name)[1].lower()
+            if suffix not in SUFFIXES and (suffix or not is_image(path)):
+                others[suffix] += 1
+                continue
             status = os.stat(path, follow_symlinks=os.path.exists(path))
             relative = pathlib.Path(path).relative_to(root).as_posix()
             found.append(_File(path, relative, status.st_size, status.st_mtime_ns))
-    return sorted(found, key=lambda file: file.relative)
+    return sorted(found, key=lambda file: file.relative), others
 
 
 def _decoded(name, files: list[_File], every: list[_File], transform: Transform, max_pixels: int, classes) -> Iterator:
@@ -153,7 +188,7 @@ def _decoded(name, files: list[_File], every: list[_File], transform: Transform,
             yield [result], [numbers[file.label]] if classes else None
     if problems:
         lines = [f"{path}: {problem}" for path, problem in sorted(problems.items())]
-        more = f"; and {len(lines) - LISTED} more" if len(lines) > LISTED else ""
+        more = f"; and {len(lines) - LISTED} more, listed in {_listed(lines)}" if len(lines) > LISTED else ""
         raise UsageError(
             f"data={name!r}: {len(lines)} of {len(every)} images cannot be used; fix or remove them: "
             + "; ".join(lines[:LISTED])
@@ -178,6 +213,8 @@ def _headers(name: str, every: list[_File], transform: Transform, max_pixels: in
             problems[path] = problem
         else:
             headers[path] = header
+    if frames := sum(header.has_frames for header in headers.values()):
+        note(f"data={name!r}: {frames} files have several pages or frames, of which only the first is read")
     if transform.image_size is None and transform.crop is None and headers:
         sizes = collections.Counter((header.height, header.width) for header in headers.values())
         (height, width), count = sizes.most_common(1)[0]
@@ -188,6 +225,15 @@ def _headers(name: str, every: list[_File], transform: Transform, max_pixels: in
                     f"load.image_size gives all the same size"
                 )
     return headers, problems
+
+
+def _listed(lines: list[str]) -> str:
+    """The path of a new text file that holds the lines."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="tfade_problems_", suffix=".txt", delete=False, encoding="utf-8", errors="surrogateescape"
+    ) as file:
+        file.write("\n".join(lines) + "\n")
+    return file.name
 
 
 def _digest(text: str) -> bytes:

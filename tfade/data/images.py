@@ -2,16 +2,21 @@
 
 import dataclasses
 import pathlib
+import struct
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from tfade.errors import one_line
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pnm", ".pbm",
+)  # fmt: skip
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 GREY_MODES, COLOUR_MODES, ALPHA_MODES = ("1", "L"), ("RGB", "P", "CMYK", "YCbCr"), ("RGBA", "LA")
 _TRANSPOSED = (5, 6, 7, 8)  # EXIF orientations that exchange height and width
-_ORIENTATION = 0x0112
+_ORIENTATION, _BITS_PER_SAMPLE = 0x0112, 258
 
 
 class ImageProblem(Exception):
@@ -20,28 +25,44 @@ class ImageProblem(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What an image file declares: height and width as displayed, and 1 or 3 channels."""
+    """What an image file declares: height and width as displayed, 1 or 3 channels, whether it has several frames."""
 
     height: int
     width: int
     channels: int
+    has_frames: bool = False
+
+
+def is_image(path: pathlib.Path) -> bool:
+    """Whether a file's content is one of the supported formats, whatever its name."""
+    try:
+        with Image.open(path, formats=FORMATS):
+            return True
+    except Exception:  # Pillow's readers raise almost any type on other files
+        return False
 
 
 def read_header(path: pathlib.Path, max_pixels: int) -> Header:
     """Reads the header of an image file.
 
     Raises:
-        ImageProblem: not an image, too large, or of a mode that has no faithful uint8 form.
+        ImageProblem: not an image, too large, more than 8 bits per channel, or a mode other than grey and colour.
     """
     with _opened(path, max_pixels) as image:
+        channels = _channels(image)
         width, height = image.size
-        if _orientation(image) in _TRANSPOSED:
-            height, width = width, height
-        return Header(height, width, _channels(image))
+        try:
+            if _orientation(image) in _TRANSPOSED:
+                height, width = width, height
+            # The second picture of an MPO file is a camera's preview or depth map.
+            has_frames = image.format != "MPO" and getattr(image, "n_frames", 1) > 1
+        except Exception as error:  # Pillow's readers raise almost any type on a damaged file
+            raise ImageProblem(f"damaged: {one_line(error)}") from error
+        return Header(height, width, channels, has_frames)
 
 
 def read_image(path: pathlib.Path, max_pixels: int) -> np.ndarray:
-    """Decodes an image file, the first frame of an animation, upright as its EXIF orientation says.
+    """Decodes an image file, the first frame of an animation, upright according to its EXIF orientation.
 
     Returns:
         uint8 [H, W, 1] for a grey file, [H, W, 3] for a colour file.
@@ -50,14 +71,14 @@ def read_image(path: pathlib.Path, max_pixels: int) -> np.ndarray:
         ImageProblem: as `read_header`; or the pixels are damaged or partly transparent.
     """
     with _opened(path, max_pixels) as image:
-        channels, orientation = _channels(image), _orientation(image)
+        channels = _channels(image)
         try:
             image.load()
-            if orientation != 1:
+            if _orientation(image) != 1:
                 image = ImageOps.exif_transpose(image)
             transparent = image.has_transparency_data and image.convert("RGBA").getextrema()[3][0] < 255
             pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-        except Exception as error:  # Pillow's decoders raise almost any type on a damaged file
+        except Exception as error:  # as above
             raise ImageProblem(f"damaged: {one_line(error)}") from error
     if transparent:
         raise ImageProblem("has transparent pixels; flatten it onto a background")
@@ -79,13 +100,55 @@ def _opened(path: pathlib.Path, max_pixels: int) -> Image.Image:
 
 def _channels(image: Image.Image) -> int:
     """1 or 3, by the file's mode: an RGB file with three equal channels counts as colour."""
+    if (bits := _bits(image)) > 8:
+        raise ImageProblem(
+            f"has {bits} bits per channel; convert it to 8 bits, "
+            f"or give the images as floating point in [0, 1] in an .npz file"
+        )
     if image.mode in GREY_MODES or image.mode == "LA":
         return 1
     if image.mode in COLOUR_MODES or image.mode in ALPHA_MODES:
         return 3
-    raise ImageProblem(f"mode {image.mode} is not 8-bit grey or colour; convert it to 8 bits per channel")
+    raise ImageProblem(f"mode {image.mode} is not grey or colour; convert it to RGB or grey")
+
+
+def _bits(image: Image.Image) -> int:
+    """Bits per channel of a file: Pillow silently reads 16-bit colour as 8-bit colour."""
+    if image.format == "TIFF":
+        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,)))
+    arguments = [tile.args if isinstance(tile.args, tuple) else (tile.args,) for tile in image.tile]
+    if image.format == "PPM" and any(
+        isinstance(value, int) and value > 255 for values in arguments for value in values
+    ):
+        return 16
+    return 16 if image.format == "PNG" and any(";16" in str(values[0]) for values in arguments) else 8
 
 
 def _orientation(image: Image.Image) -> int:
-    # Only JPEG: for PNG Pillow would decode the whole file to look for it.
-    return image.getexif().get(_ORIENTATION, 1) if image.format in ("JPEG", "MPO") else 1
+    """The EXIF orientation, 1 where the image is upright as it is stored."""
+    if image.format == "TIFF":  # Pillow turns it while it decodes, and reports its size as displayed
+        return 1
+    if image.format == "PNG" and not _has_orientation(image.fp):
+        return 1
+    return image.getexif().get(_ORIENTATION, 1)
+
+
+def _has_orientation(file: BinaryIO | None) -> bool:
+    """Whether a PNG file has a chunk that may state an orientation; to find a late one, Pillow decodes all pixels.
+
+    True as well for a file that was closed because it has been decoded.
+    """
+    if file is None:
+        return True
+    place = file.tell()
+    try:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            start = file.read(min(length, 32))
+            if kind == b"eXIf" or start.startswith((b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")):
+                return True
+            file.seek(length - len(start) + 4, 1)
+        return False
+    finally:
+        file.seek(place)

@@ -59,21 +59,35 @@ class StoredArray:
             if stream.read(1):
                 raise EOFError("it holds more bytes than its header declares")
 
+    def check(self, name: str, max_bytes: int) -> None:
+        """Rejects an array that is not to be read.
+
+        Args:
+            name: the data set, for messages.
+            max_bytes: the most that the array may declare, decompressed.
+
+        Raises:
+            UsageError: it is pickled or too large.
+        """
+        which = f"array {self.member.removesuffix('.npy')!r} of {self.path}" if self.member else str(self.path)
+        if self.dtype.hasobject:
+            raise UsageError(f"data={name!r}: {which} is pickled (dtype object) and is not read; save it as uint8")
+        if self.num_bytes > max_bytes:
+            raise UsageError(
+                f"data={name!r}: {which} declares {self.num_bytes} bytes, above max_bytes={max_bytes}; "
+                f"raise load.max_bytes if that is right"
+            )
+
     def read(self) -> np.ndarray:
         """The whole array."""
         return np.concatenate([np.empty((0, *self.shape[1:]), self.dtype), *self.rows()])
 
 
-def read_headers(name: str, path: pathlib.Path, max_bytes: int) -> dict[str, StoredArray]:
+def read_headers(path: pathlib.Path) -> dict[str, StoredArray]:
     """The arrays of a .npz file by name, or the one of a .npy file as "".
 
-    Args:
-        name: the data set, for messages.
-        path: the file.
-        max_bytes: an array that declares more than this, decompressed, is refused.
-
     Raises:
-        UsageError: the file does not exist, is damaged, pickled or too large.
+        UsageError: the file does not exist or is damaged.
     """
     with _readable(path):
         if path.suffix == ".npy":
@@ -85,15 +99,6 @@ def read_headers(name: str, path: pathlib.Path, max_bytes: int) -> dict[str, Sto
         for key, member in members.items():
             with _opened(path, member) as stream:
                 arrays[key] = StoredArray(path, member, *_read_header(stream))
-    for key, array in arrays.items():
-        which = f"array {key!r} of {path}" if key else str(path)
-        if array.dtype.hasobject:
-            raise UsageError(f"data={name!r}: {which} is pickled (dtype object) and is not read; save it as uint8")
-        if array.num_bytes > max_bytes:
-            raise UsageError(
-                f"data={name!r}: {which} declares {array.num_bytes} bytes, above max_bytes={max_bytes}; "
-                f"raise load.max_bytes if that is right"
-            )
     return arrays
 
 

@@ -1,6 +1,7 @@
-"""Long-running work: in threads, in order, with progress lines."""
+"""Long-running work: in threads, in order, with progress lines; notes."""
 
 import collections
+import functools
 import os
 import sys
 import time
@@ -8,6 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 QUIET_SECONDS, EVERY_SECONDS = 3.0, 5.0
+
+
+@functools.cache
+def note(text: str) -> None:
+    """Writes a line to stderr, once in a process: the splits of one data set would repeat it."""
+    print(f"note: {text}", file=sys.stderr, flush=True)
 
 
 def ordered_map(function: Callable, items: Iterable) -> Iterator:

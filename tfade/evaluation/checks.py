@@ -2,10 +2,8 @@
 
 import numpy as np
 
+from tfade.data.checks import UNIT_TOLERANCE
 from tfade.errors import UsageError
-
-UNIT_TOLERANCE = 1e-5  # float32 rounding of a sigmoid or of (tanh + 1)/2; it never changes the rounding to uint8
-
 
 LARGEST = 1e50  # sixth powers of features, as in the kernel distance, stay finite
 
@@ -52,19 +50,6 @@ def checked_images(name: str, images, shape: tuple[int, ...] | None = None) -> n
         raise UsageError(f"{name} has dtype {images.dtype}; give uint8 images in 0..255 (`to_uint8` converts [0, 1])")
     _check_layout(name, images, shape)
     return images
-
-
-def check_full_range(name: str, images: np.ndarray) -> None:
-    """Refuses uint8 images that a user brings and whose largest value is 1; a collapsed model's own may be so dark.
-
-    Raises:
-        UsageError: as said; the message supposes images in [0, 1] that were cast.
-    """
-    if images.size and images.max() == 1:
-        raise UsageError(
-            f"{name} has no value above 1 of 255: images in [0, 1] that were cast to uint8, or divided by 255 twice? "
-            "give uint8 in 0..255, or floats in [0, 1]"
-        )
 
 
 def to_uint8(name: str, images, shape: tuple[int, ...] | None = None) -> np.ndarray:

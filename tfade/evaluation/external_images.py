@@ -5,14 +5,16 @@ import pathlib
 
 import numpy as np
 
+from tfade.data.array_names import split_keys
 from tfade.data.arrays import numpy_source
 from tfade.data.cache import Store
-from tfade.data.folder import SPLIT_FOLDERS, folder_source
+from tfade.data.checks import check_full_range
+from tfade.data.folder import folder_source, split_folders
 from tfade.data.images import SUFFIXES
 from tfade.data.npy import read_headers
 from tfade.data.transforms import Transform
 from tfade.errors import UsageError
-from tfade.evaluation.checks import check_full_range, checked_images
+from tfade.evaluation.checks import checked_images
 from tfade.evaluation.subject import NotApplicable
 
 MAX_PIXELS, MAX_BYTES = 64 * 2**20, 16 * 2**30
@@ -115,12 +117,12 @@ def lossy_files(path) -> int:
 def _read(name: str, path: pathlib.Path) -> np.ndarray:
     store = Store(None, MAX_BYTES)
     if path.is_dir():
-        splits = [sub for sub in SPLIT_FOLDERS if (path / sub).is_dir()]
+        splits = [folder.name for folder in split_folders(name, path).values()]
         if splits:
             raise UsageError(f"data={name!r} has sub-folders {', '.join(splits)}; give the folder of one set of images")
         source = folder_source(name, "train", path, Transform(), store, None, MAX_PIXELS)
     elif path.suffix in (".npz", ".npy"):
-        splits = [key for key in read_headers(name, path, MAX_BYTES) if key.startswith("x_")]
+        splits = [examples for examples, _ in split_keys(name, read_headers(path)).values()]
         if splits:
             raise UsageError(f"data={name!r} holds {', '.join(splits)}, several splits; save one array `images`")
         source = numpy_source(name, "train", path, Transform(), store, None, MAX_BYTES)

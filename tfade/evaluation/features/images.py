@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from tfade.data.checks import UNIT_TOLERANCE, check_full_range
 from tfade.errors import UsageError
-from tfade.evaluation.checks import UNIT_TOLERANCE, check_full_range, checked_images
+from tfade.evaluation.checks import checked_images
 
 _RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 
