@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfade.errors import UsageError
 from tfade.models.adversary import Adversary
-from tfade.networks.critics import DenseCritic
+from tfade.networks.critics import MLPDiscriminator
 from tfade.networks.layers import BatchNorm
 from tfade.objectives.divergences import CrossEntropy, Hinge, LogRatio, Wasserstein
 from tfade.objectives.penalties import R1, GradientPenalty, WeightClipping
@@ -102,7 +102,7 @@ def test_names_of_fakes_are_checked(names):
 
 @pytest.mark.parametrize("penalty", [GradientPenalty, R1])
 def test_the_penalty_moves_the_discriminator_alone(penalty):
-    adversary = Adversary(DenseCritic((3,), 8, 2), CrossEntropy, penalty)
+    adversary = Adversary(MLPDiscriminator((3,), 8, 2), CrossEntropy, penalty)
     real, fake = tf.Variable(REAL), tf.Variable(FAKE)
     with tf.GradientTape(persistent=True) as tape:
         generator, discriminator = adversary.terms(tf.stop_gradient(real), {"fake": fake}, Seeds(0, 0))

@@ -14,13 +14,13 @@ from tfade.flows.coupling import Coupling
 from tfade.flows.stack import Stack
 from tfade.models.flow import FlowModel
 from tfade.models.flow_gan import FlowGAN
-from tfade.networks.critics import ConvCritic, DenseCritic
+from tfade.networks.critics import ConvDiscriminator, MLPDiscriminator
 from tfade.networks.layers import BatchNorm
 from tfade.objectives.divergences import Hellinger, Hinge, Wasserstein
 from tfade.objectives.penalties import R1, GradientPenalty
 from tfade.seeds import Seeds
 
-CRITIC = functools.partial(ConvCritic, channels=(4, 4), dense=(16,))
+CRITIC = functools.partial(ConvDiscriminator, channels=(4, 4), dense=(16,))
 FIVE = (("critic",) * 5, ("flow",))
 
 
@@ -149,24 +149,24 @@ def test_weights_are_not_negative():
 
 
 def test_critics_shapes():
-    assert ConvCritic((28, 28, 1), (1, 64), (1024,)).output_shape == (None, 1)
-    assert DenseCritic((8,), 16, 2).output_shape == (None, 1)
+    assert ConvDiscriminator((28, 28, 1), (1, 64), (1024,)).output_shape == (None, 1)
+    assert MLPDiscriminator((8,), 16, 2).output_shape == (None, 1)
     with pytest.raises(UsageError, match="8×8 pixels 4 times"):
-        ConvCritic((8, 8, 1), (2, 2, 2, 2))
+        ConvDiscriminator((8, 8, 1), (2, 2, 2, 2))
 
 
 def test_vectors_have_critics_of_their_own():
     flow = functools.partial(Stack, (Coupling,))
-    with pytest.raises(UsageError, match=r"shape \(2,\); for vectors use DenseCritic"):
+    with pytest.raises(UsageError, match=r"shape \(2,\); for vectors use MLPDiscriminator"):
         FlowGAN((2,), flow)
     with pytest.raises(UsageError, match="depth=0"):
-        DenseCritic((2,), depth=0)
-    model = FlowGAN((2,), flow, critic=functools.partial(DenseCritic, width=8, depth=1))
+        MLPDiscriminator((2,), depth=0)
+    model = FlowGAN((2,), flow, critic=functools.partial(MLPDiscriminator, width=8, depth=1))
     losses = model.losses(tf.zeros((3, 2)), Seeds(0, 0))
     assert losses["critic"]["gradient_penalty"].value.shape == (3,)
 
 
 def test_layer_norm_in_the_critic_keeps_examples_apart(images):
-    critic = ConvCritic((16, 16, 1), (4, 8), (), layer_norm=True)
+    critic = ConvDiscriminator((16, 16, 1), (4, 8), (), layer_norm=True)
     x = images / np.float32(255)
     np.testing.assert_allclose(critic(x)[:1], critic(x[:1]), rtol=1e-4, atol=1e-5)

@@ -8,7 +8,7 @@ from tfade.errors import check_finite
 from tfade.models.adversary import Adversary
 from tfade.models.flow import FlowModel
 from tfade.models.players import Player, Weighted
-from tfade.networks.critics import ConvCritic
+from tfade.networks.critics import ConvDiscriminator
 from tfade.objectives.divergences import Wasserstein
 from tfade.objectives.penalties import GradientPenalty
 from tfade.seeds import Seeds
@@ -51,7 +51,7 @@ class FlowGAN(FlowModel):
         image_shape,
         flow=None,
         prior=StandardNormal,
-        critic=ConvCritic,
+        critic=ConvDiscriminator,
         likelihood_weight: float = 0.1,
         divergence=Wasserstein,
         penalty=GradientPenalty,

@@ -1,4 +1,4 @@
-"""Critics without normalisation across examples, so that the slope at one example is a property of that example."""
+"""Discriminators without normalisation across examples: the gradient at an example is a property of that example."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ from tfade.networks.layers import float32, leaky_relu
 
 
 @gin.register
-class ConvCritic(keras.Sequential):
+class ConvDiscriminator(keras.Sequential):
     """Image [batch, H, W, C] → value [batch, 1]: strided 5×5 convolutions, dense layers, leaky rectifiers.
 
-    Flow-GAN's critic of MNIST is `channels = (1, 64), dense = (1024,)` (its first layer has one channel in the code),
+    Flow-GAN's for MNIST is `channels = (1, 64), dense = (1024,)` (its first layer has one channel in the code),
     and that of CIFAR-10 `channels = (64, 128, 256, 512), dense = (), layer_norm = True`.
 
     Args:
@@ -40,10 +40,12 @@ class ConvCritic(keras.Sequential):
         initial_scale: float | None = None,
     ):
         if len(image_shape) != 3:
-            raise UsageError(f"ConvCritic was given data of shape {tuple(image_shape)}; for vectors use DenseCritic")
+            raise UsageError(
+                f"ConvDiscriminator was given data of shape {tuple(image_shape)}; for vectors use MLPDiscriminator"
+            )
         if not channels or 2 ** len(channels) > min(image_shape[:2]):
             raise UsageError(
-                f"ConvCritic.channels={tuple(channels)!r} halves images of {image_shape[0]}×{image_shape[1]} pixels "
+                f"ConvDiscriminator.channels={tuple(channels)!r} halves {image_shape[0]}×{image_shape[1]} pixels "
                 f"{len(channels)} times; give one convolution or more, and no more than the image can be halved"
             )
         start = "glorot_uniform" if initial_scale is None else keras.initializers.TruncatedNormal(stddev=initial_scale)
@@ -60,8 +62,8 @@ class ConvCritic(keras.Sequential):
 
 
 @gin.register
-class DenseCritic(keras.Sequential):
-    """Vector or image, flattened → value [batch, 1]: dense layers with leaky rectifiers.
+class MLPDiscriminator(keras.Sequential):
+    """Vector or image, flattened → value [batch, 1]: dense layers with leaky rectifiers of slope 0.2.
 
     Args:
         event_shape: shape of one example.
@@ -73,8 +75,10 @@ class DenseCritic(keras.Sequential):
 
     def __init__(self, event_shape, width: int = 512, depth: int = 3):
         if width < 1 or depth < 1:
-            raise UsageError(f"DenseCritic has width={width!r} and depth={depth!r}; both must be 1 or more")
-        layers = [keras.Input(tuple(event_shape)), keras.layers.Flatten()]
+            raise UsageError(f"{type(self).__name__} has width={width!r} and depth={depth!r}; both must be 1 or more")
+        layers = [keras.Input(tuple(event_shape))]
+        if len(event_shape) > 1:
+            layers.append(keras.layers.Flatten())
         for _ in range(depth):
             layers += [keras.layers.Dense(width), leaky_relu()]
         super().__init__([*layers, keras.layers.Dense(1), float32()])

@@ -10,11 +10,11 @@ from tests.evaluation.samples.test_frechet_inception import Replay
 from tfade.errors import NonFiniteError, UsageError
 from tfade.evaluation import IndependentWassersteinCritic, Subject, evaluate, independent_wasserstein_critic, select
 from tfade.evaluation.samples.wasserstein_critic import _examples
-from tfade.networks.critics import ConvCritic, DenseCritic
+from tfade.networks.critics import ConvDiscriminator, MLPDiscriminator
 from tfade.networks.dcgan import DCGANDiscriminator
 
-SMALL = {"network": functools.partial(DenseCritic, width=32, depth=2), "steps": 150, "learning_rate": 3e-3}
-TINY = {**SMALL, "network": functools.partial(DenseCritic, width=4, depth=1), "steps": 2}
+SMALL = {"network": functools.partial(MLPDiscriminator, width=32, depth=2), "steps": 150, "learning_rate": 3e-3}
+TINY = {**SMALL, "network": functools.partial(MLPDiscriminator, width=4, depth=1), "steps": 2}
 
 
 def normal(seed, count=2000, size=2):
@@ -81,7 +81,7 @@ def test_equal_seeds_equal_results_and_halves_are_held_out():
     assert independent_wasserstein_critic(real=real, fake=fake, **TINY, seed=1)[0].value != first[0].value
     protocol = first[0].protocol
     assert [protocol[key] for key in ("num_real", "num_critic", "num_fake", "num_critic_fake")] == [51, 50, 30, 30]
-    wanted = {"steps": 2, "penalty": 10.0, "learning_rate": 3e-3, "network": "DenseCritic", "critic_seed": 0}
+    wanted = {"steps": 2, "penalty": 10.0, "learning_rate": 3e-3, "network": "MLPDiscriminator", "critic_seed": 0}
     assert wanted.items() <= protocol.items()
 
 
@@ -121,7 +121,11 @@ def test_refusals():
 def test_metric(stacked):
     train, test = stacked
     lines, name = [], "independent_wasserstein_critic"
-    settings = {"network": functools.partial(ConvCritic, channels=(4,), dense=()), "steps": 30, "learning_rate": 3e-3}
+    settings = {
+        "network": functools.partial(ConvDiscriminator, channels=(4,), dense=()),
+        "steps": 30,
+        "learning_rate": 3e-3,
+    }
     subject = Subject(Replay(test), test, train, num_samples=200, progress=lines.append)
     subject.samples = np.zeros_like(subject.samples)  # black images
     results = evaluate(subject, [IndependentWassersteinCritic(**settings)]).results

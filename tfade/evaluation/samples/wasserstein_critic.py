@@ -13,7 +13,7 @@ from tfade.evaluation.checks import checked_features
 from tfade.evaluation.features.images import as_levels
 from tfade.evaluation.metrics import REAL, Metric
 from tfade.evaluation.result import Result
-from tfade.networks.critics import DenseCritic
+from tfade.networks.critics import MLPDiscriminator
 from tfade.networks.sngan import SNGANDiscriminator
 from tfade.objectives.penalties import GradientPenalty, gradient_norms, gradient_penalty
 
@@ -54,7 +54,8 @@ def independent_wasserstein_critic(
         test: further such data that the critic does not learn from; None for a half of `real`.
         train: the generator's training data, if its overfitting is to be told.
         network: event shape → Keras network with values [batch, 1] and without batch normalisation. None for a
-            `SNGANDiscriminator` of width 32 without spectral normalisation for images, a `DenseCritic` for vectors.
+            `SNGANDiscriminator` of width 32 without spectral normalisation for images, an `MLPDiscriminator` for
+            vectors.
         steps: of training.
         batch_size: data, and samples, a step.
         penalty: λ.
@@ -214,7 +215,7 @@ def _halves(examples: np.ndarray, generator: np.random.Generator) -> tuple[np.nd
 
 
 def _default_network(shape: tuple[int, ...]) -> keras.Model:
-    return SNGANDiscriminator(shape, width=32) if len(shape) == 3 else DenseCritic(shape, width=128)
+    return SNGANDiscriminator(shape, width=32) if len(shape) == 3 else MLPDiscriminator(shape, width=128)
 
 
 def _scaled(examples) -> tf.Tensor:
