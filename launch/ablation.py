@@ -24,11 +24,11 @@ def main(arguments: list[str]) -> int | None:
             parser.error(f"--gin_bindings={line!r} would give every run the same seed; use 'Ablation.seeds = (0, 1)'")
     table, *files = flags.gin_file
     folder = Path(flags.run_dir or Path("runs") / Path(table).stem)
-    common.import_configurables()
+    workspace = common.workspace()
 
     from tfade.workflows.ablation_command import run_ablation
 
-    failures = run_ablation(common.workspace(), folder, table, files, flags.gin_bindings, flags.num_samples)
+    failures = run_ablation(workspace, folder, table, files, flags.gin_bindings, flags.num_samples)
     return common.FAILED if failures else common.OK
 
 

@@ -44,8 +44,8 @@ def figures(flags):
     if flags.part in ("step", "all"):
         from launch.benchmarks import step
 
-        common.configure(flags.gin_file or [DEFAULT], flags.gin_bindings)
-        yield from step.measure(flags.steps)
+        with common.workspace().configured(flags.gin_file or [DEFAULT], flags.gin_bindings):
+            yield from step.measure(flags.steps)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent  # of the repository: `include` in gin files is relative to it
@@ -40,28 +40,15 @@ def add_gin_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def workspace():
-    """Where gin files and caches lie, and the source revision; see `tfade.workflows.workspace.Workspace`."""
-    from tfade.workflows.workspace import Workspace
+    """Where gin files and caches lie, and the source revision; see `tfade.workflows.workspace.Workspace`.
+
+    Everything that gin files may name is imported from now on.
+    """
+    with without_native_notices():  # TensorFlow's
+        import tfade.configurables  # noqa: F401
+        from tfade.workflows.workspace import Workspace
 
     return Workspace(ROOT, CACHE, revision())
-
-
-def configure(gin_files: Sequence[str], bindings: Sequence[str], defaults: Sequence[str] = ()) -> None:
-    """Makes all configurables known, and parses the files and then the bindings, which override the defaults."""
-    import_configurables()
-    workspace().configure(gin_files, bindings, defaults)
-
-
-def open_run(run_dir: str, checkpoint: str = "latest", files: Sequence[str] = (), bindings: Sequence[str] = ()):
-    """A context in which a run is open; see `Workspace.open_run`."""
-    import_configurables()
-    return workspace().open_run(run_dir, checkpoint, files, bindings)
-
-
-def import_configurables() -> None:
-    """Imports every module that registers something with gin, without the notices that TensorFlow's libraries print."""
-    with without_native_notices():
-        import tfade.configurables  # noqa: F401
 
 
 @contextlib.contextmanager

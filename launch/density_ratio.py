@@ -15,12 +15,12 @@ def main(arguments: list[str]) -> int | None:
     flags = parser.parse_args(arguments)
     if not flags.gin_file:
         parser.error("--gin_file is missing; give --gin_file=gin/tables/density_ratio.gin")
-    common.configure(flags.gin_file, flags.gin_bindings)
+    workspace, out = common.workspace(), Path(flags.out)
 
     from tfade.workflows.density_ratio import run_study
 
-    out = Path(flags.out)
-    print(f"\n{run_study(out)}\ntable: {out / 'table.md'}\nplot:  {out / 'curves.png'}")
+    with workspace.configured(flags.gin_file, flags.gin_bindings):
+        print(f"\n{run_study(out)}\ntable: {out / 'table.md'}\nplot:  {out / 'curves.png'}")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from launch import common
 
-# One of the first three says what is wanted; the others fit to some of them.
-FITS = {
+# The modes, and the flags that go with each.
+MODES = {
     "run_dir": {"metrics", "num_samples", "seed", "temperature", "bound", "checkpoint", "gin_file", "gin_bindings"},
     "images": {"reference", "metrics", "num_samples", "seed", "gin_file", "gin_bindings", "out"},
     "compare": {"out"},
@@ -20,7 +20,7 @@ def argument_parser() -> common.Parser:
     flag = lambda name, help, **more: parser.add_argument(name, default=argparse.SUPPRESS, help=help, **more)  # noqa: E731
     flag("--run_dir", "evaluate this trained run")
     flag("--images", "evaluate the images of a folder, an .npz or an .npy file, whatever made them")
-    flag("--reference", "data set that --images are held against, such as digits, tfds:mnist or folder:PATH")
+    flag("--reference", "data set that --images are compared with, such as digits, tfds:mnist or folder:PATH")
     flag("--compare", "put the evaluations of these runs side by side", nargs="+", metavar="RUN")
     flag("--metrics", "names with commas between, or all; by default the quick ones that apply")
     flag("--num_samples", f"samples to draw (default: {NUM_SAMPLES:,}; of --images all)", type=common.whole(2))
@@ -32,8 +32,12 @@ def argument_parser() -> common.Parser:
         action="store_true",
     )
     flag("--checkpoint", "'latest' (default), 'best', or the step of one that was kept")
-    flag("--gin_file", "gin file over the run's configuration, or of the reference data", action="append")
-    flag("--gin_bindings", "gin line over the files, such as 'evaluate.extractor = @ItsName()'", action="append")
+    flag("--gin_file", "gin file that overrides the run's configuration, or names the reference data", action="append")
+    flag(
+        "--gin_bindings",
+        "gin line that overrides the files, such as 'evaluate.extractor = @ItsName()'",
+        action="append",
+    )
     flag("--out", "folder for an evaluation of --images; page for --compare (default: runs/…)")
     return parser
 
@@ -45,7 +49,7 @@ def main(arguments: list[str]) -> int | None:
     if mode == "compare":
         return _compare(parser, given)
     if mode == "images" and "reference" not in given and "gin_file" not in given:
-        parser.error("--images needs --reference=DATA, the data set that they are held against")
+        parser.error("--images needs --reference=DATA, the data set that they are compared with")
     if mode == "images" and "out" in given:
         _check_out(parser, Path(given["out"]), Path(given["images"]))
     folder, report = (_run if mode == "run_dir" else _images)(given)
@@ -54,12 +58,12 @@ def main(arguments: list[str]) -> int | None:
 
 
 def _mode(parser: common.Parser, given: dict) -> str:
-    modes = [mode for mode in FITS if mode in given]
+    modes = [mode for mode in MODES if mode in given]
     if len(modes) != 1:
-        said = "no two of" if modes else "one of"
-        parser.error(f"give {said} --run_dir=DIR, --images=FOLDER|FILE and --compare RUN RUN …")
+        how_many = "no two of" if modes else "one of"
+        parser.error(f"give {how_many} --run_dir=DIR, --images=FOLDER|FILE and --compare RUN RUN …")
     for name in given:
-        if name not in FITS[modes[0]] | {modes[0]}:
+        if name not in MODES[modes[0]] | {modes[0]}:
             parser.error(f"argument --{name}: does not go with --{modes[0]}")
     return modes[0]
 
@@ -74,10 +78,12 @@ def _check_out(parser: common.Parser, out: Path, images: Path) -> None:
 
 def _run(given: dict):
     """The run directory and the report of a run."""
-    files, bindings = given.get("gin_file", []), given.get("gin_bindings", [])
-    with common.open_run(given["run_dir"], given.get("checkpoint", "latest"), files, bindings) as run:
-        from tfade.workflows.evaluation import evaluate_run
+    workspace = common.workspace()
 
+    from tfade.workflows.evaluation import evaluate_run
+
+    files, bindings = given.get("gin_file", []), given.get("gin_bindings", [])
+    with workspace.open_run(given["run_dir"], given.get("checkpoint", "latest"), files, bindings) as run:
         wanted = ("metrics", "num_samples", "temperature", "seed", "bound")
         return run.path, evaluate_run(run, **{name: given[name] for name in wanted if name in given})
 
@@ -89,29 +95,30 @@ def _images(given: dict):
     bindings = list(given.get("gin_bindings", []))
     if "reference" in given:
         bindings.append(f"data = {given['reference']!r}")
-    # Data files say `data = …` for a recipe to take it from there; here nothing else refers to it.
-    common.configure(given.get("gin_file", []), bindings, defaults=["data = None", "Recipe.data = %data"])
+    typed = {**given, "out": folder}
+    names = ("images", "reference", "gin_file", "gin_bindings", "out")
+    workspace = common.workspace()
 
     from tfade.workflows.external_images import evaluate_images
 
-    typed = {**given, "out": folder}
-    names = ("images", "reference", "gin_file", "gin_bindings", "out")
-    return folder, evaluate_images(
-        path,
-        folder,
-        metrics=given.get("metrics"),
-        num_samples=given.get("num_samples"),
-        seed=given.get("seed"),
-        flags={name: typed[name] for name in names if name in typed},
-        revision=common.revision(),
-    )
+    # Data files say `data = …` for a recipe to take it from there; here nothing else refers to it.
+    with workspace.configured(given.get("gin_file", []), bindings, ["data = None", "Recipe.data = %data"]):
+        return folder, evaluate_images(
+            path,
+            folder,
+            metrics=given.get("metrics"),
+            num_samples=given.get("num_samples"),
+            seed=given.get("seed"),
+            flags={name: typed[name] for name in names if name in typed},
+            revision=workspace.revision,
+        )
 
 
 def _compare(parser: common.Parser, given: dict) -> int:
     out = Path(given.get("out", "runs/compare.html"))
     if out.suffix != ".html":
         parser.error(f"argument --out: {given['out']!r} is no .html file, which a comparison is written to")
-    common.import_configurables()
+    common.workspace()
 
     from tfade.reporting.comparison import compare
 

@@ -10,9 +10,11 @@ def main(arguments: list[str]) -> int | None:
     common.add_checkpoint_flag(parser)
     flags = parser.parse_args(arguments)
 
-    with common.open_run(flags.run_dir, flags.checkpoint) as run:
-        from tfade.export import export
+    workspace = common.workspace()
 
+    from tfade.export import export
+
+    with workspace.open_run(flags.run_dir, flags.checkpoint) as run:
         names = export(run.model, flags.out)
     print(f"signatures: {', '.join(names)}\nexport: {flags.out}")
 

@@ -14,12 +14,12 @@ def main(arguments: list[str]) -> int | None:
     parser.add_argument("--seed", type=common.whole(0), default=0, help="of the latents")
     common.add_checkpoint_flag(parser)
     flags = parser.parse_args(arguments)
-    common.import_configurables()
+    workspace = common.workspace()
 
     from tfade.workflows.jacobian import compare_jacobians
 
     table = compare_jacobians(
-        common.workspace(),
+        workspace,
         flags.run_dir,
         Path(flags.out),
         num_codes=flags.num_codes,

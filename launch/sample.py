@@ -25,15 +25,12 @@ def main(arguments: list[str]) -> int | None:
     if out.suffix == "" and (out.is_file() or (out.is_dir() and any(out.iterdir()))):
         parser.error(f"argument --out: {flags.out!r} is a file or not empty; nothing is overwritten there")
 
-    with common.open_run(flags.run_dir, flags.checkpoint) as run:
-        from tfade.workflows import sampling
+    workspace = common.workspace()
 
-        if out.suffix == "" and len(run.model.image_shape) == 1:
-            parser.error(
-                f"argument --out: {flags.out!r} is a folder for images, and this model draws vectors; use .npz"
-            )
-        images = sampling.draw(run.model, flags.num_samples, flags.temperature, flags.seed)
-        sampling.write(out, images, flags.channels)
+    from tfade.workflows.sampling import draw_to
+
+    with workspace.open_run(flags.run_dir, flags.checkpoint) as run:
+        draw_to(out, run.model, flags.num_samples, flags.temperature, flags.seed, flags.channels)
     print(f"samples: {out}")
 
 

@@ -20,11 +20,12 @@ def main(arguments: list[str]) -> int | None:
     if not flags.gin_file:
         parser.error("--gin_file is missing; give a recipe such as --gin_file=gin/vgh_pp.gin")
     run_dir = Path(flags.run_dir or Path("runs") / Path(flags.gin_file[0]).stem)
-    common.configure(flags.gin_file, flags.gin_bindings)
+    workspace = common.workspace()
 
     from tfade.workflows.training import train_recipe
 
-    return common.exit_status(train_recipe(common.workspace(), run_dir, flags.train_only))
+    with workspace.configured(flags.gin_file, flags.gin_bindings):
+        return common.exit_status(train_recipe(workspace, run_dir, flags.train_only))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import pytest
 
 from launch import common
 from tests.helpers import ROOT, TINY, newest_state, train_here
-from tfade.training import configuration
 
 RECIPES = sorted((ROOT / "gin").glob("*.gin"))
 # One recipe of each kind of model is compiled as users would; the others are stepped eagerly, which takes half the time.
@@ -68,8 +67,7 @@ def test_published_settings_train_on_embedded_data(path, tmp_path):
 
 @pytest.mark.parametrize("path", DATA, ids=lambda path: path.stem)
 def test_data_files_go_with_a_recipe(path):
-    with configuration.isolated():
-        common.configure([str(ROOT / "gin" / "vgh_pp.gin"), str(path)], [])
+    with common.workspace().configured([str(ROOT / "gin" / "vgh_pp.gin"), str(path)]):
         name = gin.query_parameter("data/macro.value")
         assert name.split(":")[0] in (
             "color_digits",
@@ -86,8 +84,7 @@ def test_data_files_go_with_a_recipe(path):
 
 @pytest.mark.parametrize("path", RECIPES + sorted((ROOT / "gin" / "paper").glob("*.gin")), ids=lambda path: path.stem)
 def test_every_recipe_exposes_the_same_names(path):
-    with configuration.isolated():
-        common.configure([str(path)], ["data = 'digits'", "steps = 1", "batch_size = 2", "seed = 3"])
+    with common.workspace().configured([str(path)], ["data = 'digits'", "steps = 1", "batch_size = 2", "seed = 3"]):
         assert gin.query_parameter("seed/macro.value") == 3
         assert path.read_text().startswith("#")
 

@@ -39,11 +39,10 @@ def measure(steps: int) -> Figures:
 
 def step_of(recipe: str, bindings: Sequence[str] = (), files: Sequence[str] = ()) -> tuple[Callable, object]:
     """A call that takes one training step of a recipe with `files` and `bindings` over it, and its model."""
-    from tfade.training.isolation import isolated
     from tfade.training.recipe import build_model
 
-    with isolated():
-        common.configure([str(common.ROOT / "gin" / f"{name}.gin") for name in (recipe, *files)], list(bindings))
+    paths = [str(common.ROOT / "gin" / f"{name}.gin") for name in (recipe, *files)]
+    with common.workspace().configured(paths, bindings):
         settings, _, dataset = with_data()
         model = build_model(settings)
     model.make_train_function()

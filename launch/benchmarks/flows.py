@@ -170,11 +170,9 @@ def our_density(inverse: bool, dimensions: int, width: int, layers: int, jit: bo
 
 def real_nvp_step(steps: int) -> Figures:
     """A training step of gin/real_nvp.gin, by itself: neither peer has an image flow with residual conditioners."""
-    from tfade.training.isolation import isolated
     from tfade.training.recipe import build_model
 
-    with isolated():
-        common.configure([str(common.ROOT / "gin" / "real_nvp.gin")], [])
+    with common.workspace().configured([str(common.ROOT / "gin" / "real_nvp.gin")]):
         recipe, _, dataset = with_data()
         model = build_model(recipe)
         model.make_train_function()

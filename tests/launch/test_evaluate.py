@@ -11,7 +11,7 @@ from PIL import Image
 
 from launch import common, evaluate
 from tests.helpers import ROOT, TINY, run
-from tests.launch.test_page import Outline
+from tests.reporting.outline import Outline
 from tfade import pictures
 from tfade.data.digits import digits
 from tfade.errors import UsageError
@@ -20,7 +20,6 @@ from tfade.files import write_text
 from tfade.reporting.evaluation_report import write_report
 from tfade.training import configuration
 from tfade.training.checkpoints import Checkpoints, snapshot
-from tfade.training.isolation import isolated
 from tfade.training.recipe import Recipe, build_model
 from tfade.training.run_directory import RunDirectory
 from tfade.workflows.evaluation import evaluate_run
@@ -38,8 +37,7 @@ def trained(tmp_path_factory):
     """The directory of a tiny VAE of grey digits, as six steps would leave it."""
     folder = RunDirectory(tmp_path_factory.mktemp("evaluated") / "a<b>&c")
     files = [str(ROOT / "gin" / "vae.gin"), str(ROOT / "gin" / "data" / "digits.gin"), TINY]
-    with isolated():
-        common.configure(files, ["Recipe.image_shape = (16, 16, 1)"])
+    with common.workspace().configured(files, ["Recipe.image_shape = (16, 16, 1)"]):
         model = build_model(configuration.make(Recipe))
         write_text(folder.config, configuration.text())
     model.step.assign(6)
@@ -159,7 +157,7 @@ def test_earlier_numbers_stay_and_those_of_other_weights_are_set_apart(vae):
 def test_the_call_of_the_other_launchers(vae, feature_mean):
     """As `launch.train` and `launch.ablation` evaluate an opened run, here with the metrics that gin binds."""
     binding = "evaluate.metrics = (@FeatureMean(),)"
-    with common.open_run(vae, bindings=[binding]) as opened:
+    with common.workspace().open_run(vae, bindings=[binding]) as opened:
         evaluate_run(opened, num_samples=30, extractor=Level(5.0))
     (record,) = read_records(vae / "evaluation")
     assert record.results[0].value == 5

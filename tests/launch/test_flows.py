@@ -87,7 +87,7 @@ def test_vectors_are_drawn_and_shown(vector_run, tmp_path, capsys):
     assert run(sample.main, [f"--run_dir={vector_run}", f"--out={tmp_path / 'v.png'}"]) == 0
     assert Image.open(tmp_path / "v.png").mode == "RGB"
     assert list((vector_run / "samples").glob("samples-*.png"))
-    fails(capsys, sample.main, [f"--run_dir={vector_run}", f"--out={tmp_path / 'folder'}"], "--out", "vectors", ".npz")
+    fails(capsys, sample.main, [f"--run_dir={vector_run}", f"--out={tmp_path / 'folder'}"], "out=", "vectors", ".npz")
 
 
 def test_exports_answer_for_likelihoods(image_run, vector_run, tmp_path):

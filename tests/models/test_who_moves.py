@@ -10,7 +10,6 @@ from tests.helpers import ROOT, TINY
 from tfade.data import load
 from tfade.models.players import Weighted
 from tfade.training import configuration
-from tfade.training.isolation import isolated
 from tfade.training.recipe import Recipe, build_model
 
 INFERENCE = {"encoder", "posterior"}
@@ -51,9 +50,8 @@ def recipe(request):
 @pytest.fixture
 def model(recipe):
     """With weights that are nowhere zero, so that no gradient vanishes at the start."""
-    with isolated():
-        bindings = ["data = 'digits'", "Recipe.image_shape = (16, 16, 1)"]
-        common.configure([str(ROOT / "gin" / f"{recipe}.gin"), TINY], bindings)
+    bindings = ["data = 'digits'", "Recipe.image_shape = (16, 16, 1)"]
+    with common.workspace().configured([str(ROOT / "gin" / f"{recipe}.gin"), TINY], bindings):
         model = build_model(configuration.make(Recipe))
     generator = np.random.default_rng(0)
     for variable in model.trainable_variables:

@@ -15,8 +15,8 @@ def main(out: str, arguments: list[str]) -> None:
     from tfade.training.train import train
 
     flags = argument_parser().parse_args(arguments)
-    common.configure(flags.gin_file, flags.gin_bindings)
-    model = train(flags.run_dir)
+    with common.workspace().configured(flags.gin_file, flags.gin_bindings):
+        model = train(flags.run_dir)
     np.savez(out, **snapshot(model.state()))
 
 

@@ -8,7 +8,7 @@ from launch import common
 from tests.helpers import ROOT, TINY
 from tfade.errors import UsageError
 from tfade.networks.dcgan import DCGANGenerator
-from tfade.training.isolation import frozen, isolated
+from tfade.training.isolation import frozen
 from tfade.workflows import ablation_runs
 from tfade.workflows.ablation import Ablation, Row
 from tfade.workflows.ablation_command import read_table, sort_bindings
@@ -94,8 +94,7 @@ def test_minutes_are_those_of_all_of_a_training(tmp_path):
     """A run that is made longer has none; a damaged file is none."""
 
     def planned(steps):
-        with isolated():
-            common.configure([str(ROOT / "gin" / "gan.gin"), str(TINY)], [f"steps = {steps}", "Showing.samples = 0"])
+        with WORKSPACE.configured([ROOT / "gin" / "gan.gin", TINY], [f"steps = {steps}", "Showing.samples = 0"]):
             return ablation_runs.PlannedRun("GAN", 0, tmp_path / "run", frozen(), 1)
 
     assert ablation_runs.train_run(planned(2), None) > 0

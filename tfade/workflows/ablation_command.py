@@ -10,7 +10,6 @@ from pathlib import Path
 from tfade.errors import NonFiniteError, UsageError, one_line
 from tfade.reporting.ablation_report import RunReport, write_report
 from tfade.training import configuration
-from tfade.training.isolation import isolated
 from tfade.training.run_directory import held
 from tfade.workflows.ablation import Ablation
 from tfade.workflows.ablation_runs import Plan, evaluate_trained, plan_runs, train_run
@@ -73,13 +72,11 @@ def read_table(workspace: Workspace, file: str, bindings: Sequence[str]) -> Abla
     Raises:
         UsageError: the file is no table, or a binding is of a row that the table does not have.
     """
-    with isolated():
-        workspace.configure([file], [])
+    with workspace.configured([file]):
         known = configuration.bound_scopes()  # a table may name rows that the bindings leave out
         if not configuration.binds(Ablation):
             raise UsageError(f"gin_file={file!r} is no table but a recipe; train it with python -m launch.train")
-    with isolated():
-        workspace.configure([file], bindings)
+    with workspace.configured([file], bindings):
         table = configuration.make(Ablation)
         configuration.refuse_strange_scopes(_is_of_table, known)
     return table

@@ -83,8 +83,7 @@ def plan_runs(
         row_files = gin_files_of(workspace, folder, row, ablation, files)
         counts[row.name] = count_parameters(workspace, row_files, bindings)
         for seed in ablation.seeds:
-            with isolated():
-                workspace.configure(row_files, [*bindings, f"seed = {seed}"])
+            with workspace.configured(row_files, [*bindings, f"seed = {seed}"]):
                 if configuration.binds(Ablation) or configuration.binds(Row):
                     raise UsageError(
                         f"{', '.join(files)} bind something of Ablation or Row, which only the first --gin_file may; "
@@ -114,8 +113,7 @@ def count_parameters(workspace: Workspace, files: Sequence[str], bindings: Seque
     Raises:
         UsageError: the configuration is wrong, or the data are vectors.
     """
-    with isolated():
-        workspace.configure(files, bindings)
+    with workspace.configured(files, bindings):
         recipe, _ = recipe_of_data()
         if len(recipe.image_shape) != 3:
             raise UsageError(f"data={recipe.data!r} are vectors of shape {recipe.image_shape}; tables are of images")

@@ -5,14 +5,28 @@ from pathlib import Path
 import numpy as np
 
 from tfade import files, pictures
+from tfade.errors import UsageError
 from tfade.evaluation.subject import batch_seed
 from tfade.models.base import GenerativeModel
 
 CHUNK = 500  # images at a time
 
 
+def draw_to(
+    out: Path, model: GenerativeModel, count: int, temperature: float, seed: int, show_channels: bool = False
+) -> None:
+    """Draws samples and writes them; the arguments are those of `draw` and `write`.
+
+    Raises:
+        UsageError: a folder for vectors.
+    """
+    if out.suffix == "" and len(model.image_shape) == 1:
+        raise UsageError(f"out={str(out)!r} is a folder for images, and this model draws vectors; give a .npz file")
+    write(out, draw(model, count, temperature, seed), show_channels)
+
+
 def draw(model: GenerativeModel, count: int, temperature: float, seed: int) -> np.ndarray:
-    """uint8 samples [count, H, W, C], or vectors float32 [count, D]: those that an evaluation with this seed looks at.
+    """uint8 samples [count, H, W, C], or vectors float32 [count, D]: those that an evaluation with this seed judges.
 
     A larger count only continues them.
     """

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tfade.models.base import GenerativeModel
 from tfade.training import configuration
+from tfade.training.isolation import isolated
 from tfade.training.recipe import Recipe, load_run, run_configuration
 
 CACHE = "load.cache_dir"  # the gin name that moves every cache
@@ -43,14 +44,19 @@ class Workspace(NamedTuple):
     cache: str | Path | None = None
     revision: str | None = None
 
-    def configure(self, files: Sequence[str], bindings: Sequence[str], defaults: Sequence[str] = ()) -> None:
-        """Parses gin files and then bindings, both overriding the defaults.
+    @contextlib.contextmanager
+    def configured(
+        self, files: Sequence[str], bindings: Sequence[str] = (), defaults: Sequence[str] = ()
+    ) -> Iterator[None]:
+        """Inside, gin holds the files and then the bindings, both overriding the defaults; outside, the caller's.
 
         Raises:
             UsageError: a missing file, a syntax error or an unknown name.
         """
         cache = f"{CACHE} = {None if self.cache is None else str(self.cache)!r}"
-        configuration.parse(files, bindings, root=self.root, defaults=[cache, *defaults])
+        with isolated():
+            configuration.parse(files, bindings, root=self.root, defaults=[cache, *defaults])
+            yield
 
     @contextlib.contextmanager
     def open_run(

@@ -7,7 +7,7 @@ import pytest
 
 from launch import evaluate
 from tests.helpers import run
-from tests.launch.test_page import Outline
+from tests.reporting.outline import Outline
 from tfade.errors import UsageError
 from tfade.evaluation import Figure, Record, Result, read_records
 from tfade.reporting.comparison import OF_THE_RUN, Run, cells, comparable, differences, find_columns, missing, stale
