@@ -10,9 +10,8 @@ import tfade.distributions.mixture
 import tfade.distributions.pixels
 import tfade.distributions.standard
 import tfade.distributions.topdown
-import tfade.evaluation.latents.density_ratio
+import tfade.evaluation
 import tfade.evaluation.latents.gaussian_study
-import tfade.evaluation.suite
 import tfade.flows.actnorm
 import tfade.flows.autoregressive
 import tfade.flows.coupling

@@ -10,8 +10,9 @@ from tfade.evaluation import Result
 
 
 def test_json_round_trip_of_numpy_numbers():
-    result = Result("distance", np.float32(1.5), np.float64(0.25), {"num_real": 3, "shape": (2, 2)})
-    assert Result(**json.loads(json.dumps(result.to_json()))) == result
+    real = Result("distance", 1.25, None, {"num_real": 5}, {"rounds": np.float64(2.0)})
+    result = Result("distance", np.float32(1.5), np.float64(0.25), {"shape": (2, 2)}, {"acceptance": 0.5}, real)
+    assert Result.from_json(json.loads(json.dumps(result.to_json()))) == result
     assert type(result.value) is float
     assert type(result.std) is float
 
@@ -28,12 +29,20 @@ def test_refuses_an_uncertainty_that_is_none(std):
         Result("distance", 1.0, std)
 
 
-@pytest.mark.parametrize("protocol", [{"seed": np.nan}, {"model": object()}, {"array": np.zeros(2)}])
-def test_refuses_a_protocol_that_json_cannot_hold(protocol):
-    with pytest.raises(UsageError, match="protocol="):
-        Result("distance", 1.0, None, protocol)
+@pytest.mark.parametrize("field", ["protocol", "diagnostics"])
+@pytest.mark.parametrize("content", [{"seed": np.nan}, {"model": object()}, {"array": np.zeros(2)}])
+def test_rejects_fields_that_json_cannot_hold(field, content):
+    with pytest.raises(UsageError, match=f"{field}="):
+        Result("distance", 1.0, None, **{field: content})
 
 
 def test_what_a_result_says_already_stays():
     result = Result("distance", 1.0, None, {"dtype": "float64"}).with_protocol(dtype="uint8", seed=3)
     assert result.protocol == {"dtype": "float64", "seed": 3}
+
+
+def test_the_real_counterpart_shares_the_name_and_what_is_added():
+    real = Result("", 2.0, None, {"fake": "train split"})
+    result = Result("distance", 1.0, None, {"fake": "samples"}).beside(real).with_protocol(seed=3).renamed("far")
+    assert result.real == Result("far", 2.0, None, {"seed": 3, "fake": "train split"})
+    assert result.protocol == {"seed": 3, "fake": "samples"}

@@ -34,19 +34,21 @@ def test_different_protocols_are_noted():
         dataclasses.replace(with_protocol(run, distance, extractor_fingerprint=name), revision=name)
         for run, name in zip(runs, ("x", "y"))
     ]
+    runs = [with_protocol(run, "bits_per_dim", inference=how) for run, how in zip(runs, ("its own", "fitted"))]
+    runs = [with_protocol(run, "bits_per_dim", likelihood=how) for run, how in zip(runs, ("exact", "lower_bound"))]
     notes = footnotes(table, runs)
+    assert not any("bits per dim" in note for note in notes if "NOT ALIKE" in note)  # one of them is in brackets
     assert "NOT ALIKE, num real of classifier frechet distance: 60 (A, seed 0); 70 (B, seed 0)." in notes
     for key in ("revision", "extractor fingerprint of classifier frechet distance"):
         assert f"NOT ALIKE, {key}: x (A, seed 0); y (B, seed 0)." in notes
 
 
 def test_other_metrics_have_a_column_for_every_result():
-    values = {"precision": 0.25, "recall": 0.5, "precision_real": 1.0}
+    values = {"precision": 0.25, "recall": 0.5}
     run = a_run("A", 0, 10.0, **{name: Result(name, value) for name, value in values.items()})
     header, (row,) = cells(Table("t", {"A": {}}, "A", (0,)), [run])
     assert dict(zip(header, row))["precision"] == "0.25"
     assert dict(zip(header, row))["recall"] == "0.50"
-    assert "precision real" not in header
 
 
 def test_the_numbers_of_the_table(tmp_path):

@@ -10,7 +10,7 @@ from scipy.stats import multivariate_normal
 from tfade.data.source import ArraySource
 from tfade.distributions.gaussian import standard_normal
 from tfade.errors import UsageError
-from tfade.evaluation.metrics import Likelihood
+from tfade.evaluation import Likelihood
 from tfade.evaluation.subject import NotApplicable, Subject
 from tfade.models.gan import GAN
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator

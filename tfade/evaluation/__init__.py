@@ -14,70 +14,60 @@ from tfade.evaluation.features.extractors import CallableExtractor, Extractor, K
 from tfade.evaluation.features.images import as_levels
 from tfade.evaluation.features.inception import InceptionExtractor
 from tfade.evaluation.features.squeezenet import SqueezeNetExtractor
-from tfade.evaluation.latents.active_units import active_units
+from tfade.evaluation.latents.active_units import ActiveUnits, active_units
+from tfade.evaluation.latents.aggregate_posterior import mixture_draws
 from tfade.evaluation.latents.density_ratio import RatioClassifier, density_ratio_kl
-from tfade.evaluation.latents.elbo_surgery import density_model_kl, elbo_surgery, marginal_kl, mixture_draws
+from tfade.evaluation.latents.elbo_surgery import ElboSurgery, elbo_surgery
 from tfade.evaluation.latents.jacobian import Spectrum, jacobians, singular_values, spectrum
-from tfade.evaluation.latents.latent_metrics import ActiveUnits, ElboSurgery, MarginalKL
-from tfade.evaluation.latents.latent_model import LatentModel, latent_model
-from tfade.evaluation.latents.posteriors import DiagonalPosteriors, DistributionPosteriors, PointPosteriors, Posteriors
-from tfade.evaluation.latents.views import LatentMap, LowPosteriorSamples
+from tfade.evaluation.latents.latent_map import LatentMap
+from tfade.evaluation.latents.low_posterior import LowPosteriorSamples
+from tfade.evaluation.latents.marginal_kl import MarginalKL, density_model_kl, marginal_kl
+from tfade.evaluation.latents.posterior_kinds import DiagonalPosteriors, DistributionPosteriors, PointPosteriors
+from tfade.evaluation.latents.posteriors import Posteriors
 from tfade.evaluation.likelihood.annealed_importance import (
+    AnnealedImportanceSampling,
     annealed_importance_sampling,
     bidirectional_bounds,
 )
 from tfade.evaluation.likelihood.annealing import Annealing
 from tfade.evaluation.likelihood.annealing_weights import Annealed, sigmoid_schedule
-from tfade.evaluation.likelihood.importance_weighted import importance_weighted_bound
-from tfade.evaluation.likelihood.likelihood_comparison import likelihood_comparison
-from tfade.evaluation.likelihood.likelihood_metrics import (
-    AnnealedImportanceSampling,
-    ImportanceWeightedBound,
-    LikelihoodComparison,
-    ParzenLogLikelihood,
-)
-from tfade.evaluation.likelihood.nll import bits_per_dim, negative_log_likelihood
-from tfade.evaluation.likelihood.parzen import parzen_log_likelihood
-from tfade.evaluation.metrics import (
-    ClassifierFrechetDistance,
-    Likelihood,
-    Metric,
-    ModeCoverage,
-    NotApplicable,
-    ReconstructionError,
-)
+from tfade.evaluation.likelihood.importance_weighted import ImportanceWeightedBound, importance_weighted_bound
+from tfade.evaluation.likelihood.latent_model import LatentModel, latent_model
+from tfade.evaluation.likelihood.likelihood_comparison import LikelihoodComparison
+from tfade.evaluation.likelihood.nll import Likelihood, bits_per_dim, negative_log_likelihood
+from tfade.evaluation.likelihood.parzen import ParzenLogLikelihood, parzen_log_likelihood
+from tfade.evaluation.metric import Metric
 from tfade.evaluation.records import Record, read_records
+from tfade.evaluation.report import Report
 from tfade.evaluation.result import Figure, Result
 from tfade.evaluation.samples.classification import ClassificationScores, classification_scores
-from tfade.evaluation.samples.distribution_curve import precision_recall_distributions
-from tfade.evaluation.samples.frechet import frechet_distance, frechet_infinity
-from tfade.evaluation.samples.frechet_inception import (
+from tfade.evaluation.samples.distribution_curve import PrecisionRecallDistributions, precision_recall_distributions
+from tfade.evaluation.samples.frechet import (
+    ClassifierFrechetDistance,
     FrechetDistance,
-    FrechetInceptionDistance,
-    frechet_inception_distance,
-)
-from tfade.evaluation.samples.image_metrics import MSSSIMDiversity, NearestNeighbours
-from tfade.evaluation.samples.kernel import kernel_distance
-from tfade.evaluation.samples.manifolds import density_coverage, precision_recall
-from tfade.evaluation.samples.modes import high_quality_share, mode_coverage, mode_divergence, stacked_mode_distribution
-from tfade.evaluation.samples.moments import Moments
-from tfade.evaluation.samples.ms_ssim import ms_ssim_diversity
-from tfade.evaluation.samples.neighbours import Neighbours, nearest_neighbours
-from tfade.evaluation.samples.pictures import Pictures
-from tfade.evaluation.samples.reconstruction import ErrorSums, same_label_share
-from tfade.evaluation.samples.sample_metrics import (
-    DensityCoverage,
     FrechetInfinity,
-    InceptionScore,
-    KernelDistance,
-    ModeScore,
-    PrecisionRecall,
-    PrecisionRecallDistributions,
+    frechet_distance,
+    frechet_infinity,
 )
-from tfade.evaluation.samples.scores import inception_score, mode_score
+from tfade.evaluation.samples.frechet_inception import FrechetInceptionDistance, frechet_inception_distance
+from tfade.evaluation.samples.kernel import KernelDistance, kernel_distance
+from tfade.evaluation.samples.manifolds import DensityCoverage, PrecisionRecall, density_coverage, precision_recall
+from tfade.evaluation.samples.modes import (
+    ModeCoverage,
+    high_quality_share,
+    mode_coverage,
+    mode_divergence,
+    stacked_mode_distribution,
+)
+from tfade.evaluation.samples.moments import Moments
+from tfade.evaluation.samples.ms_ssim import MSSSIMDiversity, ms_ssim_diversity
+from tfade.evaluation.samples.neighbours import NearestNeighbours, Neighbours, nearest_neighbours
+from tfade.evaluation.samples.pictures import Pictures
+from tfade.evaluation.samples.reconstruction import ErrorSums, ReconstructionError, same_label_share
+from tfade.evaluation.samples.scores import InceptionScore, ModeScore, inception_score, mode_score
 from tfade.evaluation.samples.wasserstein_critic import IndependentWassersteinCritic, independent_wasserstein_critic
-from tfade.evaluation.subject import Subject
-from tfade.evaluation.suite import Report, evaluate, select
+from tfade.evaluation.subject import NotApplicable, Subject
+from tfade.evaluation.suite import evaluate, select
 
 __all__ = [
     "ActiveUnits",
@@ -155,7 +145,6 @@ __all__ = [
     "jacobians",
     "kernel_distance",
     "latent_model",
-    "likelihood_comparison",
     "marginal_kl",
     "mixture_draws",
     "mode_coverage",

@@ -10,6 +10,7 @@ from tfade.evaluation.result import Figure, Result
 from tfade.files import write_atomically, write_json
 
 FIGURES = "figures"
+FORMAT = 2  # of a file; raise it when what a file holds changes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +38,16 @@ class Record:
     saved: float = 0.0
 
     def save(self, folder) -> Path:
-        """Writes `folder`/<metric>.json, and `folder`/figures/<name>.png for each figure. Returns the JSON's path."""
+        """Writes `folder`/<metric>.json, and `folder`/figures/<name>.png for each figure. Returns the JSON's path.
+
+        The file holds what the attributes here are, but `saved`; of the results what `Result.to_json` gives, of the
+        figures their names and captions; and the number of its format.
+        """
         for figure in self.figures:
             write_atomically(_picture(folder, figure.name), lambda file, png=figure.png: file.write(png))
         path = Path(folder) / f"{self.metric}.json"
         content = {
+            "format": FORMAT,
             "metric": self.metric,
             "seconds": self.seconds,
             "results": [result.to_json() for result in self.results],
@@ -60,7 +66,7 @@ def read_records(folder) -> list[Record]:
     A figure whose picture was removed is left out.
 
     Raises:
-        UsageError: a file that is damaged, or no record.
+        UsageError: a file that is damaged, no record, or one of another format.
     """
     return [_read(path) for path in sorted(Path(folder).glob("*.json"))]
 
@@ -73,26 +79,41 @@ def named_results(records: Sequence[Record]) -> dict[str, Result]:
 def _read(path: Path) -> Record:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        results = tuple(Result(**result) for result in content["results"])
-        figures = tuple(
-            Figure(figure["name"], figure["caption"], _picture(path.parent, figure["name"]).read_bytes())
-            for figure in content.get("figures", ())
-            if _picture(path.parent, figure["name"]).is_file()
-        )
-        return Record(
-            metric=content["metric"],
-            seconds=float(content["seconds"]),
-            results=results,
-            figures=figures,
-            not_applicable=content["not_applicable"],
-            origin=content.get("origin") or {},
-            failed=content.get("failed"),
-            saved=path.stat().st_mtime,
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        written = content.get("format", 1)
+    except (OSError, ValueError, AttributeError) as error:
+        raise _damaged(path, error) from error
+    if written != FORMAT:
         raise UsageError(
-            f"{path} is no record of a metric ({type(error).__name__}: {error}); remove it and evaluate again"
-        ) from error
+            f"{path} is a record of format {written}, but {FORMAT} is read here; remove it and evaluate again"
+        )
+    try:
+        return _record(path, content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _record(path: Path, content: dict) -> Record:
+    figures = tuple(
+        Figure(figure["name"], figure["caption"], _picture(path.parent, figure["name"]).read_bytes())
+        for figure in content["figures"]
+        if _picture(path.parent, figure["name"]).is_file()
+    )
+    return Record(
+        metric=content["metric"],
+        seconds=float(content["seconds"]),
+        results=tuple(Result.from_json(result) for result in content["results"]),
+        figures=figures,
+        not_applicable=content["not_applicable"],
+        origin=content["origin"],
+        failed=content["failed"],
+        saved=path.stat().st_mtime,
+    )
+
+
+def _damaged(path: Path, error: Exception) -> UsageError:
+    return UsageError(
+        f"{path} is no record of a metric ({type(error).__name__}: {error}); remove it and evaluate again"
+    )
 
 
 def _picture(folder, name: str) -> Path:

@@ -1,8 +1,11 @@
-"""One evaluated number with what makes it comparable: its uncertainty and its protocol."""
+"""One evaluated number with what makes it comparable: its uncertainty, its protocol, its real-data counterpart."""
 
 import dataclasses
 import json
 import math
+from typing import Self
+
+import numpy as np
 
 from tfade.errors import UsageError
 
@@ -17,15 +20,21 @@ class Result:
         std: one standard error of `value` (or its spread over what the protocol names: splits, subsets), or None.
         protocol: everything another number must share to stand in the same column: sizes, split, extractor, seed.
             Keys are strings; values are what JSON can hold.
+        diagnostics: what may differ within a column, of the same form: properties of the model, and how well an
+            estimator did, such as effective sample sizes, acceptance, or a bandwidth chosen on validation data.
+        real: the same number of real data in the samples' place, under the same name and with a protocol of its own, or
+            None.
 
     Raises:
-        UsageError: the value or its uncertainty is not finite, or the protocol does not fit into JSON.
+        UsageError: the value or its uncertainty is not finite, or protocol or diagnostics do not fit into JSON.
     """
 
     name: str
     value: float
     std: float | None = None
     protocol: dict = dataclasses.field(default_factory=dict)
+    diagnostics: dict = dataclasses.field(default_factory=dict)
+    real: "Result | None" = None
 
     def __post_init__(self):
         # NumPy scalars become Python numbers, so that a Result compares and prints alike before and after JSON.
@@ -34,25 +43,50 @@ class Result:
             object.__setattr__(self, "std", _finite(self.name, "std", self.std))
             if self.std < 0:
                 raise UsageError(f"std={self.std} of result {self.name!r} is negative; give a standard error or None")
+        for field in ("protocol", "diagnostics"):
+            object.__setattr__(self, field, self._plain(field))
+        if self.real is not None and self.real.name != self.name:
+            object.__setattr__(self, "real", dataclasses.replace(self.real, name=self.name))
+
+    def _plain(self, field: str) -> dict:
+        content = getattr(self, field)
         try:
-            object.__setattr__(self, "protocol", json.loads(json.dumps(self.protocol, allow_nan=False)))
+            return json.loads(json.dumps(content, allow_nan=False))
         except (TypeError, ValueError) as error:
             raise UsageError(
-                f"protocol={self.protocol!r} of result {self.name!r} does not fit into JSON ({error}); "
+                f"{field}={content!r} of result {self.name!r} does not fit into JSON ({error}); "
                 "use strings, finite Python numbers, lists and dictionaries"
             ) from error
 
     def to_json(self) -> dict:
-        """The result as a dictionary of what JSON can hold; `Result(**it)` restores it."""
-        return dataclasses.asdict(self)
+        """The result as a dictionary of what JSON can hold, without what a subclass adds; `from_json` restores it."""
+        return {
+            "name": self.name,
+            "value": self.value,
+            "std": self.std,
+            "protocol": self.protocol,
+            "diagnostics": self.diagnostics,
+            "real": None if self.real is None else self.real.to_json(),
+        }
 
-    def renamed(self, name: str) -> "Result":
+    @classmethod
+    def from_json(cls, content: dict) -> Self:
+        """The result that `to_json` made a dictionary of."""
+        real = content["real"]
+        return cls(**{**content, "real": None if real is None else cls.from_json(real)})
+
+    def renamed(self, name: str) -> Self:
         """The same result under another name."""
         return dataclasses.replace(self, name=name)
 
-    def with_protocol(self, **more) -> "Result":
-        """The same result with more said about how it was made; what it says already stays."""
-        return dataclasses.replace(self, protocol={**more, **self.protocol})
+    def with_protocol(self, **more) -> Self:
+        """The same result, and its real counterpart, with more said about how it was made; what is there stays."""
+        real = None if self.real is None else self.real.with_protocol(**more)
+        return dataclasses.replace(self, protocol={**more, **self.protocol}, real=real)
+
+    def beside(self, real: "Result | None") -> Self:
+        """The same result with its counterpart of real data."""
+        return dataclasses.replace(self, real=real)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +102,11 @@ class Figure:
     name: str
     caption: str
     png: bytes
+
+
+def standard_error(values: np.ndarray) -> float | None:
+    """Of the mean of independent values [N]; None of one."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
 
 
 def _finite(name: str, field: str, number) -> float:

@@ -14,8 +14,9 @@ from tfade.evaluation.checks import checked_features, checked_unit, to_uint8
 from tfade.evaluation.choice import chosen
 from tfade.evaluation.features.classifier import Classifier, StackedClassifier, train_classifier
 from tfade.evaluation.features.extractors import Extractor
-from tfade.evaluation.latents.posteriors import Posteriors, posteriors_of
-from tfade.evaluation.samples.modes import modes_of
+from tfade.evaluation.features.probabilities import modes_of
+from tfade.evaluation.latents.posterior_kinds import posteriors_of
+from tfade.evaluation.latents.posteriors import Posteriors
 
 
 class NotApplicable(Exception):
@@ -174,7 +175,7 @@ class Subject:
         return train_classifier(self.train, self.real, cache_dir=self.cache_dir, progress=self.progress)
 
     @functools.cached_property
-    def features_by(self) -> Any:
+    def feature_extractor(self) -> Any:
         """The extractor of sample metrics: the given one, or the classifier.
 
         Raises:
@@ -198,16 +199,16 @@ class Subject:
         return self.extract(self.train_images)
 
     def extract(self, images: np.ndarray, extractor=None) -> Extracted:
-        """What an extractor, `features_by` by default, makes of uint8 images, in one pass."""
-        return Extracted(*(extractor or self.features_by).outputs(images, self.batch_size))
+        """What an extractor, `feature_extractor` by default, makes of uint8 images, in one pass."""
+        return Extracted(*(extractor or self.feature_extractor).outputs(images, self.batch_size))
 
     @functools.cached_property
-    def judged_samples(self) -> Extracted:
+    def classified_samples(self) -> Extracted:
         """What the classifier makes of `samples`."""
         return self.extracted_samples if self.extractor is None else self.extract(self.samples, self.classifier)
 
     @functools.cached_property
-    def judged_real(self) -> Extracted:
+    def classified_real(self) -> Extracted:
         """What the classifier makes of `real_images`."""
         return self.extracted_real if self.extractor is None else self.extract(self.real_images, self.classifier)
 
@@ -217,7 +218,6 @@ class Subject:
             "data": self.real.spec.name,
             "split": self.real.spec.split,
             "shape": list(self.real.spec.shape),
-            "preprocessing": self.real.spec.preprocessing or None,
             "images": "uint8",
             "seed": self.seed,
             "temperature": self.temperature,

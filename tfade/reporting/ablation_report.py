@@ -6,17 +6,12 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tfade.evaluation.metrics import REAL
+from tfade.evaluation.report import words
 from tfade.evaluation.result import Result
-from tfade.evaluation.suite import words
 from tfade.files import write_text
 from tfade.reporting import page
 from tfade.reporting.comparison_page import markdown
 
-ALIKE = (  # what the protocols of a number must share for its column to compare anything
-    *("data", "split", "shape", "num_fake", "num_real", "seed", "temperature", "draws", "of", "dequantisation"),
-    *("extractor", "extractor_fingerprint"),
-)
 # Results of the usual metrics: three of them have a column of their own. Each result of another metric gets one, too.
 USUAL = (
     *("bits_per_dim", "negative_log_likelihood", "classifier_frechet_distance"),
@@ -98,7 +93,7 @@ def cells(table: Table, runs: Sequence[RunReport]) -> tuple[list[str], list[list
     published = list(dict.fromkeys(name for numbers in table.published.values() for name in numbers))
     header = ["", "bits/dim", "Fréchet distance", f"relative to {table.reference}", "reconstruction error"]
     found = dict.fromkeys(name for run in runs for name in run.results)
-    extra = [name for name in found if name not in USUAL and not name.endswith(REAL)]
+    extra = [name for name in found if name not in USUAL]
     header += [*map(words, extra), "parameters of p(x)", "minutes", *(f"paper: {name}" for name in published)]
     reference = _values(runs, table.reference, "classifier_frechet_distance")
     rows = []
@@ -163,19 +158,22 @@ def _fit(run: RunReport) -> str:
 
 
 def _different_protocols(found: Sequence[RunReport]) -> list[str]:
-    """Notes on what should be the same for all runs and is not: they are no fair comparison then."""
-    holders: dict[str, dict[str, list[str]]] = {}  # key → value → names of runs
+    """Notes on what should be the same for all runs and is not: they are no fair comparison then.
+
+    Numbers in brackets, of a fitted inference network, are compared with one another only: the brackets say it.
+    """
+    holders: dict[tuple, dict[str, list[str]]] = {}  # key and kind of inference → value → names of runs
     for run in found:
         stated = {
-            f"{words(key)} of {words(name)}": result.protocol.get(key)
+            (f"{words(key)} of {words(name)}", result.protocol.get("inference")): value
             for name, result in run.results.items()
-            for key in ALIKE
+            for key, value in result.protocol.items()
         }
-        for key, value in {**stated, "revision": run.revision}.items():
+        for key, value in {**stated, ("revision", None): run.revision}.items():
             if value is not None:
                 holders.setdefault(key, {}).setdefault(str(value), []).append(run.name)
     notes = []
-    for key, names in holders.items():
+    for (key, _), names in holders.items():
         if len(names) > 1:
             listed = "; ".join(f"{value} ({', '.join(holding)})" for value, holding in names.items())
             notes.append(f"NOT ALIKE, {key}: {listed}.")

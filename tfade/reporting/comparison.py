@@ -12,39 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tfade.errors import UsageError
-from tfade.evaluation.metrics import REAL
 from tfade.evaluation.records import Record, named_results, read_records
+from tfade.evaluation.report import format_value, left_out, number, words
 from tfade.evaluation.result import Result
-from tfade.evaluation.suite import left_out, number, words
 from tfade.files import write_text
 from tfade.reporting.comparison_page import html, markdown, plain
-from tfade.reporting.evaluation_report import said, what
+from tfade.reporting.evaluation_report import what
 
-# What a protocol says of the model, or of what was found on the way, and not of how the number was made: it may differ
-# within a column. Everything else that a protocol states has to agree.
-OF_THE_RUN = frozenset(
-    {
-        # the model's own
-        "latent_size",
-        "posterior",
-        # chosen on other data than the number is of, by a rule that the protocol states
-        "bandwidth",
-        "bandwidth_at_an_end",
-        "validation_log_likelihood",
-        # how well an estimator did
-        "acceptance_end_mean",
-        "acceptance_end_min",
-        "bidirectional_gap",
-        "bidirectional_gap_std",
-        "effective_sample_size_mean",
-        "effective_sample_size_min",
-        "mean_slope",
-        "monte_carlo_error",
-        "simulated_lower_bound",
-        "simulated_upper_bound",
-        "step_size_end_mean",
-    }
-)
 OF_THE_DATA = ("data", "split", "shape")  # no flag makes these alike, and what else differs follows from them
 
 
@@ -132,23 +106,16 @@ def find_columns(runs: Sequence[Run]) -> list[Column]:
     columns = []
     for name, metric in sorted(metrics.items(), key=lambda item: item[1]):  # sorting keeps the order within a metric
         holders = [run for run in runs if name in run.results]
-        if name.endswith(REAL) and all(name.removesuffix(REAL) in run.results for run in holders):
-            continue  # it stands in the row of real data
         groups: dict[str, list[Run]] = {}
         for run in holders:
-            key = json.dumps(comparable(run.results[name].protocol), sort_keys=True)
+            key = json.dumps(run.results[name].protocol, sort_keys=True)
             groups.setdefault(key, []).append(run)
         protocols = [json.loads(key) for key in groups]
         for protocol, group in sorted(zip(protocols, groups.values()), key=lambda pair: -len(pair[1])):
             values = {run.label: run.results[name] for run in group}
-            real = {run.label: run.results[name + REAL] for run in group if name + REAL in run.results}
+            real = {label: result.real for label, result in values.items() if result.real is not None}
             columns.append(Column(name, metric, protocol, _telling(protocol, protocols), values, real))
     return columns
-
-
-def comparable(protocol: dict) -> dict:
-    """The part of a protocol that two numbers must share to stand in one column."""
-    return {key: value for key, value in protocol.items() if key not in OF_THE_RUN and value is not None}
 
 
 def cells(runs: Sequence[Run], columns: Sequence[Column]) -> tuple[list[str], list[list[str]]]:
@@ -176,7 +143,9 @@ def differences(runs: Sequence[Run], columns: Sequence[Column]) -> list[str]:
         one, two = first.setdefault(column.name, column).protocol, column.protocol
         if keys := [key for key in _keys(one, two) if one.get(key) != two.get(key)]:
             others = [key for key in keys if key in OF_THE_DATA]
-            parts = "; ".join(f"{words(key)} {said(one.get(key))} or {said(two.get(key))}" for key in others or keys)
+            parts = "; ".join(
+                f"{words(key)} {format_value(one.get(key))} or {format_value(two.get(key))}" for key in others or keys
+            )
             whose = f"{', '.join(first[column.name].values)} against {', '.join(column.values)}"
             remedy = "No command makes these alike." if others else _remedy(runs, first[column.name], column)
             notes.setdefault(f"{whose}: {parts}. {remedy}", []).append(words(column.name))
@@ -270,4 +239,4 @@ def _keys(*protocols: dict) -> list[str]:
 
 
 def _short(value) -> str:
-    return textwrap.shorten(said(value), 24, placeholder="…")
+    return textwrap.shorten(format_value(value), 24, placeholder="…")

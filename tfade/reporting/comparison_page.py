@@ -2,9 +2,8 @@
 
 import textwrap
 
-from tfade.evaluation.suite import words
+from tfade.evaluation.report import format_value, words
 from tfade.reporting import page
-from tfade.reporting.evaluation_report import said
 
 WIDTH = 120  # of what is printed
 
@@ -12,7 +11,7 @@ WIDTH = 120  # of what is printed
 def html(runs, columns, header, rows, notes) -> str:
     """A page with the table, the notes, the samples of all runs, and each column's protocol."""
     protocols = [
-        page.details(column.header, page.definitions({words(k): said(v) for k, v in column.protocol.items()}))
+        page.details(column.header, page.definitions({words(k): format_value(v) for k, v in column.protocol.items()}))
         for column in columns
     ]
     samples = [

@@ -1,20 +1,17 @@
 """evaluation/report.html: one page with everything that the evaluations of a run have found so far."""
 
 import csv
-import json
 from pathlib import Path
 
-from tfade.evaluation.metrics import REAL
 from tfade.evaluation.records import Record, named_results, read_records
+from tfade.evaluation.report import format_value, left_out, number, words
 from tfade.evaluation.result import Figure, Result
-from tfade.evaluation.suite import left_out, number, words
 from tfade.files import write_text
 from tfade.reporting import page
 from tfade.reporting.curves import curves
 
 FIRST = ("samples", "reconstructions", "nearest", "interpolation")  # figures in this order, then the others
 BROAD = 1.8  # plots that are wider than this times their height have a row for themselves
-SHARED = ("data", "split", "shape", "images", "seed", "temperature", "batch_size")  # said once where all agree
 
 
 def write_report(folder: Path, origin: dict) -> Path:
@@ -69,7 +66,7 @@ def _numbers(records: list[Record]) -> list[str]:
     if not any(record.results for record in records):
         return [page.element("h2", "Numbers"), page.element("p", "No metric gave a number."), *_left_out(records)]
     shared = _shared(records)
-    common = "; ".join(f"{words(key)} {said(value)}" for key, value in shared.items())
+    common = "; ".join(f"{words(key)} {format_value(value)}" for key, value in shared.items())
     note = f"All numbers: {common}. " if common else ""
     return [
         page.element("h2", "Numbers"),
@@ -82,29 +79,29 @@ def _numbers(records: list[Record]) -> list[str]:
 def _rows(records: list[Record], shared: dict) -> list[list[str]]:
     rows = []
     for record in records:
-        named = named_results([record])
-        for name, result in named.items():
-            if name.endswith(REAL) and name.removesuffix(REAL) in named:
-                continue  # it stands beside the model's
-            beside = named.get(name + REAL)
-            protocol = _protocol(record, result, beside, shared)
-            rows.append([words(name), number(result), number(beside) if beside else "", protocol])
+        for name, result in named_results([record]).items():
+            real = number(result.real) if result.real else ""
+            rows.append([words(name), number(result), real, _protocol(record, result, shared)])
     return rows
 
 
-def _protocol(record: Record, result: Result, beside: Result | None, shared: dict) -> str:
+def _protocol(record: Record, result: Result, shared: dict) -> str:
     counts = [key for key in result.protocol if key.startswith("num_") and key not in ("num_classes", "num_modes")]
     kinds = {"num_fake": "samples"}
     summary = ", ".join(
-        f"{said(result.protocol[key])} {kinds.get(key, words(key.removeprefix('num_')))}" for key in counts[:2]
+        f"{format_value(result.protocol[key])} {kinds.get(key, words(key.removeprefix('num_')))}" for key in counts[:2]
     )
     own = {key: value for key, value in result.protocol.items() if key not in shared}
-    named = _exact("", result) | {words(key): said(value) for key, value in (own | shared).items()}
+    named = _exact("", result) | _named(own | shared) | _named(result.diagnostics)
     named["metric"] = f"{record.metric}, {record.seconds:,.1f} s"
-    if beside:
-        unlike = {key: value for key, value in beside.protocol.items() if result.protocol.get(key) != value}
-        named |= _exact("real data: ", beside) | {f"real data: {words(k)}": said(v) for k, v in unlike.items()}
+    if result.real:
+        unlike = {key: value for key, value in result.real.protocol.items() if result.protocol.get(key) != value}
+        named |= _exact("real data: ", result.real) | _named(unlike | result.real.diagnostics, "real data: ")
     return page.details(summary or "protocol", page.definitions(named))
+
+
+def _named(protocol: dict, prefix: str = "") -> dict[str, str]:
+    return {prefix + words(key): format_value(value) for key, value in protocol.items()}
 
 
 def _exact(of: str, result: Result) -> dict[str, str]:
@@ -112,12 +109,12 @@ def _exact(of: str, result: Result) -> dict[str, str]:
 
 
 def _shared(records: list[Record]) -> dict:
+    """What all protocols state alike: it is said once."""
     protocols = [result.protocol for record in records for result in record.results]
-    first = protocols[0]
     return {
-        key: first[key]
-        for key in SHARED
-        if key in first and all(key in protocol and protocol[key] == first[key] for protocol in protocols)
+        key: value
+        for key, value in protocols[0].items()
+        if all(key in protocol and protocol[key] == value for protocol in protocols)
     }
 
 
@@ -191,12 +188,3 @@ def _files(folder: Path) -> list[str]:
             text = (folder / name).read_text(encoding="utf-8")
             shown.append(page.details(f"{title} ({name})", page.element("pre", text)))
     return shown
-
-
-def said(value) -> str:
-    """A value of a protocol as people read it."""
-    if isinstance(value, bool) or value is None or isinstance(value, str):
-        return "not stated" if value is None else str(value)
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return f"{value:,}" if isinstance(value, int) else json.dumps(value)

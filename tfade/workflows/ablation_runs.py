@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tfade import pictures
 from tfade.errors import UsageError
 from tfade.evaluation import select
+from tfade.evaluation.records import FORMAT
 from tfade.evaluation.result import Result
 from tfade.files import write_json, write_text
 from tfade.reporting.ablation_report import RunReport
@@ -165,6 +166,7 @@ def evaluate_trained(
     A report with a failed metric is not written, so that the same command evaluates the run again.
     """
     asked = {
+        "format": FORMAT,
         "num_samples": num_samples,
         "bindings": list(bindings),
         "checkpoint": newest_checkpoint(run.path),
@@ -174,7 +176,7 @@ def evaluate_trained(
     known = _read_json(file)
     of_run = {"row": run.row, "seed": run.seed, "parameters": run.parameters}
     if isinstance(known, dict) and known.get("asked") == asked:
-        results = {result["name"]: Result(**result) for result in known["results"]}
+        results = {result["name"]: Result.from_json(result) for result in known["results"]}
         return RunReport(**of_run, results=results, **known["others"])
     with workspace.open_run(run.path, bindings=bindings) as opened:
         report = evaluate_run(opened, metrics=",".join(metrics), bound=True, num_samples=num_samples)

@@ -118,7 +118,7 @@ def test_any_function_is_an_extractor(subject_of, stacked):
     assert (features.dtype, probabilities.dtype, probabilities.shape) == (np.float32, np.float64, (7, 2))
     assert isinstance(extractor, Extractor)
     subject = subject_of(None, extractor=extractor)
-    assert subject.features_by is extractor
+    assert subject.feature_extractor is extractor
     with pytest.raises(UsageError, match="give an extractor"):
         subject_of(None, extractor=lambda images: images)
     for bad in (lambda images: images, lambda images: images.mean((1, 2))[:-1]):

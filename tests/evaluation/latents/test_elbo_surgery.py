@@ -8,7 +8,8 @@ from scipy.stats import norm
 
 from tfade.errors import UsageError
 from tfade.evaluation import DiagonalPosteriors, PointPosteriors, active_units, elbo_surgery, marginal_kl
-from tfade.evaluation.latents.elbo_surgery import density_model_kl, log_prior, mixture_draws
+from tfade.evaluation.latents.aggregate_posterior import log_prior, mixture_draws
+from tfade.evaluation.latents.marginal_kl import density_model_kl
 
 tfd = tfp.distributions
 ONE = 0.5 * (0.25 + 1 - 1 - np.log(0.25))  # KL(N(1, ¼) ‖ N(0, 1))
@@ -101,8 +102,9 @@ def test_a_fitted_density_is_a_lower_bound():
 
 def test_protocol_and_refusals():
     posteriors = DiagonalPosteriors(means=np.zeros((3, 2)), scales=np.ones((3, 2)))
-    protocol = marginal_kl(posteriors=posteriors, num_samples=50, seed=7).protocol
-    wanted = {"num_posteriors": 3, "num_samples": 50, "seed": 7, "latent_size": 2, "posterior": "diagonal normal"}
+    result = marginal_kl(posteriors=posteriors, num_samples=50, seed=7)
+    assert result.diagnostics == {"latent_size": 2, "posterior": "diagonal normal"}
+    protocol, wanted = result.protocol, {"num_posteriors": 3, "num_samples": 50, "seed": 7}
     assert wanted.items() <= protocol.items()
     assert marginal_kl(posteriors=posteriors, seed=1) == marginal_kl(posteriors=posteriors, seed=1)
     with pytest.raises(UsageError, match="posteriors are deterministic and have no density"):
@@ -116,7 +118,7 @@ def test_active_units_by_hand():
     means = np.sqrt([1.0, 0.0101, 0.0099, 0.0]) * np.array([[1.0], [-1.0]]) / np.sqrt(2) + 5
     result = active_units(means=means)
     assert result.value == 2
-    assert result.protocol == {"num_means": 2, "latent_size": 4, "threshold": 0.01, "ddof": 1}
+    assert result.protocol == {"num_means": 2, "threshold": 0.01, "ddof": 1}
     assert active_units(means=means, threshold=1e-9).value == 3
     assert active_units(means=means[::-1]).value == 2
     for arguments, message in (

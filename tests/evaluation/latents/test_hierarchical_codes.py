@@ -1,7 +1,6 @@
 """Metrics of codes and likelihood on a tiny hierarchical VAE, whose densities of codes all go through its decoder."""
 
 import functools
-import sys
 
 import numpy as np
 import pytest
@@ -21,11 +20,10 @@ from tfade.evaluation import (
     latent_model,
 )
 from tfade.evaluation.choice import chosen
+from tfade.evaluation.latents import aggregate_posterior, posterior_kinds
 from tfade.evaluation.latents import codes as latent_codes
-from tfade.evaluation.latents import posteriors
 
 EXAMPLES, CODES = 7, 10
-surgery = sys.modules["tfade.evaluation.latents.elbo_surgery"]  # the package's name is the function
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +55,7 @@ def test_the_terms_of_the_bound_against_every_pair_alone(subject):
 def test_too_many_pairs_are_refused_with_their_cost(subject):
     """Ten codes with seven images each fit into 70 pairs, not into 69; low_posterior_samples takes two kinds of codes."""
     (result,) = MarginalKL(("monte_carlo",), CODES, max_pairs=70)(subject)
-    assert result.protocol["posterior"] == "TopDownCodes"
+    assert result.diagnostics["posterior"] == "TopDownCodes"
     message = r"log q\(z\) of {} codes decodes .* {} pairs or about [1-9][0-9]* (minutes|hours); set num_samples to at most {}, or max_pairs"
     fresh = functools.partial(Subject, subject.model, subject.real, subject.train, progress=lambda line: None)
     for metric, numbers in (
@@ -87,17 +85,17 @@ def test_the_decoder_bounds_the_pairs_that_are_decoded_together(subject, monkeyp
     wanted = subject.posteriors.log_mixture(subject.posteriors.draw(CODES).codes)
     codes = subject.posteriors.draw(CODES).codes
     prior = subject.model.prior()
-    log_prior = surgery.log_prior(prior, codes)
+    log_prior = aggregate_posterior.log_prior(prior, codes)
     decoder = subject.model.decoder
     numbers = subject.model.encode(subject.train.fetch(np.arange(1))).numbers
     layers = sum(int(np.prod(layer.output.shape[1:])) for layer in decoder.network.layers)
     assert numbers > layers == prior.numbers > 16 * 16
-    monkeypatch.setattr(posteriors, "DECODED", 3 * numbers)
-    monkeypatch.setattr(surgery, "DECODED", 3 * layers)
+    monkeypatch.setattr(posterior_kinds, "DECODED", 3 * numbers)
+    monkeypatch.setattr(aggregate_posterior, "DECODED", 3 * layers)
     passes = passes_of(decoder, monkeypatch)
     fresh = Subject(subject.model, subject.real, subject.train, batch_size=4, progress=lambda line: None)
     np.testing.assert_allclose(fresh.posteriors.log_mixture(codes), wanted, rtol=1e-4)
-    np.testing.assert_allclose(surgery.log_prior(prior, codes), log_prior, rtol=1e-4)
+    np.testing.assert_allclose(aggregate_posterior.log_prior(prior, codes), log_prior, rtol=1e-4)
     assert max(passes) == 3
     assert sum(passes) >= EXAMPLES * CODES
 

@@ -10,7 +10,7 @@ from scipy.stats import multivariate_normal, norm
 from tfade.distributions.flow_densities import IAFDensity, MAFDensity, RealNVPDensity
 from tfade.distributions.gaussian import DiagonalNormal
 from tfade.errors import UsageError
-from tfade.evaluation.latents.posteriors import (
+from tfade.evaluation.latents.posterior_kinds import (
     DiagonalPosteriors,
     DistributionPosteriors,
     PointPosteriors,

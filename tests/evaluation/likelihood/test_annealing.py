@@ -61,10 +61,10 @@ def test_the_likelihood_of_probabilistic_pca():
     result = annealed_importance_sampling(x=pca.x, steps=1000, **pca.parts())
     error = result.value - pca.exact(pca.x).mean()
     assert abs(error) < 0.15
-    assert abs(error) < 4 * result.protocol["monte_carlo_error"]
-    assert result.protocol["monte_carlo_error"] < 0.15
-    assert 0.55 < result.protocol["acceptance_end_mean"] < 0.75
-    assert 4 < result.protocol["effective_sample_size_min"] <= 16
+    assert abs(error) < 4 * result.diagnostics["monte_carlo_error"]
+    assert result.diagnostics["monte_carlo_error"] < 0.15
+    assert 0.55 < result.diagnostics["acceptance_end_mean"] < 0.75
+    assert 4 < result.diagnostics["effective_sample_size_min"] <= 16
     assert {
         "chains": 16,
         "steps": 1000,
@@ -104,9 +104,9 @@ def test_chains_from_the_exact_posterior_have_one_weight(pca):
     wanted = {"num_simulated": 5, "start": "posterior", "steps": 2, "chains": 2, "num_real": 5, "dtype": "float64"}
     assert wanted.items() <= result.protocol.items()
     for name in ("monte_carlo_error", "bidirectional_gap", "bidirectional_gap_std"):
-        assert abs(result.protocol[name]) < 1e-9, name
-    assert result.protocol["effective_sample_size_min"] == pytest.approx(2)
-    assert result.protocol["simulated_lower_bound"] == pytest.approx(result.protocol["simulated_upper_bound"])
+        assert abs(result.diagnostics[name]) < 1e-9, name
+    assert result.diagnostics["effective_sample_size_min"] == pytest.approx(2)
+    assert result.diagnostics["simulated_lower_bound"] == pytest.approx(result.diagnostics["simulated_upper_bound"])
 
 
 def test_one_temperature_is_importance_sampling_from_the_prior(pca):
@@ -162,7 +162,7 @@ def test_xla_gives_the_same_weights_and_one_example_the_error_of_its_chains(pca)
     parts = {**pca.parts(chains=3), "jit_compile": True}
     result = annealed_importance_sampling(x=pca.x[:1], steps=6, **parts)
     assert result.value == pytest.approx(plain.log_mean_weight[0], rel=1e-5)
-    assert result.std == result.protocol["monte_carlo_error"] > 0
+    assert result.std == result.diagnostics["monte_carlo_error"] > 0
     assert result.std == pytest.approx(plain.standard_error[0], rel=1e-4)
 
 

@@ -30,7 +30,7 @@ def test_the_exact_posterior_gives_the_likelihood_without_variance(pca, k):
     result = bound(pca, pca.posterior, k=k, seed=3)
     assert result.value == pytest.approx(exact.mean(), abs=1e-9)
     assert result.std == pytest.approx(exact.std(ddof=1) / np.sqrt(3))
-    assert result.protocol["effective_sample_size_min"] == pytest.approx(k)
+    assert result.diagnostics["effective_sample_size_min"] == pytest.approx(k)
     assert {"k": k, "seed": 3, "num_real": 3, "dtype": "float64"}.items() <= result.protocol.items()
 
 
@@ -56,7 +56,7 @@ def test_many_codes_are_decoded_in_parts(pca, monkeypatch):
     monkeypatch.setattr(module, "CODES", 4)
     result = bound(pca, pca.posterior, k=10)
     assert result.value == pytest.approx(pca.exact(pca.x).mean(), abs=1e-9)
-    assert result.protocol["effective_sample_size_mean"] == pytest.approx(10)
+    assert result.diagnostics["effective_sample_size_mean"] == pytest.approx(10)
 
 
 @pytest.mark.parametrize("k", [0, -1, 1.5])

@@ -23,7 +23,6 @@ from tfade.evaluation import (
     bits_per_dim,
     evaluate,
     latent_model,
-    likelihood_comparison,
     select,
 )
 from tfade.evaluation.choice import chosen
@@ -76,14 +75,13 @@ def subject_of(model, **settings):
 
 
 def test_three_estimates_of_one_density():
-    flow, generator = LinearFlow(), np.random.default_rng(0)
-    real, validation = (flow.density().rvs(60, random_state=generator) for _ in range(2))
-    fake = flow.sample(4000, seed=1).numpy()
     lines = []
-    results = likelihood_comparison(
-        model=flow, real=real, validation=validation, fake=fake, sigma=0.1, steps=30, simulated=False, step_size=0.3,
-        batch_size=60, jit_compile=False, progress=lines.append,
-    )  # fmt: skip
+    subject = vectors_of(num_samples=4000, progress=lines.append)
+    flow, real = subject.model, subject.real.fetch(np.arange(80))
+    metric = LikelihoodComparison(
+        num_real=80, num_validation=80, sigma=0.1, steps=30, simulated=False, step_size=0.3, jit_compile=False
+    )
+    results = metric(subject)
     exact, annealed, parzen = results
     assert [result.name for result in results] == [
         "comparison_exact_log_likelihood",
@@ -91,25 +89,26 @@ def test_three_estimates_of_one_density():
         "comparison_parzen_log_likelihood",
     ]
     assert exact.value == pytest.approx(flow.density().logpdf(real).mean(), rel=1e-5)
-    assert exact.std == pytest.approx(flow.density().logpdf(real).std(ddof=1) / np.sqrt(60), rel=1e-3)
+    assert exact.std == pytest.approx(flow.density().logpdf(real).std(ddof=1) / np.sqrt(80), rel=1e-3)
     noisy = flow.density(0.1).logpdf(real).mean()  # what is annealed has the noise of the observation model
-    assert abs(annealed.value - noisy) < 4 * annealed.protocol["monte_carlo_error"] < 0.1
+    assert abs(annealed.value - noisy) < 4 * annealed.diagnostics["monte_carlo_error"] < 0.1
     assert abs(parzen.value - exact.value) < 0.1
     assert abs(annealed.value - exact.value) > 0.1
-    assert {result.protocol["num_real"] for result in results} == {60}
+    assert {result.protocol["num_real"] for result in results} == {80}
     assert annealed.protocol["variance"] == pytest.approx(0.01)
-    assert [line.split()[0] for line in lines if "temperature" not in line] == ["exact", "annealed", "kernels"]
+    told = [line.split()[0] for line in lines if not any(word in line for word in ("temperature", "samples:"))]
+    assert told == ["exact", "annealed", "kernels"]
 
 
 def test_the_comparison_needs_an_exact_likelihood_and_a_decoder():
-    data = np.zeros((4, 2), np.float32)
+    metric = LikelihoodComparison(num_real=4, num_validation=4, simulated=False, **SMALL)
     with pytest.raises(NotApplicable, match="object has no exact likelihood"):
-        likelihood_comparison(model=object(), real=data, validation=data, fake=data)
+        metric(vectors_of(model=object()))
     with pytest.raises(NotApplicable, match="DensityModel has no decoder"):
-        likelihood_comparison(model=DensityModel((2,)), real=data, validation=data, fake=data)
+        metric(vectors_of(model=DensityModel((2,))))
     for argument in ("batch_size", "sigma"):
         with pytest.raises(UsageError, match=f"{argument}=0"):
-            likelihood_comparison(model=LinearFlow(), real=data, validation=data, fake=data, **{argument: 0})
+            LikelihoodComparison(num_real=4, num_validation=4, **{**SMALL, argument: 0})(vectors_of())
 
 
 def test_the_metric_compares_a_flow_on_images():
@@ -151,7 +150,7 @@ def test_annealing_a_vae(subject, tmp_path):
     assert nats.value == pytest.approx(float(np.mean(subject.model.log_prob(chosen(subject.real, 2, 3)))), rel=0.2)
     assert bits.value == pytest.approx(-nats.value / (256 * np.log(2)) + 8)
     assert gap.name == "annealed_importance_sampling_gap"
-    assert gap.value == nats.protocol["bidirectional_gap"]
+    assert gap.value == nats.diagnostics["bidirectional_gap"]
     assert nats.protocol["observation"] == "the model's p(x | z)"
     (path,) = report.save(tmp_path)
     assert len(json.loads(path.read_text())["results"]) == 3
@@ -184,7 +183,7 @@ def test_kernels_around_samples(subject):
     (result,) = ParzenLogLikelihood(num_real=30, num_validation=40, bandwidths=[0.1, 0.2, 0.4])(subject)
     middles = (subject.samples.reshape(50, -1) + 0.5) / 256
     real = latent_model(subject.model, chosen(subject.real, 30, 3)).x.reshape(30, -1)
-    expected = log_densities(real.astype(float), middles, np.array([result.protocol["bandwidth"]]))
+    expected = log_densities(real.astype(float), middles, np.array([result.diagnostics["bandwidth"]]))
     assert result.value == pytest.approx(expected.mean(), rel=1e-6)
     wanted = {"num_real": 30, "num_validation": 40, "num_fake": 50, "bandwidth_chosen_on": "train split"}
     assert wanted.items() <= result.protocol.items()
@@ -212,7 +211,7 @@ def test_the_bandwidth_of_vectors_is_chosen_on_validation_data():
     (result,) = ParzenLogLikelihood(num_real=60, num_validation=70, bandwidths=GRID)(subject)
     validation = chosen(subject.validation, 70, 1).astype(float)
     means = log_densities(validation, subject.sampled_vectors, np.array(GRID)).mean(1)
-    assert result.protocol["validation_log_likelihood"] == pytest.approx(means.max())
+    assert result.diagnostics["validation_log_likelihood"] == pytest.approx(means.max())
     wanted = {"bandwidth_chosen_on": "validation split", "num_fake": 300, "num_real": 60, "num_validation": 70}
     assert wanted.items() <= result.protocol.items()
     bandwidth = np.array([GRID[int(means.argmax())]])
@@ -251,7 +250,7 @@ def test_test_data_are_no_validation_data():
         with pytest.raises(UsageError, match="validation: 9 of 80 examples of the validation split"):
             metric(subject)
     (result,) = ParzenLogLikelihood(80, 80, bandwidths=[0.1])(subject)
-    assert result.protocol["bandwidth"] == 0.1
+    assert result.diagnostics["bandwidth"] == 0.1
 
 
 def test_models_without_what_is_needed():

@@ -25,7 +25,8 @@ def test_one_sample_is_a_gaussian():
     expected = multivariate_normal(np.ones(5), 0.49 * np.eye(5)).logpdf(real)
     assert result.value == pytest.approx(expected.mean(), rel=1e-12)
     assert result.std == pytest.approx(expected.std(ddof=1) / np.sqrt(20))
-    assert {"bandwidth": 0.7, "num_real": 20, "num_fake": 1, "dtype": "float64"}.items() <= result.protocol.items()
+    assert {"num_real": 20, "num_fake": 1, "dtype": "float64"}.items() <= result.protocol.items()
+    assert result.diagnostics == {"bandwidth": 0.7}
 
 
 def test_densities_are_those_of_scipy_and_scikit_learn():
@@ -47,12 +48,14 @@ def test_the_bandwidth_is_the_best_on_validation_data():
     grid = [0.05, 0.2, 0.4, 0.8, 1.6]
     means = [exact_kernels(h, fake).score_samples(validation).mean() for h in grid]
     result = parzen_log_likelihood(real=real, fake=fake, validation=validation, bandwidths=grid)
-    assert result.protocol["bandwidth"] == grid[int(np.argmax(means))] != 0.05
-    assert result.protocol["validation_log_likelihood"] == pytest.approx(max(means))
-    assert result.protocol["bandwidth_at_an_end"] is False
-    assert result.value == pytest.approx(exact_kernels(result.protocol["bandwidth"], fake).score_samples(real).mean())
+    assert result.diagnostics["bandwidth"] == grid[int(np.argmax(means))] != 0.05
+    assert result.diagnostics["validation_log_likelihood"] == pytest.approx(max(means))
+    assert result.diagnostics["bandwidth_at_an_end"] is False
+    assert result.value == pytest.approx(
+        exact_kernels(result.diagnostics["bandwidth"], fake).score_samples(real).mean()
+    )
     end = parzen_log_likelihood(real=real, fake=fake, validation=validation, bandwidths=grid[:2])
-    assert end.protocol["bandwidth_at_an_end"] is True
+    assert end.diagnostics["bandwidth_at_an_end"] is True
 
 
 def test_blocks_order_and_origin_do_not_matter():

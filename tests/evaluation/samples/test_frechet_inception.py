@@ -102,11 +102,11 @@ def test_metric_of_an_inception(subject_of, stacked, bound):
     subject = subject_of(Replay(stacked[1]), num_samples=300, extractor=None if bound else extractor)
     metric = FrechetInceptionDistance(extractor) if bound else FrechetInceptionDistance()
     results = evaluate(subject, [metric]).results
-    assert list(results) == ["frechet_inception_distance", "frechet_inception_distance_real"]
+    assert list(results) == ["frechet_inception_distance"]
     expected = frechet_distance(real=corners(subject.real_images), fake=corners(subject.samples)).value
     np.testing.assert_allclose(results["frechet_inception_distance"].value, expected, rtol=1e-4)
     expected = frechet_distance(real=corners(subject.real_images), fake=corners(subject.train_images)).value
-    np.testing.assert_allclose(results["frechet_inception_distance_real"].value, expected, rtol=1e-4)
+    np.testing.assert_allclose(results["frechet_inception_distance"].real.value, expected, rtol=1e-4)
     protocol = results["frechet_inception_distance"].protocol
     assert protocol["fake"] == "samples"
     assert protocol["num_real"] == protocol["num_fake"] == 300
@@ -128,16 +128,17 @@ def test_frechet_distance_takes_any_extractor(subject_of, stacked):
     expected = frechet_distance(real=corners(subject.real_images), fake=corners(subject.samples)).value
     np.testing.assert_allclose(results["frechet_distance"].value, expected, rtol=1e-4)
     assert results["frechet_distance"].protocol["extractor"] == "corners"
-    assert results["frechet_distance_real"].protocol["fake"] == "train split"
+    assert results["frechet_distance"].real.protocol["fake"] == "train split"
 
 
 def test_frechet_distance_of_the_classifier_is_the_other_metric(subject_of, stacked):
     subject = subject_of(Replay(stacked[1]), num_samples=300)
     results = evaluate(subject, select("frechet_distance,classifier_frechet_distance")).results
-    for suffix in ("", "_real"):
-        one, other = results["frechet_distance" + suffix], results["classifier_frechet_distance" + suffix]
-        np.testing.assert_allclose(one.value, other.value, rtol=1e-9)
-        assert one.protocol == other.protocol
+    assert results["frechet_distance"] == results["classifier_frechet_distance"].renamed("frechet_distance")
+    other = subject_of(Replay(stacked[1]), num_samples=300, extractor=CallableExtractor(corners, "corners"))
+    (unchanged,) = select("classifier_frechet_distance")[0](other)
+    np.testing.assert_allclose(unchanged.value, results["classifier_frechet_distance"].value, rtol=1e-9)
+    assert unchanged.protocol == results["classifier_frechet_distance"].protocol
 
 
 def test_neither_runs_unasked():

@@ -8,7 +8,7 @@ from tfade.data.source import ArraySource
 from tfade.data.stacked import StackedSource
 from tfade.errors import UsageError
 from tfade.evaluation import high_quality_share, mode_coverage, mode_divergence, stacked_mode_distribution
-from tfade.evaluation.samples.modes import modes_of
+from tfade.evaluation.features.probabilities import modes_of
 
 UNIFORM = np.full(10, 0.1)
 

@@ -99,7 +99,7 @@ def test_blocks_bound_memory(sets):
 
 def test_json_and_renaming_keep_what_they_should(sets):
     found = nearest_neighbours(real=sets[0], fake=sets[1], k=2)
-    assert set(found.to_json()) == {"name", "value", "std", "protocol"}
+    assert set(found.to_json()) == {"name", "value", "std", "protocol", "diagnostics", "real"}
     assert found.protocol["k"] == 2
     assert found.renamed("other").indices is found.indices
     assert found.with_protocol(split="test").distances.shape == (90, 2)

@@ -92,15 +92,15 @@ SEEDLESS = (precision_recall, density_coverage)
 def test_measures_of_features(subject, metric, names, measure, settings):
     """The array function of test images and samples, and of test images and as many training images."""
     results = metric(subject)
-    assert [result.name for result in results] == names + [name + "_real" for name in names]
+    assert [result.name for result in results] == names
     seed = {} if measure in SEEDLESS else {"seed": 0}
     real = subject.extracted_real.features
-    for offset, fake, split in (
-        (0, subject.extracted_samples, "samples"),
-        (len(names), subject.extracted_train, "train"),
+    for found, fake, split in (
+        (results, subject.extracted_samples, "samples"),
+        ([result.real for result in results], subject.extracted_train, "train"),
     ):
         expected = measure(real=real, fake=fake.features, **settings, **seed)
-        for result, wanted in zip(results[offset:], expected if len(names) > 1 else [expected]):
+        for result, wanted in zip(found, expected if len(names) > 1 else [expected], strict=True):
             assert (result.value, result.std) == (wanted.value, wanted.std)
             assert wanted.protocol.items() <= result.protocol.items()
             assert result.protocol["fake"].startswith(split)
@@ -109,9 +109,9 @@ def test_measures_of_features(subject, metric, names, measure, settings):
 
 def test_collapse_is_seen():
     collapsed = subject_of(Replay(digits("test"), first=1))
-    precision, recall, _, recall_real = PrecisionRecall()(collapsed)
+    precision, recall = PrecisionRecall()(collapsed)
     assert precision.value == 1
-    assert recall.value < 0.02 < 0.5 < recall_real.value
+    assert recall.value < 0.02 < 0.5 < recall.real.value
     assert DensityCoverage()(collapsed)[1].value < 0.1
     assert PrecisionRecallDistributions(8, 2)(collapsed)[1].value < 0.4
     assert MSSSIMDiversity()(collapsed)[0].value < 1e-9
@@ -137,35 +137,35 @@ def test_sets_of_unlike_size_are_cut_to_the_smaller():
 )
 def test_only_inception_gives_an_inception_score(extractor, sha256, name):
     subject = subject_of(extractor=Extractor(extractor, sha256=sha256))
-    results = InceptionScore(splits=4)(subject)
-    assert [result.name for result in results] == [name, name + "_real"]
-    for result, part in zip(results, (subject.extracted_samples, subject.extracted_real)):
+    (found,) = InceptionScore(splits=4)(subject)
+    for result, part in ((found, subject.extracted_samples), (found.real, subject.extracted_real)):
+        assert result.name == name
         assert result.value == inception_score(probabilities=part.probabilities, splits=4).value
         assert result.protocol["extractor"] == extractor
         assert result.protocol["splits"] == 4
 
 
 def test_mode_score_refers_to_training_images(subject):
-    results = ModeScore(splits=5)(subject)
-    assert [result.name for result in results] == ["mode_score", "mode_score_real"]
+    (found,) = ModeScore(splits=5)(subject)
     reference = subject.extracted_train.probabilities
-    for result, part in zip(results, (subject.extracted_samples, subject.extracted_real)):
+    for result, part in ((found, subject.extracted_samples), (found.real, subject.extracted_real)):
+        assert result.name == "mode_score"
         expected = mode_score(probabilities=part.probabilities, reference=reference, splits=5)
         np.testing.assert_allclose([result.value, result.std], [expected.value, expected.std], rtol=1e-12)
         assert result.protocol["reference"] == "200 images of the train split"
-    assert ModeScore(variant="training", splits=5)(subject)[0].value > results[0].value
+    assert ModeScore(variant="training", splits=5)(subject)[0].value > found.value
 
 
 def test_nearest_neighbours_and_their_figure(subject):
-    found, beside, figure = NearestNeighbours(num_samples=60, shown=3)(subject)
-    assert (found.name, beside.name) == ("nearest_neighbours", "nearest_neighbours_real")
+    found, figure = NearestNeighbours(num_samples=60, shown=3)(subject)
+    assert found.name == "nearest_neighbours"
     train = subject.train.fetch(np.arange(subject.train.spec.num_examples))
     expected = nearest_neighbours(real=train, fake=subject.samples[:60], k=4)
     assert (found.value, found.std) == (expected.value, expected.std)
     np.testing.assert_array_equal(found.indices, expected.indices)
     assert found.protocol["num_fake"] == 60
     assert found.protocol["reference"] == "the whole train split"
-    assert beside.protocol["num_fake"] == 60
+    assert found.real.protocol["num_fake"] == 60
     assert isinstance(figure, Figure)
     assert "of 60 samples" in figure.caption
     picture = np.asarray(Image.open(io.BytesIO(figure.png)))
@@ -181,18 +181,18 @@ def test_nearest_neighbours_and_their_figure(subject):
 def test_copies_of_training_images_are_found():
     subject = subject_of(Replay(digits("train")))
     for space in ("pixels", "features"):
-        found, beside, _ = NearestNeighbours(num_samples=50, space=space)(subject)
+        found, _ = NearestNeighbours(num_samples=50, space=space)(subject)
         assert found.value == 0
-        assert beside.value > 0.3
+        assert found.real.value > 0.3
         assert found.protocol["space"].startswith(space)
         assert ("extractor" in found.protocol) == (space == "features")
 
 
 def test_ms_ssim_of_samples_and_real_images(subject):
-    found, beside = MSSSIMDiversity(batches=2)(subject)
-    assert (found.name, beside.name) == ("ms_ssim_diversity", "ms_ssim_diversity_real")
+    (found,) = MSSSIMDiversity(batches=2)(subject)
+    assert found.name == "ms_ssim_diversity"
     assert 0 < found.value < 1
-    assert abs(found.value - beside.value) < 0.05
+    assert abs(found.value - found.real.value) < 0.05
     wanted = {"scales": 2, "filter_size": 7, "pair_batch_size": 64, "batch_size": 500, "num_compared": 128}
     assert wanted.items() <= found.protocol.items()
 

@@ -31,7 +31,7 @@ def test_shift():
     result = distance(normal(0), fake, test=normal(2))
     assert abs(result.value - 5) < 0.15
     assert 0 < result.std < 0.1
-    assert abs(result.protocol["mean_slope"] - 1.25) < 0.04
+    assert abs(result.diagnostics["mean_gradient_norm"] - 1.25) < 0.04
 
 
 def test_scaling_in_one_dimension():
@@ -56,7 +56,7 @@ def test_equal_distributions_are_near_0():
     result = distance(normal(0), normal(1), one_sided=False)
     assert abs(result.value) < 0.12
     assert result.protocol["one_sided"] is False
-    assert result.protocol["mean_slope"] > 0.95  # the two-sided penalty wants slopes of 1, of whatever use
+    assert result.diagnostics["mean_gradient_norm"] > 0.95  # the two-sided penalty wants slopes of 1, of whatever use
 
 
 def test_overfitting_of_generator_and_critic():
@@ -129,12 +129,12 @@ def test_metric(stacked):
     subject = Subject(Replay(test), test, train, num_samples=200, progress=lines.append)
     subject.samples = np.zeros_like(subject.samples)  # black images
     results = evaluate(subject, [IndependentWassersteinCritic(**settings)]).results
-    assert list(results) == [name, f"{name}_gap", f"{name}_overfitting", f"{name}_real"]
+    assert list(results) == [name, f"{name}_gap", f"{name}_overfitting"]
     protocol = results[name].protocol
     assert (protocol["fake"], protocol["num_real"], protocol["num_fake"]) == ("samples", 100, 100)
     assert {"data": "color_digits", "temperature": 1.0, "steps": 30}.items() <= protocol.items()
-    assert results[f"{name}_real"].protocol["fake"] == "train split"
-    assert results[name].value > results[f"{name}_real"].value + 1
+    assert results[name].real.protocol["fake"] == "train split"
+    assert results[name].value > results[name].real.value + 1
     assert any("Wasserstein critic: step 30 of 30" in line for line in lines)
     assert protocol["critic_learnt_from"] == "half of the test split"
     validated = dataclasses.replace(subject, validation=subject.train)

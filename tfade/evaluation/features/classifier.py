@@ -22,8 +22,7 @@ from tfade.evaluation.features.classifier_cache import (
     write_classifier,
 )
 from tfade.evaluation.features.classifier_network import DESIGN, NUM_FEATURES, build_network, fit
-from tfade.evaluation.features.extractors import softmax
-from tfade.evaluation.samples.modes import modes_of
+from tfade.evaluation.features.probabilities import modes_of, softmax
 
 
 class Classifier:

@@ -171,13 +171,6 @@ def three_channels(images) -> np.ndarray:
     return np.repeat(images, 3, axis=-1) if images.shape[-1] == 1 else images
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities float64 [..., K] of logits [..., K]."""
-    logits = logits.astype(np.float64)
-    shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return shares / shares.sum(axis=-1, keepdims=True)
-
-
 def _model(model) -> keras.Model:
     if not isinstance(model, keras.Model):
         if not Path(model).is_file():

@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfade.errors import UsageError
-from tfade.evaluation.features.extractors import in_batches, softmax, three_channels
+from tfade.evaluation.features.extractors import in_batches, three_channels
 from tfade.evaluation.features.inception_graph import SIDE, inception_network, load_graph_weights
+from tfade.evaluation.features.probabilities import softmax
 from tfade.evaluation.features.resize import LEGACY_TENSORFLOW, check_resize, resized
 from tfade.files import write_atomically
 

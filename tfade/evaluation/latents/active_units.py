@@ -1,7 +1,11 @@
 """Active units: how many dimensions of the code the data move."""
 
+import gin
+
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_features
+from tfade.evaluation.latents.codes import centres, code_protocol
+from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Result
 
 THRESHOLD = 0.01
@@ -30,5 +34,26 @@ def active_units(*, means, threshold: float = THRESHOLD) -> Result:
     if not threshold > 0:
         raise UsageError(f"threshold={threshold!r} is not positive; the paper has {THRESHOLD}")
     active = int((means.var(axis=0, ddof=1) > threshold).sum())
-    protocol = {"num_means": len(means), "latent_size": means.shape[1], "threshold": threshold, "ddof": 1}
-    return Result("active_units", active, None, protocol)
+    protocol = {"num_means": len(means), "threshold": threshold, "ddof": 1}
+    return Result("active_units", active, None, protocol, {"latent_size": means.shape[1]})
+
+
+@gin.register
+class ActiveUnits(Metric):
+    """The number of dimensions of the code that move with the data, of the posteriors' centres.
+
+    Args:
+        threshold: variance over the data above which a dimension is active.
+
+    Reference: Burda et al. 2016, section 5.2.
+    """
+
+    name = "active_units"
+    default = False
+
+    def __init__(self, threshold: float = THRESHOLD):
+        self.threshold = threshold
+
+    def __call__(self, subject):
+        means, kind = centres(subject)
+        return [active_units(means=means, threshold=self.threshold).with_protocol(**code_protocol(subject), means=kind)]

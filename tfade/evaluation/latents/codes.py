@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tfade.distributions.topdown_codes import TopDownCodes
-from tfade.evaluation.latents.elbo_surgery import MixtureDraws, mixture_draws
+from tfade.evaluation.latents.aggregate_posterior import MixtureDraws, mixture_draws
 from tfade.evaluation.subject import NotApplicable, Subject, batch_seed
 from tfade.seeds import as_seed
 

@@ -10,8 +10,7 @@ import tensorflow as tf
 
 from tfade.errors import NonFiniteError, UsageError, check_finite, check_whole
 from tfade.evaluation.checks import checked_features
-from tfade.evaluation.likelihood.nll import standard_error
-from tfade.evaluation.result import Result
+from tfade.evaluation.result import Result, standard_error
 from tfade.networks.layers import leaky_relu
 from tfade.objectives.adversarial import fake_loss, real_loss
 from tfade.objectives.penalties import gradient_penalty
@@ -252,13 +251,13 @@ def density_ratio_kl(
         "num_codes": len(codes),
         "num_prior_codes": len(prior_codes),
         "num_held_out": counts[0],
-        "latent_size": codes.shape[1],
         "seed": seed,
         "unit": "nats",
         "method": "density ratio",
         "classifier": dataclasses.asdict(settings),
     }
-    return Result("marginal_kl_density_ratio", logits.mean(), standard_error(logits), protocol)
+    diagnostics = {"latent_size": codes.shape[1]}
+    return Result("marginal_kl_density_ratio", logits.mean(), standard_error(logits), protocol, diagnostics)
 
 
 def _checked(codes, prior_codes) -> tuple[np.ndarray, np.ndarray]:

@@ -2,13 +2,19 @@
 
 from collections.abc import Callable
 
+import gin
 import numpy as np
 
-from tfade.errors import check_whole
+from tfade.errors import UsageError, check_whole
+from tfade.evaluation.choice import chosen
 from tfade.evaluation.likelihood.annealing import Annealing
 from tfade.evaluation.likelihood.annealing_weights import Annealed, checked_schedule, sigmoid_schedule
-from tfade.evaluation.likelihood.nll import checked_examples, checked_nats, standard_error
-from tfade.evaluation.result import Result
+from tfade.evaluation.likelihood.estimators import estimated_model, observation_protocol, on_gpu, with_bits
+from tfade.evaluation.likelihood.latent_model import has_conditional, latent_model
+from tfade.evaluation.likelihood.nll import checked_examples, checked_nats
+from tfade.evaluation.metric import Metric
+from tfade.evaluation.result import Result, standard_error
+from tfade.evaluation.subject import NotApplicable
 from tfade.seeds import ExampleNoise, noise_key
 
 
@@ -55,9 +61,9 @@ def annealed_importance_sampling(
 
     Returns:
         `Result` "annealed_importance_sampling" in nats. Its std is the standard error over examples (with one example
-        over the chains); that of the chains alone is `monte_carlo_error` in the protocol. There are also the effective
-        sample size of the chains, from 1 to C, the share of proposals accepted at the end (see `Annealed`) and, with
-        `simulate`, the gap and its std. Where the effective size is near 1 the errors are too small and the value is
+        over the chains). The diagnostics hold that of the chains alone, `monte_carlo_error`, the effective sample size
+        of the chains, from 1 to C, the share of proposals accepted at the end (see `Annealed`) and, with `simulate`,
+        the gap and its std. Where the effective size is near 1 the errors are too small and the value is
         too low: take more steps until the gap is small.
 
     Raises:
@@ -98,20 +104,19 @@ def annealed_importance_sampling(
         "start": "prior" if initial is None else "posterior",
         **settings,
         "dtype": prior.dtype.name,
-        "monte_carlo_error": monte_carlo,
-        **_diagnostics(annealed),
     }
+    diagnostics = {"monte_carlo_error": monte_carlo, **_diagnostics(annealed)}
     if simulated is not None:
+        protocol["num_simulated"] = num_simulated
         lower, upper = _bounds(annealing, betas, *simulated)
-        protocol |= {
-            "num_simulated": num_simulated,
+        diagnostics |= {
             "simulated_lower_bound": float(lower.mean()),
             "simulated_upper_bound": float(upper.mean()),
             "bidirectional_gap": float((upper - lower).mean()),
             "bidirectional_gap_std": standard_error(upper - lower),
         }
     error = standard_error(values) if len(x) > 1 else monte_carlo
-    return Result("annealed_importance_sampling", values.mean(), error, protocol)
+    return Result("annealed_importance_sampling", values.mean(), error, protocol, diagnostics)
 
 
 def bidirectional_bounds(
@@ -138,6 +143,74 @@ def bidirectional_bounds(
     Reference: Grosse et al. 2015; Wu et al. 2017, section 4.2.
     """
     return _bounds(annealing, checked_schedule(betas), *_simulated(annealing, simulate, num_simulated))
+
+
+@gin.register
+class AnnealedImportanceSampling(Metric):
+    """log p of some test data by annealed importance sampling, its bits, and the bidirectional gap on simulated data.
+
+    Args:
+        num_real: examples of the real split.
+        num_simulated: examples of the model for the gap; 0 for none.
+        start: "prior", or "posterior" of the model's encoder, where chains start.
+        sigma: σ of the observation model where the model has none of its own, see `latent_model`.
+        chains, steps, leapfrogs, step_size, batch_size: see `annealed_importance_sampling`.
+        jit_compile: likewise; None for XLA on a GPU only, as it slows convolutions on CPUs.
+
+    Reference: Wu et al. 2017.
+    """
+
+    name = "annealed_importance_sampling"
+    default = False
+
+    def __init__(
+        self,
+        num_real: int = 64,
+        num_simulated: int = 16,
+        start: str = "prior",
+        sigma: float = 0.1,
+        chains: int = 16,
+        steps: int = 1000,
+        leapfrogs: int = 10,
+        step_size: float = 0.1,
+        batch_size: int = 64,
+        jit_compile: bool | None = None,
+    ):
+        if start not in ("prior", "posterior"):
+            raise UsageError(f"AnnealedImportanceSampling.start={start!r} is neither 'prior' nor 'posterior'")
+        self.num_real, self.num_simulated, self.start, self.sigma = num_real, num_simulated, start, sigma
+        self.settings = {
+            "chains": chains,
+            "steps": steps,
+            "leapfrogs": leapfrogs,
+            "step_size": step_size,
+            "batch_size": batch_size,
+            "jit_compile": on_gpu() if jit_compile is None else jit_compile,
+        }
+
+    def __call__(self, subject):
+        model, examples = estimated_model(subject), chosen(subject.real, self.num_real, subject.seed)
+        view = latent_model(model, examples, None if has_conditional(model) else self.sigma)
+        if self.start == "posterior" and view.posterior is None:
+            raise NotApplicable(f"{type(model).__name__} has no encoder with a density where chains could start")
+        result = annealed_importance_sampling(
+            x=view.x,
+            log_likelihood=view.log_likelihood,
+            prior=view.prior,
+            initial=view.posterior if self.start == "posterior" else None,
+            simulate=view.simulate if self.num_simulated else None,
+            num_simulated=self.num_simulated,
+            log_det=view.log_det,
+            seed=subject.seed,
+            progress=subject.progress,
+            **self.settings,
+        ).with_protocol(**subject.protocol(), **{**view.protocol, **observation_protocol(model, subject)})
+        results = with_bits(result, model, subject)
+        if self.num_simulated:
+            gap = (result.diagnostics[key] for key in ("bidirectional_gap", "bidirectional_gap_std"))
+            protocol = {**result.protocol, "examples": f"{self.num_simulated} simulated"}
+            results.append(Result(f"{self.name}_gap", *gap, protocol, result.diagnostics))
+        return results
 
 
 def _simulated(annealing: Annealing, simulate: Callable, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,17 +3,24 @@
 import functools
 from collections.abc import Callable
 
+import gin
 import numpy as np
 import tensorflow as tf
 
 from tfade.errors import UsageError, check_whole
-from tfade.evaluation.latents.posteriors import is_deterministic
-from tfade.evaluation.likelihood.nll import checked_examples, checked_nats, standard_error
-from tfade.evaluation.result import Result
+from tfade.evaluation.choice import chosen
+from tfade.evaluation.latents.posterior_kinds import is_deterministic
+from tfade.evaluation.likelihood.estimators import estimated_model, observation_protocol, with_bits
+from tfade.evaluation.likelihood.latent_model import LatentModel, has_conditional, latent_model, pixel_protocol
+from tfade.evaluation.likelihood.nll import checked_examples, checked_nats
+from tfade.evaluation.metric import Metric
+from tfade.evaluation.result import Result, standard_error
+from tfade.evaluation.subject import NotApplicable
 from tfade.objectives import bounds
 from tfade.seeds import ExampleNoise, noise_key
 
 CODES = 1000  # of an example that are decoded together
+TOGETHER = 16  # images whose own bounds are computed at a time
 
 
 def importance_weighted_bound(
@@ -45,7 +52,7 @@ def importance_weighted_bound(
 
     Returns:
         `Result` "importance_weighted_bound" in nats; its std is the standard error over examples. The effective sample
-        size of the weights, from 1 to k, is in the protocol: near 1 the bound rests on one code.
+        size of the weights, from 1 to k, is among the diagnostics: near 1 the bound rests on one code.
 
     Raises:
         UsageError: k below 1, examples or bounds that are not finite, or a posterior without a density.
@@ -81,16 +88,72 @@ def importance_weighted_bound(
     values = checked_nats("log_likelihood, prior or posterior: the bound", np.array(values))
     if log_det is not None:
         values = values + checked_nats("log_det", log_det, len(x))
-    result = bound_result(values, k)
     sizes = {"effective_sample_size_mean": float(np.mean(sizes)), "effective_sample_size_min": float(np.min(sizes))}
-    return result.with_protocol(seed=seed, dtype=prior.dtype.name, **sizes)
+    return bound_result(values, k, sizes).with_protocol(seed=seed, dtype=prior.dtype.name)
 
 
-def bound_result(log_prob, k: int) -> Result:
+def bound_result(log_prob, k: int, diagnostics: dict | None = None) -> Result:
     """The `Result` of the bounds of examples, in nats [N], that k codes each gave."""
     values = checked_nats("log_prob", log_prob)
     protocol = {"num_real": len(values), "unit": "nats", "k": k}
-    return Result("importance_weighted_bound", values.mean(), standard_error(values), protocol)
+    return Result("importance_weighted_bound", values.mean(), standard_error(values), protocol, diagnostics or {})
+
+
+@gin.register
+class ImportanceWeightedBound(Metric):
+    """The importance-weighted bound on log p of some test data, in nats and for images in bits per dimension.
+
+    Of a model with a bound it is the one of its `log_prob`, of another one with a stochastic encoder that of images
+    with normal noise, see `latent_model`. The noise that dequantises an image is a function of the image and not of
+    the seed, see `latent_model.dequantised`.
+
+    Args:
+        k: codes of an example.
+        num_real: examples of the real split.
+        sigma: σ of the observation model where the model has none of its own.
+
+    Reference: Burda et al. 2016.
+    """
+
+    name = "importance_weighted_bound"
+    default = False
+
+    def __init__(self, k: int = 1000, num_real: int = 256, sigma: float = 0.1):
+        self.k, self.num_real, self.sigma = k, num_real, sigma
+
+    def __call__(self, subject):
+        model, examples = estimated_model(subject), chosen(subject.real, self.num_real, subject.seed)
+        if getattr(model, "likelihood", None) == "exact":
+            raise NotApplicable(f"the likelihood of {type(model).__name__} is exact and needs no bound")
+        if getattr(model, "likelihood", None) == "lower_bound":
+            result = bound_result(self._own(model, examples, subject), self.k)
+            protocol = {**pixel_protocol(model), **observation_protocol(model, subject)}
+        else:
+            view = latent_model(model, examples, None if has_conditional(model) else self.sigma)
+            if view.posterior is None:
+                raise NotApplicable(f"{type(model).__name__} has no encoder with a density over codes")
+            result, protocol = self._with_noise(view, subject), view.protocol
+        return with_bits(result.with_protocol(**subject.protocol(), **protocol), model, subject)
+
+    def _own(self, model, examples, subject) -> np.ndarray:
+        values = []
+        for start in range(0, len(examples), TOGETHER):
+            rows = examples[start : start + TOGETHER]
+            values.append(np.asarray(model.log_prob(rows, num_samples=self.k), np.float64))
+            subject.progress(f"  {self.name}: {start + len(rows):,} of {len(examples):,}")
+        return np.concatenate(values)
+
+    def _with_noise(self, view: LatentModel, subject) -> Result:
+        return importance_weighted_bound(
+            x=view.x,
+            k=self.k,
+            log_likelihood=view.log_likelihood,
+            prior=view.prior,
+            posterior=view.posterior,
+            log_det=view.log_det,
+            seed=subject.seed,
+            progress=subject.progress,
+        )
 
 
 def _require_density(distribution) -> None:

@@ -1,102 +1,89 @@
 """Flow-GAN's comparison: the exact likelihood of a model beside the estimates that serve models without one."""
 
-from collections.abc import Callable, Sequence
-
+import gin
 import numpy as np
 
-from tfade.errors import UsageError
-from tfade.evaluation.latents.latent_model import dequantised, latent_model
-from tfade.evaluation.likelihood.annealed_importance import annealed_importance_sampling
-from tfade.evaluation.likelihood.nll import checked_nats, standard_error
-from tfade.evaluation.likelihood.parzen import BANDWIDTHS, parzen_log_likelihood
-from tfade.evaluation.result import Result
+from tfade.errors import check_whole
+from tfade.evaluation.choice import chosen
+from tfade.evaluation.likelihood.annealed_importance import AnnealedImportanceSampling
+from tfade.evaluation.likelihood.latent_model import pixel_protocol
+from tfade.evaluation.likelihood.nll import checked_nats
+from tfade.evaluation.likelihood.parzen import BANDWIDTHS, ParzenLogLikelihood
+from tfade.evaluation.metric import Metric
+from tfade.evaluation.result import Result, standard_error
 from tfade.evaluation.subject import NotApplicable
 
 PREFIX = "comparison_"
 
 
-def likelihood_comparison(
-    *,
-    model,
-    real,
-    validation,
-    fake,
-    sigma: float = 0.1,
-    bandwidths: Sequence[float] = BANDWIDTHS,
-    simulated: bool = True,
-    chains: int = 16,
-    steps: int = 1000,
-    leapfrogs: int = 10,
-    step_size: float = 0.1,
-    batch_size: int = 64,
-    seed: int = 0,
-    jit_compile: bool = True,
-    progress: Callable[[str], None] = lambda line: None,
-) -> list[Result]:
-    """log p of the same test data by the model itself, by annealed importance sampling, and by kernels around samples.
+@gin.register
+class LikelihoodComparison(Metric):
+    """Flow-GAN's table 3: exact log-likelihood, annealed importance sampling and kernels, of the same test data.
 
     All three are nats of the same dequantised images, with the same noise. The second is of another density: the
-    model's images with normal noise, N(G(z), σ² I). The paper finds that the three rank models unlike.
+    model's images with normal noise, N(G(z), σ² I). The paper finds that the three rank models differently. The
+    estimates are those of the metrics `AnnealedImportanceSampling` and `ParzenLogLikelihood`, under the prefix
+    "comparison_": this metric makes them of equal test data and adds the exact value of these.
 
     Args:
-        model: has an exact `log_prob`, `decode` and `prior`.
-        real: test data, images [N, H, W, C], uint8 or floats in [0, 1], or vectors [N, D].
-        validation: other data, for the kernels' bandwidth, [V, ...].
-        fake: samples of the model [M, ...], uint8 (taken at the middles of the levels' bins), or floats in [0, 1].
-        sigma: σ of the observation model, a standard deviation, see `latent_model`.
-        bandwidths: see `parzen_log_likelihood`.
+        num_real: test data.
+        num_validation: validation data for the choice of the bandwidth, see `ParzenLogLikelihood`.
         simulated: whether the bidirectional gap is estimated, too; it takes twice as long again.
-        chains, steps, leapfrogs, step_size, batch_size, seed, jit_compile, progress: see
-            `annealed_importance_sampling`.
-
-    Returns:
-        `Result`s "comparison_exact_log_likelihood", "comparison_annealed_importance_sampling" and
-        "comparison_parzen_log_likelihood".
-
-    Raises:
-        NotApplicable: the likelihood is not exact, or there is no decoder.
-        UsageError: what the estimators refuse.
+        sigma, chains, steps, leapfrogs, step_size, batch_size, jit_compile: see `AnnealedImportanceSampling`.
+        bandwidths: see `parzen_log_likelihood`.
 
     Reference: Grover, Dhar and Ermon 2018, table 3.
     """
-    if getattr(model, "likelihood", None) != "exact":
-        raise NotApplicable(f"{type(model).__name__} has no exact likelihood to compare the estimates with")
-    if batch_size < 1:
-        raise UsageError(f"batch_size={batch_size!r} is below 1")
-    view = latent_model(model, real, sigma)
-    progress(f"  exact log-likelihood of {len(view.x):,} examples")
-    starts = range(0, len(view.x), batch_size)
-    nats = np.concatenate([np.asarray(model.log_prob(real[start : start + batch_size])) for start in starts])
-    nats = checked_nats("log_prob", nats, len(view.x))
-    shared = {key: view.protocol[key] for key in ("dequantisation",) if key in view.protocol}
-    exact = Result(
-        "exact_log_likelihood", nats.mean(), standard_error(nats), {"num_real": len(nats), "unit": "nats", **shared}
-    )
-    progress(f"  annealed importance sampling of {len(view.x):,} examples")
-    annealed = annealed_importance_sampling(
-        x=view.x,
-        log_likelihood=view.log_likelihood,
-        prior=view.prior,
-        simulate=view.simulate if simulated else None,
-        chains=chains,
-        steps=steps,
-        leapfrogs=leapfrogs,
-        step_size=step_size,
-        batch_size=batch_size,
-        seed=seed,
-        jit_compile=jit_compile,
-        progress=progress,
-    )
-    progress(f"  kernels around {len(fake):,} samples")
-    real, validation, fake = (
-        part.reshape(len(part), -1) for part in (view.x, dequantised(validation), at_middles(fake))
-    )
-    parzen = parzen_log_likelihood(real=real, fake=fake, validation=validation, bandwidths=bandwidths)
-    results = exact, annealed.with_protocol(**view.protocol), parzen.with_protocol(**shared)
-    return [result.renamed(PREFIX + result.name) for result in results]
 
+    name = "likelihood_comparison"
+    default = False
 
-def at_middles(images) -> np.ndarray:
-    """Samples on the scale of dequantised images: uint8 levels as (255 x + ½) / 256, floats and vectors as they are."""
-    images = np.asarray(images)
-    return (images.astype(np.float32) + 0.5) / 256 if images.dtype == np.uint8 else images
+    def __init__(
+        self,
+        num_real: int = 64,
+        num_validation: int = 1000,
+        sigma: float = 0.1,
+        chains: int = 16,
+        steps: int = 1000,
+        leapfrogs: int = 10,
+        step_size: float = 0.1,
+        simulated: bool = True,
+        batch_size: int = 64,
+        jit_compile: bool | None = None,
+        bandwidths=BANDWIDTHS,
+    ):
+        check_whole("LikelihoodComparison.batch_size", batch_size)
+        self.num_real, self.batch_size = num_real, batch_size
+        self.annealing = AnnealedImportanceSampling(
+            num_real=num_real,
+            num_simulated=16 if simulated else 0,
+            sigma=sigma,
+            chains=chains,
+            steps=steps,
+            leapfrogs=leapfrogs,
+            step_size=step_size,
+            batch_size=batch_size,
+            jit_compile=jit_compile,
+        )
+        self.parzen = ParzenLogLikelihood(num_real, num_validation, bandwidths)
+
+    def __call__(self, subject):
+        if getattr(subject.model, "likelihood", None) != "exact":
+            raise NotApplicable(f"{type(subject.model).__name__} has no exact likelihood to compare estimates with")
+        subject.progress(f"  exact log-likelihood of {self.num_real:,} examples")
+        exact = self._exact(subject)
+        subject.progress(f"  annealed importance sampling of {self.num_real:,} examples")
+        annealed = {result.name: result for result in self.annealing(subject)}[self.annealing.name]
+        subject.progress(f"  kernels around {subject.num_samples:,} samples")
+        return [result.renamed(PREFIX + result.name) for result in (exact, annealed, *self.parzen(subject))]
+
+    def _exact(self, subject) -> Result:
+        real = chosen(subject.real, self.num_real, subject.seed)
+        batches = (real[start : start + self.batch_size] for start in range(0, len(real), self.batch_size))
+        nats = np.concatenate([np.asarray(subject.model.log_prob(batch)) for batch in batches])
+        nats = checked_nats("log_prob", nats, len(real))
+        protocol = {"num_real": len(nats), "unit": "nats"}
+        if subject.real.spec.is_image:
+            protocol |= pixel_protocol(subject.model)
+        result = Result("exact_log_likelihood", nats.mean(), standard_error(nats), protocol)
+        return result.with_protocol(**subject.protocol())

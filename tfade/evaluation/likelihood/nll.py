@@ -2,11 +2,14 @@
 
 import math
 
+import gin
 import numpy as np
 
 from tfade import numerics
 from tfade.errors import UsageError
-from tfade.evaluation.result import Result
+from tfade.evaluation.likelihood.latent_model import pixel_protocol
+from tfade.evaluation.metric import Metric
+from tfade.evaluation.result import Result, standard_error
 
 
 def negative_log_likelihood(*, log_prob) -> Result:
@@ -59,6 +62,50 @@ def bits_per_dim(
     return Result("bits_per_dim", value, error, protocol)
 
 
+@gin.register
+class Likelihood(Metric):
+    """-log p of the whole split, in nats and for images in bits per dimension, of models that have a likelihood.
+
+    A model without one, such as a GAN, gets the bound of an inference network around its frozen generator, if the
+    subject says how to fit it (Lucas et al. 2019 print it in brackets). Where the data are draws from a known density,
+    its own -log p of them stands beside: what no model beats on average.
+
+    Args:
+        draws: draws of dequantisation noise (or of codes, where `log_prob` is a bound) for each example.
+    """
+
+    name = "likelihood"
+
+    def __init__(self, draws: int = 1):
+        if draws < 1:
+            raise UsageError(f"Likelihood.draws={draws!r} is below 1")
+        self.draws = draws
+
+    def __call__(self, subject):
+        model = subject.likelihood_model
+        log_prob = subject.log_prob(self.draws)
+        results = [negative_log_likelihood(log_prob=log_prob)]
+        levels = getattr(model, "levels", None)
+        if subject.real.spec.is_image and levels != 2:
+            dimensions = int(np.prod(subject.real.spec.shape))
+            results.insert(0, bits_per_dim(log_prob=log_prob, dimensions=dimensions, continuous=levels is None))
+        protocol = {
+            **subject.protocol(),
+            "likelihood": model.likelihood,
+            "inference": "its own" if model is subject.model else "fitted around the frozen generator, with one σ",
+            "draws": self.draws,
+            "probability": "density" if levels is None else f"pmf of {levels} levels",
+        }
+        if subject.real.spec.is_image:
+            protocol |= pixel_protocol(model) | getattr(model, "fit_protocol", {})
+            if model.likelihood == "exact" and self.draws > 1 and levels is None:
+                protocol["dequantisation"] = f"noise by image, mean over draws 0 to {self.draws - 1}"
+        if density := getattr(subject.real, "density", None):
+            examples = subject.real.fetch(np.arange(subject.real.spec.num_examples))
+            results[-1] = results[-1].beside(negative_log_likelihood(log_prob=density.log_density(examples)))
+        return [result.with_protocol(**protocol) for result in results]
+
+
 def checked_nats(name: str, values, count: int | None = None) -> np.ndarray:
     """`values` as float64 [N].
 
@@ -90,8 +137,3 @@ def checked_examples(name: str, values) -> np.ndarray:
         bad = int((~np.isfinite(values)).sum())
         raise UsageError(f"{name} holds {bad} NaN or infinite values of {values.size}; give finite examples")
     return values
-
-
-def standard_error(values: np.ndarray) -> float | None:
-    """Of the mean of independent values [N]; None of one."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 
+import gin
 import numpy as np
 
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_features
-from tfade.evaluation.likelihood.nll import standard_error
-from tfade.evaluation.result import Result
+from tfade.evaluation.choice import chosen
+from tfade.evaluation.likelihood.latent_model import DEQUANTISATION, dequantised
+from tfade.evaluation.metric import Metric
+from tfade.evaluation.result import Result, standard_error
+from tfade.evaluation.subject import Subject
 
 BANDWIDTHS = tuple(float(value) for value in np.geomspace(0.01, 1.0, 13))  # for data in [0, 1]
 DISTANCES = 2**23  # of one block: 64 MiB
@@ -29,8 +33,8 @@ def parzen_log_likelihood(
         distances: numbers in a block of rows of `real` against all samples; it bounds the memory.
 
     Returns:
-        `Result` "parzen_log_likelihood" in nats, with its standard error over test data. The bandwidth, the grid and
-        the mean on validation data are in the protocol, and whether the bandwidth lies at an end of the grid.
+        `Result` "parzen_log_likelihood" in nats, with its standard error over test data. The grid is in the protocol;
+        the bandwidth, whether it lies at an end of the grid, and the mean on validation data are diagnostics.
 
     Raises:
         UsageError: not [N, D], NaN or infinite, unlike D, a bandwidth that is not positive, several bandwidths without
@@ -45,19 +49,20 @@ def parzen_log_likelihood(
     if fake.shape[1] != real.shape[1]:
         raise UsageError(f"fake has {fake.shape[1]} dimensions and real has {real.shape[1]}; they must be the same")
     protocol = {"num_real": len(real), "num_fake": len(fake), "dimensions": real.shape[1], "dtype": "float64"}
-    chosen = 0
+    best, diagnostics = 0, {}
     if len(grid) > 1:
         validation = _checked_validation(validation, real)
         means = log_densities(validation, fake, grid, distances).mean(1)
-        chosen = int(means.argmax())
-        protocol |= {
-            "num_validation": len(validation),
-            "validation_log_likelihood": float(means[chosen]),
-            "bandwidth_at_an_end": bool(grid[chosen] in (grid.min(), grid.max())),
+        best = int(means.argmax())
+        protocol["num_validation"] = len(validation)
+        diagnostics = {
+            "validation_log_likelihood": float(means[best]),
+            "bandwidth_at_an_end": bool(grid[best] in (grid.min(), grid.max())),
         }
-    values = log_densities(real, fake, grid[chosen : chosen + 1], distances)[0]
-    protocol |= {"bandwidth": float(grid[chosen]), "bandwidths": grid.tolist(), "unit": "nats"}
-    return Result("parzen_log_likelihood", values.mean(), standard_error(values), protocol)
+    values = log_densities(real, fake, grid[best : best + 1], distances)[0]
+    protocol |= {"bandwidths": grid.tolist(), "unit": "nats"}
+    diagnostics["bandwidth"] = float(grid[best])
+    return Result("parzen_log_likelihood", values.mean(), standard_error(values), protocol, diagnostics)
 
 
 def log_densities(x: np.ndarray, samples: np.ndarray, bandwidths: np.ndarray, distances: int = DISTANCES) -> np.ndarray:
@@ -87,6 +92,46 @@ def log_densities(x: np.ndarray, samples: np.ndarray, bandwidths: np.ndarray, di
     return result
 
 
+@gin.register
+class ParzenLogLikelihood(Metric):
+    """log p of some test data under kernels around the samples, whose bandwidth is chosen on validation data.
+
+    Images are dequantised, samples of them lie at the middles of their bins, both in [0, 1]. Vectors are as they are,
+    and bandwidths in their units. Without a validation split the training split takes its place, as the protocol says.
+
+    Args:
+        num_real: test data.
+        num_validation: validation data for the choice; no test data take part in it.
+        bandwidths: see `parzen_log_likelihood`.
+
+    Raises:
+        UsageError: the validation split holds some of the test data.
+
+    Reference: Goodfellow et al. 2014, section 5.
+    """
+
+    name = "parzen_log_likelihood"
+    default = False
+
+    def __init__(self, num_real: int = 1000, num_validation: int = 1000, bandwidths=BANDWIDTHS):
+        self.num_real, self.num_validation, self.bandwidths = num_real, num_validation, bandwidths
+
+    def __call__(self, subject):
+        fake, real = _samples(subject), chosen(subject.real, self.num_real, subject.seed)
+        validation, choice = _validation(subject, self.num_validation, real, self.bandwidths)
+        parts = fake, dequantised(real), dequantised(validation)
+        fake, real, validation = (part.reshape(len(part), -1) for part in parts)
+        result = parzen_log_likelihood(real=real, fake=fake, validation=validation, bandwidths=self.bandwidths)
+        noise = {"dequantisation": DEQUANTISATION} if subject.real.spec.is_image else {}
+        return [result.with_protocol(**subject.protocol(), **noise, **choice)]
+
+
+def at_middles(images) -> np.ndarray:
+    """Samples on the scale of dequantised images: uint8 levels as (255 x + ½) / 256, floats and vectors as they are."""
+    images = np.asarray(images)
+    return (images.astype(np.float32) + 0.5) / 256 if images.dtype == np.uint8 else images
+
+
 def _checked_validation(validation, real: np.ndarray) -> np.ndarray:
     if validation is None:
         raise UsageError("validation=None, but several bandwidths; give data to choose among them, never the test data")
@@ -98,3 +143,31 @@ def _checked_validation(validation, real: np.ndarray) -> np.ndarray:
     if np.array_equal(validation, real):
         raise UsageError("validation holds the test data `real`; the bandwidth must be chosen on other data")
     return validation
+
+
+def _samples(subject: Subject) -> np.ndarray:
+    """What the model drew: images at the middles of their bins, or vectors."""
+    return at_middles(subject.samples) if subject.real.spec.is_image else subject.sampled_vectors
+
+
+def _validation(subject: Subject, count: int, real: np.ndarray, bandwidths) -> tuple[np.ndarray, dict]:
+    """Data for the choice of a bandwidth, and what the protocol says of them.
+
+    They are of the validation split; without one of the training split, of which the model may know more.
+
+    Raises:
+        UsageError: more than a tenth of the validation split is among `real`; public sets hold a few images twice.
+    """
+    source = subject.validation
+    given = source is not None
+    source = source if given else subject.train
+    examples = chosen(source, count, subject.seed)
+    if given and np.size(bandwidths) > 1:
+        known = {row.tobytes() for row in real}
+        shared = sum(row.tobytes() in known for row in examples)
+        if shared > len(examples) / 10:
+            raise UsageError(
+                f"validation: {shared} of {len(examples)} examples of the {source.spec.split} split are among the "
+                f"{len(real)} test data; give another split, or a single value as bandwidths"
+            )
+    return examples, {"bandwidth_chosen_on": f"{source.spec.split} split"}

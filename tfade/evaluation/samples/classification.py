@@ -11,7 +11,7 @@ from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_integers
 from tfade.evaluation.features.classifier import Classifier, train_classifier
 from tfade.evaluation.features.images import as_levels
-from tfade.evaluation.metrics import Metric
+from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Result
 from tfade.evaluation.subject import NotApplicable, batch_seed
 
@@ -35,7 +35,7 @@ def classification_scores(
     """Accuracies of two classifiers: one that learnt from samples, and one that learnt from data.
 
     GAN-train falls where samples lack modes or are no images of their class; GAN-test falls only with the second.
-    Equal numbers of samples and of data make the first comparable with its upper reference "gan_train_real".
+    Equal numbers of samples and of data make the first comparable with its counterpart of real data.
 
     Args:
         real, real_labels: the generator's training images [N, H, W, C] and their classes, integers [N].
@@ -48,9 +48,9 @@ def classification_scores(
 
     Returns:
         `Result`s in [0, 1] with binomial standard errors:
-        "gan_train": accuracy on `test` of the classifier that learnt from `fake`.
+        "gan_train": accuracy on `test` of the classifier that learnt from `fake`; beside it, of the one that learnt
+            from `real`.
         "gan_test": accuracy on `fake` of the classifier that learnt from `real`.
-        "gan_train_real": accuracy on `test` of the classifier that learnt from `real`.
 
     Raises:
         UsageError: images of unlike shapes or that are none, labels outside the classes or not one for each image.
@@ -79,10 +79,11 @@ def classification_scores(
         "num_classes": num_classes,
         **{f"classifier_{name}": value for name, value in settings.items()},
     }
+    by_fake, by_real = {**protocol, "classifier_of": "fake"}, {**protocol, "classifier_of": "real"}
+    train = _share("gan_train", of_fake.accuracy, count["test"], by_fake)
     return [
-        _share("gan_train", of_fake.accuracy, count["test"], {**protocol, "classifier_of": "fake"}),
-        _share("gan_test", _accuracy(of_real, sources["fake"]), count["fake"], {**protocol, "classifier_of": "real"}),
-        _share("gan_train_real", of_real.accuracy, count["test"], {**protocol, "classifier_of": "real"}),
+        train.beside(_share("gan_train", of_real.accuracy, count["test"], by_real)),
+        _share("gan_test", _accuracy(of_real, sources["fake"]), count["fake"], by_real),
     ]
 
 

@@ -3,10 +3,13 @@
 import dataclasses
 from typing import NamedTuple
 
+import gin
 import numpy as np
 
 from tfade.errors import UsageError
+from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Result
+from tfade.evaluation.samples.against_real import against_real, equally_many, require_at_least
 from tfade.evaluation.samples.distances import checked_integer, checked_sets
 
 BETA = 8.0
@@ -21,10 +24,6 @@ class CurveResult(Result):
     """
 
     curve: np.ndarray | None = dataclasses.field(default=None, compare=False, repr=False)
-
-    def to_json(self) -> dict:
-        """The number and its protocol, without the curve."""
-        return Result(self.name, self.value, self.std, self.protocol).to_json()
 
 
 class DistributionResults(NamedTuple):
@@ -89,8 +88,35 @@ def precision_recall_distributions(
     scores = []
     for name, beta in (("prd_precision", 1 / BETA), ("prd_recall", BETA)):
         spread = np.std([_f_score(one, beta) for one in curves]) if runs > 1 else None
-        scores.append(CurveResult(name, _f_score(curve, beta), spread, {**protocol, "beta": beta}, curve))
+        scores.append(CurveResult(name, _f_score(curve, beta), spread, {**protocol, "beta": beta}, curve=curve))
     return DistributionResults(*scores)
+
+
+@gin.register
+class PrecisionRecallDistributions(Metric):
+    """F-scores of precision and recall over clusters, of equally many real test images and samples.
+
+    Args:
+        clusters: of k-means, at least 1.
+        runs: of k-means, at least 1.
+    """
+
+    name = "precision_recall_distributions"
+    default = False
+
+    def __init__(self, clusters: int = 20, runs: int = 10):
+        self.clusters = checked_integer("PrecisionRecallDistributions.clusters", clusters, 1)
+        self.runs = checked_integer("PrecisionRecallDistributions.runs", runs, 1)
+
+    def __call__(self, subject):
+        def measure(real, fake):
+            real, fake = equally_many(subject, real, fake)
+            require_at_least("images on both sides", len(real), self.clusters)
+            return precision_recall_distributions(
+                real=real, fake=fake, clusters=self.clusters, runs=self.runs, seed=subject.seed
+            )
+
+        return against_real(subject, measure)
 
 
 def _shares(real: np.ndarray, fake: np.ndarray, clusters: int, seed: int, run: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,15 +2,20 @@
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
+import gin
 import numpy as np
 from scipy.linalg.blas import dtrmm
 
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_features
+from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Result
+from tfade.evaluation.samples.against_real import against_real, require_at_least
 from tfade.evaluation.samples.distances import checked_integer, generator_of
 from tfade.evaluation.samples.moments import Moments, check_same_protocol
+from tfade.evaluation.subject import Subject
 
 SMALLEST_PIVOT = 1e-8  # relative; where Cholesky's pivots are smaller, eigenvalues decide what is rounding
 
@@ -89,6 +94,77 @@ def frechet_infinity(*, real, fake, sizes: int = 15, smallest: int | None = None
         "std": "of the fit's intercept",
     }
     return Result("frechet_infinity", value, error, protocol)
+
+
+@gin.register
+class FrechetDistance(Metric):
+    """Fréchet distance of real test images and samples in the features of the subject's extractor.
+
+    Beside it, the distance of the same test images and as many training images: what a model that repeats its training
+    data would get.
+    """
+
+    name = "frechet_distance"
+    default = False  # without an extractor of the user's it is classifier_frechet_distance
+
+    def __call__(self, subject):
+        return [distance_of_samples(subject, self._extractor(subject), frechet_distance).renamed(self.name)]
+
+    def _extractor(self, subject) -> Any:
+        return None
+
+
+@gin.register
+class ClassifierFrechetDistance(FrechetDistance):
+    """`FrechetDistance` in the features of the classifier of the data, whatever extractor other metrics have."""
+
+    name = "classifier_frechet_distance"
+    default = True
+
+    def _extractor(self, subject):
+        return None if subject.extractor is None else subject.classifier  # by default it is the subject's
+
+
+@gin.register
+class FrechetInfinity(Metric):
+    """Fréchet distance of real test images and samples, extrapolated to infinitely many samples.
+
+    Args:
+        sizes: how many subsets of the samples, at least 3.
+    """
+
+    name = "frechet_infinity"
+    default = False
+
+    def __init__(self, sizes: int = 15):
+        self.sizes = checked_integer("FrechetInfinity.sizes", sizes, 3)
+
+    def __call__(self, subject):
+        def measure(real, fake):
+            require_at_least("samples", len(fake), 4 * self.sizes)
+            return [frechet_infinity(real=real, fake=fake, sizes=self.sizes, seed=subject.seed)]
+
+        return against_real(subject, measure)
+
+
+def distance_of_samples(subject: Subject, extractor: Any, distance: Callable[..., Result]) -> Result:
+    """`distance` of test images and samples by an extractor's features, beside that of as many training images.
+
+    Args:
+        subject: the samples and the data.
+        extractor: of the features; None for the subject's.
+        distance: of `Moments`, such as `frechet_distance`.
+    """
+    if extractor is None or extractor is subject.extractor:
+        extractor = subject.feature_extractor
+        found = [subject.extracted_real, subject.extracted_samples, subject.extracted_train]
+    else:
+        images = (subject.real_images, subject.samples, subject.train_images)
+        found = [subject.extract(each, extractor) for each in images]
+    real, samples, train = (Moments(each.features, protocol=extractor.protocol) for each in found)
+    result = distance(real=real, fake=samples).with_protocol(fake="samples")
+    beside = distance(real=real, fake=train).with_protocol(fake=f"{subject.train.spec.split} split")
+    return result.beside(beside).with_protocol(**subject.protocol())
 
 
 def _moments(name: str, features) -> Moments:

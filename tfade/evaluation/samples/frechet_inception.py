@@ -1,4 +1,4 @@
-"""The Fréchet inception distance, which alone is called FID, and the Fréchet distance in any extractor's features."""
+"""The Fréchet inception distance: the Fréchet distance that alone is called FID."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ import gin
 
 from tfade.errors import UsageError
 from tfade.evaluation.features.inception import INCEPTION, is_inception
-from tfade.evaluation.metrics import REAL, Metric
+from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Result
-from tfade.evaluation.samples.frechet import frechet_distance
+from tfade.evaluation.samples.frechet import distance_of_samples, frechet_distance
 from tfade.evaluation.samples.moments import Moments
-from tfade.evaluation.subject import NotApplicable, Subject
+from tfade.evaluation.subject import NotApplicable
 
 
 def frechet_inception_distance(*, real, fake) -> Result:
@@ -72,34 +72,4 @@ class FrechetInceptionDistance(Metric):
                 "@InceptionExtractor() and InceptionExtractor.path = '…/classify_image_graph_def.pb'; "
                 "frechet_distance and classifier_frechet_distance need no such file"
             )
-        return _distances(subject, extractor, frechet_inception_distance)
-
-
-@gin.register
-class FrechetDistance(Metric):
-    """Fréchet distance in the features of the subject's extractor, which its protocol names.
-
-    Beside it, the distance of the same test images and as many training images.
-    """
-
-    name = "frechet_distance"
-    default = False  # by default the extractor is the classifier, and classifier_frechet_distance is the same number
-
-    def __call__(self, subject):
-        return _distances(subject, None, frechet_distance)
-
-
-def _distances(subject: Subject, extractor, distance) -> list[Result]:
-    """The model's distance and the training data's, by an extractor, or by the subject's if that is None."""
-    if extractor is None or extractor is subject.extractor:
-        extractor = subject.features_by
-        found = [subject.extracted_real, subject.extracted_samples, subject.extracted_train]
-    else:
-        images = (subject.real_images, subject.samples, subject.train_images)
-        found = [subject.extract(each, extractor) for each in images]
-    real, samples, train = (Moments(each.features, protocol=extractor.protocol) for each in found)
-    results = []
-    for moments, fake, suffix in ((samples, "samples", ""), (train, f"{subject.train.spec.split} split", REAL)):
-        result = distance(real=real, fake=moments).with_protocol(**subject.protocol(), fake=fake)
-        results.append(result.renamed(result.name + suffix))
-    return results
+        return [distance_of_samples(subject, extractor, frechet_inception_distance)]

@@ -1,9 +1,12 @@
 """The kernel distance: a maximum mean discrepancy of features. It is a KID only when Inception made the features."""
 
+import gin
 import numpy as np
 
 from tfade.errors import UsageError
+from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Result
+from tfade.evaluation.samples.against_real import against_real, require_at_least
 from tfade.evaluation.samples.distances import ROWS, checked_integer, checked_sets, generator_of
 
 
@@ -63,6 +66,31 @@ def kernel_distance(
     }
     vary = subsets > 1 and subset_size < max(len(real), len(fake))
     return Result("kernel_distance", values.mean(), values.std() if vary else None, protocol)
+
+
+@gin.register
+class KernelDistance(Metric):
+    """Unbiased kernel distance (KID, where Inception made the features) of real test images and samples.
+
+    Args:
+        subsets: how many pairs of subsets, at least 1.
+        subset_size: images in each, at least 2; fewer than so many images are not measured.
+    """
+
+    name = "kernel_distance"
+    default = False
+
+    def __init__(self, subsets: int = 100, subset_size: int = 1000):
+        self.subsets = checked_integer("KernelDistance.subsets", subsets, 1)
+        self.subset_size = checked_integer("KernelDistance.subset_size", subset_size, 2)
+
+    def __call__(self, subject):
+        def measure(real, fake):
+            require_at_least("images on both sides", min(len(real), len(fake)), self.subset_size)
+            sizes = {"subsets": self.subsets, "subset_size": self.subset_size}
+            return [kernel_distance(real=real, fake=fake, seed=subject.seed, **sizes)]
+
+        return against_real(subject, measure)
 
 
 def _discrepancy(x: np.ndarray, y: np.ndarray, biased: bool) -> float:

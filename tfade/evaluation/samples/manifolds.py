@@ -2,10 +2,13 @@
 
 from typing import NamedTuple
 
+import gin
 import numpy as np
 
 from tfade.errors import UsageError
+from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Result
+from tfade.evaluation.samples.against_real import against_real, equally_many, require_at_least
 from tfade.evaluation.samples.distances import checked_integer, checked_sets, distance_blocks, nearest
 
 
@@ -91,6 +94,54 @@ def density_coverage(*, real, fake, k: int = 5, strict: bool = True) -> DensityC
     return DensityCoverageResults(
         Result("density", count / (k * len(fake)), None, protocol), Result("coverage", covered.mean(), None, protocol)
     )
+
+
+@gin.register
+class PrecisionRecall(Metric):
+    """Precision and recall by nearest neighbours, of equally many real test images and samples.
+
+    Args:
+        k: of the neighbours, at least 1.
+        strict: whether the surface of a ball is outside.
+    """
+
+    name = "precision_recall"
+    default = False
+
+    def __init__(self, k: int = 3, strict: bool = False):
+        self.k, self.strict = checked_integer("PrecisionRecall.k", k, 1), strict
+
+    def __call__(self, subject):
+        def measure(real, fake):
+            real, fake = equally_many(subject, real, fake)
+            require_at_least("images on both sides", len(real), self.k + 1)
+            return precision_recall(real=real, fake=fake, k=self.k, strict=self.strict)
+
+        return against_real(subject, measure)
+
+
+@gin.register
+class DensityCoverage(Metric):
+    """Density and coverage, of equally many real test images and samples.
+
+    Args:
+        k: of the neighbours, at least 1.
+        strict: whether the surface of a ball is outside.
+    """
+
+    name = "density_coverage"
+    default = False
+
+    def __init__(self, k: int = 5, strict: bool = True):
+        self.k, self.strict = checked_integer("DensityCoverage.k", k, 1), strict
+
+    def __call__(self, subject):
+        def measure(real, fake):
+            real, fake = equally_many(subject, real, fake)
+            require_at_least("images on both sides", len(real), self.k + 1)
+            return density_coverage(real=real, fake=fake, k=self.k, strict=self.strict)
+
+        return against_real(subject, measure)
 
 
 def _prepared(real, fake, k: int, strict: bool, fake_at_least: int | None = None):

@@ -1,13 +1,18 @@
 """Mode coverage: of the modes that a data set is known to have, how many samples reach and how evenly."""
 
+import gin
 import numpy as np
 
 from tfade.data.source import Source
+from tfade.data.toy import Mixture
 from tfade.errors import UsageError
-from tfade.evaluation.checks import checked_integers, checked_probabilities
+from tfade.evaluation.checks import checked_integers
+from tfade.evaluation.features.probabilities import modes_of
+from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Result
 from tfade.evaluation.samples.distances import checked_sets
 from tfade.evaluation.samples.distances import nearest as nearest_points
+from tfade.evaluation.subject import NotApplicable
 
 
 def mode_coverage(
@@ -66,16 +71,6 @@ def high_quality_share(*, points, centres, radius: float) -> Result:
     return Result("high_quality_share", share, float(np.sqrt(share * (1 - share) / len(nearest))), protocol)
 
 
-def _within(points, centres, radius) -> tuple[np.ndarray, dict]:
-    """The nearest centre of each point, int64 [N], or -1 where it is further than `radius`; and the protocol."""
-    if centres is None or radius is None or not 0 < radius < np.inf:
-        raise UsageError(f"radius={radius!r} with centres={type(centres).__name__}; points need centres and radius > 0")
-    points, centres = checked_sets(points, centres, at_least=1, names=("points", "centres"))
-    squares, indices = nearest_points(points, centres)
-    nearest = np.where(squares[:, 0] <= radius**2, indices[:, 0], -1)
-    return nearest, {"num_fake": len(points), "num_modes": len(centres), "radius": float(radius)}
-
-
 def mode_divergence(*, modes=None, probabilities=None, reference) -> Result:
     """KL from the samples' mode histogram to the data's mode distribution, in nats.
 
@@ -107,16 +102,6 @@ def mode_divergence(*, modes=None, probabilities=None, reference) -> Result:
     return Result("mode_divergence", max(value, 0.0), None, {"num_fake": len(modes), "num_modes": num_modes})
 
 
-def modes_of(probabilities) -> np.ndarray:
-    """The most probable mode: int64 [N] of [N, K]; of [N, C, K] the channels' classes as the digits of one number."""
-    probabilities = checked_probabilities("probabilities", probabilities, ranks=(2, 3))
-    classes = probabilities.argmax(axis=-1)
-    if classes.ndim == 1:
-        return classes
-    channels, num_classes = probabilities.shape[1:]
-    return classes @ num_classes ** np.arange(channels - 1, -1, -1)
-
-
 def stacked_mode_distribution(source: Source) -> np.ndarray:
     """The exact distribution of the modes of stacked data: the product of the grey split's label frequencies.
 
@@ -138,6 +123,71 @@ def stacked_mode_distribution(source: Source) -> np.ndarray:
     for _ in range(source.spec.shape[-1]):
         distribution = np.outer(distribution, shares).reshape(-1)
     return distribution
+
+
+@gin.register
+class ModeCoverage(Metric):
+    """Modes that samples reach: of stacked digits, with the KL of their histogram, or components of a 2-D mixture.
+
+    Of a mixture, a sample is one of the nearest component if it lies within 3σ of its centre; the share of those that
+    do stands beside. Of stacked digits, samples are compared with the modes of the training split, which the model
+    learnt; real test images with those of their own split: label frequencies of small splits differ, and neither set
+    should pay for that.
+
+    Args:
+        deviations: how many σ from its centre a component of a mixture reaches.
+    """
+
+    name = "mode_coverage"
+
+    def __init__(self, deviations: float = 3.0):
+        if not deviations > 0:
+            raise UsageError(f"ModeCoverage.deviations={deviations!r} is not positive; 3 is usual")
+        self.deviations = deviations
+
+    def __call__(self, subject):
+        density = getattr(subject.real, "density", None)
+        if isinstance(density, Mixture):
+            return self._of_mixture(subject, density)
+        if subject.train.stacked is None or subject.real.stacked is None:
+            raise NotApplicable(
+                f"data {subject.real.spec.name!r} are neither stacked nor a mixture: their modes are not known"
+            )
+        found = self._of_modes(subject, subject.classified_samples.modes, subject.train, "num_fake")
+        real = self._of_modes(subject, subject.classified_real.modes, subject.real, "num_real")
+        return [result.beside(other) for result, other in zip(found, real)]
+
+    def _of_mixture(self, subject, density: Mixture) -> list[Result]:
+        components = {"centres": density.centres, "radius": self.deviations * density.sigma}
+        samples, real = subject.sampled_vectors, subject.real.fetch(np.arange(subject.real.spec.num_examples))
+        results = [
+            measure(points=samples, **components).beside(measure(points=real, **components))
+            for measure in (mode_coverage, high_quality_share)
+        ]
+        return [result.with_protocol(**subject.protocol()) for result in results]
+
+    @staticmethod
+    def _of_modes(subject, modes, source: Source, count: str) -> list[Result]:
+        reference = stacked_mode_distribution(source)
+        protocol = {
+            **subject.protocol(),
+            **subject.classifier.protocol,
+            count: len(modes),
+            "num_modes": len(reference),
+            "reference": f"labels of the {source.spec.split} split",
+        }
+        found = mode_coverage(modes=modes, num_modes=len(reference)), mode_divergence(modes=modes, reference=reference)
+        return [Result(result.name, result.value, result.std, protocol) for result in found]
+
+
+def _within(points, centres, radius) -> tuple[np.ndarray, dict]:
+    """The nearest centre of each point, int64 [N], or -1 where it is further than `radius`; and the protocol."""
+    if centres is None or radius is None or not 0 < radius < np.inf:
+        raise UsageError(f"radius={radius!r} with centres={type(centres).__name__}; points need centres and radius > 0")
+    points, centres = checked_sets(points, centres, at_least=1, names=("points", "centres"))
+    squares, indices = nearest_points(points, centres)
+    nearest = np.where(squares[:, 0] <= radius**2, indices[:, 0], -1)
+    return nearest, {"num_fake": len(points), "num_modes": len(centres), "radius": float(radius)}
 
 
 def _modes(modes, probabilities, num_modes: int | None) -> tuple[np.ndarray, int]:

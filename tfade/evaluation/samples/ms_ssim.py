@@ -1,11 +1,14 @@
 """Diversity of images by their multi-scale structural similarity: near 0 where a model repeats one image."""
 
+import gin
 import numpy as np
 
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_images
+from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Result
 from tfade.evaluation.samples.distances import checked_integer, generator_of
+from tfade.evaluation.subject import NotApplicable
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, the finest first
 FILTER_SIZE = 11
@@ -77,6 +80,39 @@ def ms_ssim_diversity(
     spread = np.std([1 - part.mean() for part in similar]) if len(parts) > 1 else None
     # Identical images differ from 1 by rounding alone, on either side.
     return Result("ms_ssim_diversity", max(1 - np.concatenate(similar).mean(), 0.0), spread, protocol)
+
+
+@gin.register
+class MSSSIMDiversity(Metric):
+    """One minus the mean multi-scale structural similarity of pairs of samples, and of pairs of real test images.
+
+    Args:
+        scales: from 1 to 5, or None for what the images' sides allow.
+        filter_size: odd, or None for what the images' sides allow.
+        batches: how many batches of 64 images are compared within.
+    """
+
+    name = "ms_ssim_diversity"
+    default = False
+
+    def __init__(self, scales: int | None = None, filter_size: int | None = None, batches: int = 5):
+        self.scales, self.filter_size = scales, filter_size
+        self.batches = checked_integer("MSSSIMDiversity.batches", batches, 1)
+
+    def __call__(self, subject):
+        # Samples first: they refuse data that are not images.
+        sets = (subject.samples, "samples"), (subject.real_images, f"{subject.real.spec.split} split")
+        side = min(subject.real.spec.shape[:2])
+        if side < SMALLEST_SIDE and self.scales is None:
+            raise NotApplicable(f"images have a side of {side} pixels, and two scales need {SMALLEST_SIDE}")
+        settings = {"scales": self.scales, "filter_size": self.filter_size, "batches": self.batches}
+        results = []
+        for images, split in sets:
+            if len(images) < 2:
+                raise NotApplicable(f"the {split} hold fewer than 2 images")
+            result = ms_ssim_diversity(images=images, seed=subject.seed, **settings)
+            results.append(result.with_protocol(**subject.protocol(), fake=split))
+        return [results[0].beside(results[1])]
 
 
 def _legal(side: int, scales: int | None, filter_size: int | None) -> tuple[int, int]:

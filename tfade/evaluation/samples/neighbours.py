@@ -2,12 +2,17 @@
 
 import dataclasses
 
+import gin
 import numpy as np
 
+from tfade import pictures
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_images
-from tfade.evaluation.result import Result
+from tfade.evaluation.metric import Metric
+from tfade.evaluation.result import Figure, Result
 from tfade.evaluation.samples.distances import checked_integer, checked_sets, nearest
+
+SPACES = ("pixels", "features")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,10 +26,6 @@ class Neighbours(Result):
 
     indices: np.ndarray | None = dataclasses.field(default=None, compare=False, repr=False)
     distances: np.ndarray | None = dataclasses.field(default=None, compare=False, repr=False)
-
-    def to_json(self) -> dict:
-        """The number and its protocol, without the arrays."""
-        return Result(self.name, self.value, self.std, self.protocol).to_json()
 
 
 def nearest_neighbours(*, real, fake, k: int = 1) -> Neighbours:
@@ -76,4 +77,58 @@ def nearest_neighbours(*, real, fake, k: int = 1) -> Neighbours:
         "k": k,
         "dtype": "float64",
     }
-    return Neighbours("nearest_neighbours", distances[:, 0].mean(), error, protocol, indices, distances)
+    value = distances[:, 0].mean()
+    return Neighbours("nearest_neighbours", value, error, protocol, indices=indices, distances=distances)
+
+
+@gin.register
+class NearestNeighbours(Metric):
+    """Distance of samples, and of as many real test images, to the nearest of all training images, with pictures.
+
+    Samples that are much nearer than test images are have been copied.
+
+    Args:
+        num_samples: how many samples are looked at: the first ones.
+        space: "pixels" or "features".
+        shown: how many rows the figure has.
+    """
+
+    name = "nearest_neighbours"
+    default = False
+
+    def __init__(self, num_samples: int = 1000, space: str = "pixels", shown: int = 8):
+        if space not in SPACES:
+            raise UsageError(f"NearestNeighbours.space={space!r} is unknown; give {' or '.join(map(repr, SPACES))}")
+        self.num_samples = checked_integer("NearestNeighbours.num_samples", num_samples, 1)
+        self.space, self.shown = space, checked_integer("NearestNeighbours.shown", shown, 1)
+
+    def __call__(self, subject):
+        samples, real = subject.samples[: self.num_samples], subject.real_images[: self.num_samples]
+        train = subject.train.fetch(np.arange(subject.train.spec.num_examples))
+        protocol, seen = subject.protocol(), lambda images: images
+        if self.space == "features":
+            protocol |= subject.feature_extractor.protocol
+            seen = lambda images: subject.extract(images).features  # noqa: E731
+        protocol["reference"] = f"the whole {subject.train.spec.split} split"
+        k, reference = min(4, len(train)), seen(train)
+        found = nearest_neighbours(real=reference, fake=seen(samples), k=k)
+        beside = nearest_neighbours(real=reference, fake=seen(real), k=1)
+        beside = beside.with_protocol(fake=f"{subject.real.spec.split} split")
+        result = found.with_protocol(fake="samples").beside(beside).with_protocol(**protocol)
+        return [result, self._figure(samples, train, found)]
+
+    def _figure(self, samples: np.ndarray, train: np.ndarray, found: Neighbours) -> Figure:
+        count, k = min(self.shown, len(samples)), found.indices.shape[1]
+        closest = np.argsort(found.distances[:, 0], kind="stable")[:count]
+        gap = np.full((1, *train.shape[1:]), 255, np.uint8)
+        rows = []
+        for first, near in zip(range(count), closest):
+            rows += [samples[first : first + 1], train[found.indices[first]], gap]
+            rows += [samples[near : near + 1], train[found.indices[near]]]
+        picture = pictures.grid(np.concatenate(rows), columns=2 * k + 3)
+        caption = (
+            f"Left: the first {count} samples, each followed by its {k} nearest training images, the nearest first. "
+            f"Right: the same for the {count} of {len(samples):,} samples that are nearest to a training image. "
+            f"Distances are Euclidean, in {self.space}; {len(train):,} training images."
+        )
+        return Figure(self.name, caption, pictures.png(pictures.magnified(picture)))

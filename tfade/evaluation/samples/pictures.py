@@ -8,7 +8,7 @@ import numpy as np
 from tfade import pictures
 from tfade.errors import UsageError
 from tfade.evaluation.checks import to_uint8
-from tfade.evaluation.metrics import Metric
+from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Figure
 from tfade.evaluation.subject import NotApplicable, batch_seed
 

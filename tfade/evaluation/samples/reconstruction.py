@@ -2,10 +2,12 @@
 
 import math
 
+import gin
 import numpy as np
 
 from tfade.errors import UsageError
-from tfade.evaluation.checks import checked_integers, checked_unit
+from tfade.evaluation.checks import checked_integers, checked_unit, to_uint8
+from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Result
 
 
@@ -78,6 +80,31 @@ def same_label_share(*, real, fake, num_modes: int) -> Result:
     share = float((real == fake).mean())
     error = math.sqrt(share * (1 - share) / len(real))
     return Result("same_label_share", share, error, {"num_real": len(real), "num_modes": num_modes})
+
+
+@gin.register
+class ReconstructionError(Metric):
+    """Error of reconstructions of the whole split, and for labelled data the share that shows the same label."""
+
+    name = "reconstruction_error"
+
+    def __call__(self, subject):
+        labelled = subject.labelled
+        sums, same = ErrorSums(), ([], [])
+        for images, reconstructed in subject.reconstructions():
+            sums.update(real=images, fake=reconstructed)
+            if labelled:
+                same[0].extend(subject.classifier.modes(images, subject.batch_size).tolist())
+                rounded = to_uint8("reconstructions", reconstructed, subject.real.spec.shape)
+                same[1].extend(subject.classifier.modes(rounded, subject.batch_size).tolist())
+        protocol = subject.protocol()
+        if not labelled:
+            protocol["same_label_share"] = "not applicable: the data have no labels"
+        results = [result.with_protocol(**protocol) for result in sums.results()]
+        if labelled:
+            share = same_label_share(real=same[0], fake=same[1], num_modes=subject.classifier.num_modes)
+            results.append(share.with_protocol(**protocol, **subject.classifier.protocol))
+        return results
 
 
 def _mean(values: list[float]) -> tuple[float, float | None]:

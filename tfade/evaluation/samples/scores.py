@@ -1,13 +1,19 @@
 """Scores of class probabilities: the Inception score, when Inception gave them, and the MODE score."""
 
 import warnings
+from collections.abc import Callable
 
+import gin
 import numpy as np
 
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_probabilities
+from tfade.evaluation.features.inception import is_inception
+from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Result
+from tfade.evaluation.samples.against_real import require_at_least, with_origin
 from tfade.evaluation.samples.distances import checked_integer, generator_of
+from tfade.evaluation.subject import Extracted, NotApplicable, Subject
 
 VARIANTS = {
     "generated": "exp(E KL(p(y|x)||p_gen) - KL(p_gen||p_train))",
@@ -95,6 +101,81 @@ def mode_score(
             "a class of reference has probability 0 in all samples of a split, whose score is therefore 0", stacklevel=2
         )
     return _summary("mode_score", np.exp(exponents), pieces, seed, {"variant": variant, "formula": VARIANTS[variant]})
+
+
+@gin.register
+class InceptionScore(Metric):
+    """The Inception score of samples; under the name `classifier_score` where another network gave the probabilities.
+
+    Args:
+        splits: at least 1.
+    """
+
+    name = "inception_score"
+    default = False
+
+    def __init__(self, splits: int = 10):
+        self.splits = checked_integer("InceptionScore.splits", splits, 1)
+
+    def __call__(self, subject):
+        name = "inception_score" if is_inception(subject.feature_extractor.protocol) else "classifier_score"
+
+        def measure(probabilities):
+            return inception_score(probabilities=probabilities, splits=self.splits, seed=subject.seed).renamed(name)
+
+        return _scores(subject, self.splits, measure)
+
+
+@gin.register
+class ModeScore(Metric):
+    """The MODE score of samples, with the classes of as many training images as reference.
+
+    Args:
+        variant: which of the formulas in circulation; see `tfade.evaluation.mode_score`.
+        splits: at least 1.
+    """
+
+    name = "mode_score"
+    default = False
+
+    def __init__(self, variant: str = "generated", splits: int = 10):
+        if variant not in VARIANTS:
+            raise UsageError(f"ModeScore.variant={variant!r} is unknown; give {', '.join(map(repr, VARIANTS))}")
+        self.variant, self.splits = variant, checked_integer("ModeScore.splits", splits, 1)
+
+    def __call__(self, subject):
+        reference = _probabilities(subject.extracted_train).mean(axis=0)
+
+        def measure(probabilities):
+            result = mode_score(
+                probabilities=probabilities,
+                reference=reference,
+                variant=self.variant,
+                splits=self.splits,
+                seed=subject.seed,
+            )
+            return result.with_protocol(
+                reference=f"{len(subject.train_images)} images of the {subject.train.spec.split} split"
+            )
+
+        return _scores(subject, self.splits, measure)
+
+
+def _scores(subject: Subject, splits: int, measure: Callable[[np.ndarray], Result]) -> list[Result]:
+    """`measure(probabilities)` of the samples, beside that of the real test images: a score looks at one set."""
+    samples, real = _probabilities(subject.extracted_samples), _probabilities(subject.extracted_real)
+    require_at_least("samples and real images", min(len(samples), len(real)), splits)
+    found = with_origin(subject, measure(samples), fake="samples")
+    return [found.beside(with_origin(subject, measure(real), fake=f"{subject.real.spec.split} split"))]
+
+
+def _probabilities(extracted: Extracted) -> np.ndarray:
+    if extracted.probabilities is None:
+        raise NotApplicable("the extractor gives no class probabilities")
+    if extracted.probabilities.ndim != 2:
+        # One distribution over all K³ modes would need far more samples a split than it has modes.
+        raise NotApplicable("the extractor classifies each channel on its own; mode_coverage counts their combinations")
+    return extracted.probabilities
 
 
 def _splits(probabilities, splits: int, seed: int | None) -> list[np.ndarray]:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfade.errors import NonFiniteError, UsageError
 from tfade.evaluation.checks import checked_features
 from tfade.evaluation.features.images import as_levels
-from tfade.evaluation.metrics import REAL, Metric
+from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Result
 from tfade.networks.critics import MLPDiscriminator
 from tfade.networks.sngan import SNGANDiscriminator
@@ -111,7 +111,6 @@ def independent_wasserstein_critic(
         "one_sided": one_sided,
         "learning_rate": learning_rate,
         "normalize": normalize,
-        "mean_slope": slope,
         "space": "pixels in [-1, 1]" if len(shape) == 3 else "as given",
         "critic_seed": seed,
         "dtype": "float32",
@@ -123,7 +122,11 @@ def independent_wasserstein_critic(
     pairs = [("", "test", "fake"), ("_gap", "real", "test")] + (
         [("_overfitting", "test", "train")] if train is not None else []
     )
-    return [_difference(NAME + suffix, values[more], values[less], protocol, len(test)) for suffix, more, less in pairs]
+    protocol, diagnostics = {"num_real": len(test), **protocol}, {"mean_gradient_norm": slope}
+    return [
+        Result(NAME + suffix, *_difference(values[more], values[less]), protocol, diagnostics)
+        for suffix, more, less in pairs
+    ]
 
 
 @gin.register
@@ -171,12 +174,11 @@ class IndependentWassersteinCritic(Metric):
             taught = f"{subject.validation.spec.split} split"
         shared = {**self.settings, **sets, "seed": subject.seed, "progress": subject.progress}
         results = independent_wasserstein_critic(fake=subject.samples, train=subject.train_images, **shared)
-        results = [result.with_protocol(fake="samples", critic_learnt_from=taught) for result in results]
+        results = [result.with_protocol(fake="samples") for result in results]
         if self.reference:
-            found = independent_wasserstein_critic(fake=subject.train_images, **shared)[0]
-            found = found.with_protocol(fake=f"{subject.train.spec.split} split", critic_learnt_from=taught)
-            results.append(found.renamed(found.name + REAL))
-        return [result.with_protocol(**subject.protocol()) for result in results]
+            beside = independent_wasserstein_critic(fake=subject.train_images, **shared)[0]
+            results[0] = results[0].beside(beside.with_protocol(fake=f"{subject.train.spec.split} split"))
+        return [result.with_protocol(**subject.protocol(), critic_learnt_from=taught) for result in results]
 
 
 def _check_settings(steps: int, batch_size: int, learning_rate: float) -> None:
@@ -272,6 +274,7 @@ def _values(critic, examples: np.ndarray) -> np.ndarray:
     return np.concatenate(pieces).astype(np.float64)
 
 
-def _difference(name: str, more: np.ndarray, less: np.ndarray, protocol: dict, num_real: int) -> Result:
+def _difference(more: np.ndarray, less: np.ndarray) -> tuple[float, float]:
+    """The difference of the means, and its standard error."""
     error = math.sqrt(more.var(ddof=1) / len(more) + less.var(ddof=1) / len(less))
-    return Result(name, more.mean() - less.mean(), error, {"num_real": num_real, **protocol})
+    return more.mean() - less.mean(), error

@@ -1,4 +1,4 @@
-"""The suite's numbers of codes: is what the decoder learnt from what it gets when it samples?"""
+"""KL of the aggregate posterior from the prior: is what the decoder learnt from what it gets when it samples?"""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -9,16 +9,74 @@ import numpy as np
 
 from tfade.distributions.mixture import GaussianMixture
 from tfade.errors import UsageError
-from tfade.evaluation.latents.active_units import THRESHOLD, active_units
-from tfade.evaluation.latents.codes import MAX_PAIRS, bounds, centres, code_protocol, draws_of, prior_codes, prior_of
+from tfade.evaluation.checks import checked_features
+from tfade.evaluation.latents.aggregate_posterior import draws_from, log_prior, mean_of_draws
+from tfade.evaluation.latents.codes import MAX_PAIRS, code_protocol, draws_of, prior_codes, prior_of
 from tfade.evaluation.latents.density_ratio import density_ratio_kl
-from tfade.evaluation.latents.elbo_surgery import density_model_kl, elbo_surgery, marginal_kl
-from tfade.evaluation.metrics import Metric
+from tfade.evaluation.latents.posteriors import Posteriors
+from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Result
 from tfade.evaluation.settings import settings_of
 from tfade.evaluation.subject import NotApplicable
 
 METHODS = ("monte_carlo", "density_ratio", "density_model")
+
+
+def marginal_kl(
+    *, posteriors: Posteriors | None = None, prior=None, num_samples: int = 5000, seed: int = 0, draws=None
+) -> Result:
+    """KL of the aggregate posterior from the prior: how far the codes that the decoder learnt are from those it gets.
+
+        KL(q(z) ‖ p(z)) = E_q(z)[log q(z) - log p(z)],   q(z) = (1/N) Σ_n q(z | x_n)
+
+    The sum runs over all N examples, so the estimate is unbiased for them. As a statement about the distribution of the
+    data it is biased upwards for few: it cannot be below the average KL by more than log N.
+
+    Args:
+        posteriors, prior, num_samples, seed: see `mixture_draws`.
+        draws: its result, where it is at hand; instead of the others.
+
+    Returns:
+        `Result` "marginal_kl" in nats, with its standard error; a little below 0 only within that.
+
+    Raises:
+        UsageError: as `mixture_draws`; or neither posteriors nor draws.
+
+    Reference: Hoffman and Johnson 2016; Rosca et al. 2018, section 4.
+    """
+    draws = draws_from(posteriors, prior, num_samples, seed, draws)
+    protocol = {**draws.protocol, "method": "Monte Carlo"}
+    return mean_of_draws("marginal_kl", draws.log_mixture - draws.log_prior, protocol, draws.diagnostics)
+
+
+def density_model_kl(*, codes, density, prior=None) -> Result:
+    """KL(q(z) ‖ p(z)) with a fitted density q̂ in the place of q, on codes that it was not fitted to.
+
+        E_q(z)[log q̂(z) - log p(z)] = KL(q ‖ p) - KL(q ‖ q̂),
+
+    in expectation a lower bound, the closer the better q̂ fits.
+
+    Args:
+        codes: held-out codes, [S, D], S ≥ 2.
+        density: q̂; its `log_prob` takes codes [s, D].
+        prior: as in `mixture_draws`.
+
+    Returns:
+        `Result` "marginal_kl_density_model" in nats, with the standard error of these codes.
+
+    Raises:
+        UsageError: fewer than 2 codes, or densities that do not give each a finite number.
+
+    Reference: Rosca et al. 2018, appendix E.3.
+    """
+    codes = checked_features("codes", codes)
+    ratio = log_prior(density, codes) - log_prior(prior, codes)
+    if len(codes) < 2:
+        raise UsageError(f"codes has {len(codes)} code; a mean with an error needs 2")
+    if not np.isfinite(ratio).all():
+        raise UsageError(f"density or prior gives {int((~np.isfinite(ratio)).sum())} codes no finite log-density")
+    protocol = {"num_held_out": len(codes), "unit": "nats", "method": "density model"}
+    return mean_of_draws("marginal_kl_density_model", ratio, protocol, {"latent_size": codes.shape[1]})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,52 +178,3 @@ class MarginalKL(Metric):
             size = {"components": density.components, "covariance": density.covariance}
         fitting = {"density": type(density).__name__, "fit": {**settings_of(fit), **size}}
         return result.with_protocol(num_codes=len(codes), **fitting)
-
-
-@gin.register
-class ElboSurgery(Metric):
-    """The bound's terms on training images: reconstruction, mutual information, and the aggregate posterior's KL.
-
-    Args:
-        num_samples: codes that are drawn, and images whose bound is taken.
-        max_pairs: see `MarginalKL`.
-
-    Reference: Hoffman and Johnson 2016.
-    """
-
-    name = "elbo_surgery"
-    default = False
-
-    def __init__(self, num_samples: int = 5000, max_pairs: int = MAX_PAIRS):
-        self.num_samples, self.max_pairs = num_samples, max_pairs
-
-    def __call__(self, subject):
-        draws = draws_of(subject, self.num_samples, self.max_pairs)
-        bound = None
-        if getattr(subject.model, "likelihood", None) == "lower_bound":
-            images, places = np.unique(draws.indices, return_inverse=True)
-            bound = bounds(subject, images)[places]
-        else:
-            subject.progress(f"  {self.name}: elbo not applicable: {type(subject.model).__name__} has no bound")
-        return [result.with_protocol(**code_protocol(subject)) for result in elbo_surgery(draws=draws, bound=bound)]
-
-
-@gin.register
-class ActiveUnits(Metric):
-    """The number of dimensions of the code that move with the data, of the posteriors' centres.
-
-    Args:
-        threshold: variance over the data above which a dimension is active.
-
-    Reference: Burda et al. 2016, section 5.2.
-    """
-
-    name = "active_units"
-    default = False
-
-    def __init__(self, threshold: float = THRESHOLD):
-        self.threshold = threshold
-
-    def __call__(self, subject):
-        means, kind = centres(subject)
-        return [active_units(means=means, threshold=self.threshold).with_protocol(**code_protocol(subject), means=kind)]

@@ -11,7 +11,7 @@ from tfade.data.loading import load
 from tfade.distributions.gaussian import standard_normal
 from tfade.errors import UsageError
 from tfade.evaluation import NotApplicable, annealed_importance_sampling, importance_weighted_bound, latent_model
-from tfade.evaluation.latents.latent_model import dequantised, has_conditional
+from tfade.evaluation.likelihood.latent_model import dequantised, has_conditional
 
 tfd = tfp.distributions
 
@@ -82,7 +82,7 @@ def test_the_likelihood_of_a_vae_is_found():
     exact = np.mean(marginal.logpdf(view.x.reshape(4, 9)) + view.log_det)
     parts = {"log_likelihood": view.log_likelihood, "prior": view.prior, "log_det": view.log_det}
     annealed = annealed_importance_sampling(x=view.x, steps=100, jit_compile=False, **parts)
-    assert abs(annealed.value - exact) < 4 * annealed.protocol["monte_carlo_error"] < 0.3
+    assert abs(annealed.value - exact) < 4 * annealed.diagnostics["monte_carlo_error"] < 0.3
     weighted = importance_weighted_bound(x=view.x, k=300, posterior=view.posterior, **parts)
     assert abs(weighted.value - exact) < 0.2
     bound = model.log_prob(images, num_samples=300)
@@ -100,7 +100,7 @@ def test_the_likelihood_of_a_generator_with_noise_is_found(squares):
     result = annealed_importance_sampling(
         x=view.x, steps=60, log_likelihood=view.log_likelihood, prior=view.prior, jit_compile=False
     )
-    assert abs(result.value - exact) < 4 * result.protocol["monte_carlo_error"] < 0.2
+    assert abs(result.value - exact) < 4 * result.diagnostics["monte_carlo_error"] < 0.2
     assert view.simulate(tf.zeros((1, 2)), (0, 1)).shape == (1, 4, 4, 1)
 
 

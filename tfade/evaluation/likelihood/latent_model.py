@@ -10,7 +10,7 @@ import tensorflow_probability as tfp
 
 from tfade import numerics
 from tfade.errors import UsageError
-from tfade.evaluation.latents.posteriors import is_deterministic
+from tfade.evaluation.latents.posterior_kinds import is_deterministic
 from tfade.evaluation.subject import NotApplicable
 from tfade.seeds import per_example_noise
 

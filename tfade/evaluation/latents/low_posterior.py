@@ -1,27 +1,23 @@
-"""The suite's pictures of codes: samples that the aggregate posterior hardly reaches, and a map."""
+"""Samples that the aggregate posterior hardly reaches: how many there are, and what they look like."""
 
 import dataclasses
 
 import gin
 import numpy as np
 
+from tfade import pictures
 from tfade.errors import UsageError
 from tfade.evaluation.checks import to_uint8
-from tfade.evaluation.latents import figures as latent_figures
-from tfade.evaluation.latents.codes import (
-    MAX_PAIRS,
-    code_protocol,
-    prior_codes,
-    prior_of,
-    require_few_pairs,
-    ticker,
-)
+from tfade.evaluation.latents.aggregate_posterior import log_prior
+from tfade.evaluation.latents.codes import MAX_PAIRS, code_protocol, prior_codes, prior_of, require_few_pairs, ticker
 from tfade.evaluation.latents.density_ratio import density_ratio
-from tfade.evaluation.latents.elbo_surgery import log_prior
-from tfade.evaluation.likelihood.nll import standard_error
-from tfade.evaluation.metrics import Metric
-from tfade.evaluation.result import Result
+from tfade.evaluation.metric import Metric
+from tfade.evaluation.plots import figure_png, panels_of
+from tfade.evaluation.result import Figure, Result, standard_error
+from tfade.evaluation.samples.distances import nearest
 from tfade.evaluation.subject import NotApplicable
+
+BINS = 50
 
 
 @gin.register
@@ -106,10 +102,8 @@ class LowPosteriorSamples(Metric):
         lowest_images, ordinary_images = (
             to_uint8("decoded codes", part, train.spec.shape) for part in (lowest, ordinary)
         )
-        nearest = images[latent_figures.nearest_images(queries=lowest_images, images=images)]
-        yield latent_figures.low_posterior_figure(
-            lowest_images, nearest, ordinary_images, stacked=train.stacked is not None
-        )
+        nearest = images[nearest_images(queries=lowest_images, images=images)]
+        yield low_posterior_figure(lowest_images, nearest, ordinary_images, stacked=train.stacked is not None)
         shown = images[np.linspace(0, len(images) - 1, min(len(images), 10 * self.shown)).astype(np.int64)]
         panels = {
             "log q(z), nats": {"samples": on_prior, "held-out data": on_posterior},
@@ -129,7 +123,7 @@ class LowPosteriorSamples(Metric):
             f"has one the likelihood, of the {self.shown} samples of least q(z), of {self.shown} as they come, and of "
             f"{len(shown)} training images."
         )
-        yield latent_figures.histograms(panels, "low_posterior_histograms", caption)
+        yield histograms(panels, "low_posterior_histograms", caption)
 
     @staticmethod
     def _decoded(subject, codes) -> np.ndarray:
@@ -139,31 +133,42 @@ class LowPosteriorSamples(Metric):
             raise NotApplicable(str(error)) from error
 
 
-@gin.register
-class LatentMap(Metric):
-    """A map of the latent space: codes of data and of the prior in the plane, by t-SNE, with the data's labels.
+def nearest_images(*, queries, images) -> np.ndarray:
+    """The index of the nearest of `images` to each query by Euclidean distance, the first of equals: int64 [Q].
 
     Args:
-        num_codes: of either kind; 1,000 take about ten seconds on two cores.
-        perplexity: of t-SNE.
+        queries: uint8 [Q, H, W, C].
+        images: uint8 [N, H, W, C].
+
+    Raises:
+        UsageError: images of unlike shapes.
     """
+    queries, images = np.asarray(queries), np.asarray(images)
+    if queries.shape[1:] != images.shape[1:]:
+        raise UsageError(f"queries have shape {list(queries.shape[1:])} and images {list(images.shape[1:])}")
+    flat = (part.reshape(len(part), np.prod(part.shape[1:])) for part in (queries, images))
+    return nearest(*flat)[1][:, 0]
 
-    name = "latent_map"
-    default = False
 
-    def __init__(self, num_codes: int = 1000, perplexity: float = 30.0):
-        if num_codes < 2:
-            raise UsageError(f"LatentMap.num_codes={num_codes!r} is below 2; a thousand is usual")
-        self.num_codes, self.perplexity = num_codes, perplexity
+def low_posterior_figure(lowest, neighbours, ordinary, stacked: bool = False) -> Figure:
+    """Three grids side by side: the samples of least q(z), their nearest training images, and ordinary samples."""
+    parts = [pictures.grid(images, stacked=stacked) for images in (lowest, neighbours, ordinary)]
+    gap = np.full((parts[0].shape[0], 3 * pictures.GAP, 3), 255, np.uint8)
+    picture = np.concatenate([parts[0], gap, parts[1], gap, parts[2]], axis=1)
+    caption = (
+        f"Left, of all samples the {len(lowest)} whose codes are least likely under the aggregate posterior; middle, "
+        f"the nearest training image of each; right, {len(ordinary)} samples as they come."
+    )
+    return Figure("low_posterior_samples", caption, pictures.png(pictures.magnified(picture)))
 
-    def __call__(self, subject):
-        drawn = subject.posteriors.draw(self.num_codes, subject.seed)
-        codes = np.concatenate([drawn.codes, prior_codes(subject, self.num_codes, 3)])
-        points = latent_figures.planar(codes=codes, seed=subject.seed, perplexity=self.perplexity)
-        labels = subject.train.labels(drawn.indices) if subject.train.spec.num_classes else None
-        dimensions = codes.shape[1]
-        how = "as they are" if dimensions <= 2 else f"t-SNE of perplexity {self.perplexity:g}"
-        caption = f"{self.num_codes} codes of training images and as many of the prior, {dimensions}-D: {how}."
-        return [
-            latent_figures.map_figure(points[: self.num_codes], points[self.num_codes :], labels, caption),
-        ]
+
+def histograms(panels: dict[str, dict[str, np.ndarray]], name: str, caption: str) -> Figure:
+    """Panels of densities: title → {legend: numbers}."""
+    figure, axes = panels_of(len(panels))
+    for axis, (title, series) in zip(axes, panels.items()):
+        edges = np.histogram_bin_edges(np.concatenate([np.ravel(values) for values in series.values()]), BINS)
+        for label, values in series.items():
+            axis.hist(np.ravel(values), edges, density=True, histtype="step", linewidth=1.5, label=label)
+        axis.set(xlabel=title, ylabel="density")
+        axis.legend(fontsize=7)
+    return Figure(name, caption, figure_png(figure))
