@@ -85,7 +85,7 @@ class ScaledPixels(PixelDistribution):
             bounded by the dequantisation noise only (a level is 1/256 wide).
 
     Raises:
-        UsageError: a range that is none, or an initial scale outside it.
+        UsageError: an invalid range, or an initial scale outside it.
     """
 
     def __init__(self, isotropic: bool, initial_scale: float, scale_range: tuple[float, float], **kwargs):
