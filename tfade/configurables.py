@@ -42,6 +42,7 @@ import tfade.networks.residual
 import tfade.networks.sngan
 import tfade.networks.topdown
 import tfade.objectives.divergences
+import tfade.objectives.mmd
 import tfade.objectives.penalties
 import tfade.training.fit_density
 import tfade.training.inference_bound

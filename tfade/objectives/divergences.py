@@ -1,6 +1,6 @@
-"""Divergences between data and samples that a critic estimates: what it minimises, and what the generator does.
+"""Divergences between data and samples that a discriminator estimates: its losses, and the generator's.
 
-A critic's output v(x) becomes a variational bound on an f-divergence, E_data[g(v)] - E_model[f*(g(v))], which it
+A discriminator's output v(x) becomes a variational bound on an f-divergence, E_data[g(v)] - E_model[f*(g(v))], which it
 maximises (Nowozin et al. 2016, equations 4 to 6 and table 6). All functions take v [batch, 1] and return [batch].
 
 Where the two forms of the generator's loss are one, or a paper gives it one of its own, there is no `saturating`.
@@ -9,15 +9,13 @@ Where the two forms of the generator's loss are one, or a paper gives it one of 
 import gin
 import tensorflow as tf
 
-from tfade.objectives import adversarial
-
 
 class Divergence:
-    """What critic and generator minimise.
+    """What discriminator and generator minimise.
 
     Args:
-        saturating: the generator minimises the bound itself, E_model[-f*(g(v))]; its gradient vanishes where the critic
-            is sure. Otherwise, by default, it maximises E_model[g(v)]: the generator wants its samples taken for data
+        saturating: the generator minimises the bound itself, E_model[-f*(g(v))]; its gradient vanishes where the
+            discriminator is certain. Otherwise, by default, it maximises E_model[g(v)], the non-saturating form
             (Goodfellow et al. 2014, section 3; Nowozin et al. 2016, section 3.2).
     """
 
@@ -25,11 +23,11 @@ class Divergence:
         self.saturating = saturating
 
     def real(self, v) -> tf.Tensor:
-        """-g(v), the critic's loss on data."""
+        """-g(v), the discriminator's loss on data."""
         raise NotImplementedError
 
     def fake(self, v) -> tf.Tensor:
-        """f*(g(v)), the critic's loss on samples."""
+        """f*(g(v)), the discriminator's loss on samples."""
         raise NotImplementedError
 
     def generator(self, v) -> tf.Tensor:
@@ -39,7 +37,7 @@ class Divergence:
 
 @gin.register
 class Wasserstein(Divergence):
-    """-v on data, v on samples: the earth mover's distance for a critic of slope 1. Arjovsky et al. 2017, eq. 2."""
+    """-v on data, v on samples: the earth mover's distance for a 1-Lipschitz critic. Arjovsky et al. 2017, eq. 2."""
 
     def __init__(self):
         super().__init__()
@@ -53,20 +51,24 @@ class Wasserstein(Divergence):
 
 @gin.register
 class CrossEntropy(Divergence):
-    """-log D on data, -log(1 - D) on samples: Jensen and Shannon's divergence. Goodfellow et al. 2014, eq. 1."""
+    """-log D on data, -log(1 - D) on samples: the Jensen-Shannon divergence. Goodfellow et al. 2014, eq. 1.
+
+    D = sigmoid(v) is the probability that an example is real: -log D = softplus(-v), -log(1 - D) = softplus(v).
+    """
 
     def real(self, v):
-        return adversarial.real_loss(v)
+        return tf.nn.softplus(-tf.squeeze(v, -1))
 
     def fake(self, v):
-        return adversarial.fake_loss(v)
+        return tf.nn.softplus(tf.squeeze(v, -1))
 
 
 @gin.register
 class LogRatio(CrossEntropy):
-    """Critic by cross entropy; the generator minimises log(1 - D) - log D = -v, the log-ratio of model to data.
+    """Discriminator by cross entropy; the generator minimises log(1 - D) - log D = -v, the log-ratio of model to data.
 
-    It is the sum of the minimax loss and of the non-saturating one. For the best critic its mean is KL(model ‖ data).
+    It is the sum of the minimax loss and of the non-saturating one. For the optimal discriminator its mean is
+    KL(model ‖ data).
 
     Reference: Lucas et al. 2019, equation 5.
     """

@@ -2,13 +2,44 @@
 
 import tensorflow as tf
 
+from tfade.errors import UsageError
+
+REDUCTIONS = {"mean": tf.reduce_mean, "sum": tf.reduce_sum}
+
 
 def absolute_error(x, reconstruction, *, reduction: str = "mean") -> tf.Tensor:
-    """‖x - x̂‖₁ of each example: images [batch, H, W, C] in one scale → [batch].
+    """‖x - x̂‖₁ of each example: [batch, ...] → [batch].
 
     Args:
-        x, reconstruction: images of the same shape and scale.
-        reduction: "mean" over the pixels and channels, or their "sum" (the norm as it is written).
+        x, reconstruction: images or vectors, of the same shape and scale.
+        reduction: "mean" over the dimensions of an example, or their "sum" (the norm as it is written).
+
+    Raises:
+        UsageError: another reduction.
     """
-    reduce = {"mean": tf.reduce_mean, "sum": tf.reduce_sum}[reduction]
-    return reduce(tf.abs(x - reconstruction), axis=(1, 2, 3))
+    return _reduced(tf.abs(x - reconstruction), reduction)
+
+
+def squared_error(x, reconstruction, *, reduction: str = "mean") -> tf.Tensor:
+    """‖x - x̂‖₂² of each example: [batch, ...] → [batch].
+
+    Half of the sum is -log N(x; x̂, I) up to a constant.
+
+    Args:
+        x, reconstruction, reduction: see `absolute_error`.
+
+    Raises:
+        UsageError: another reduction.
+    """
+    return _reduced(tf.math.squared_difference(x, reconstruction), reduction)
+
+
+def check_reduction(name: str, value) -> None:
+    """Rejects what is not a reduction over the dimensions of an example."""
+    if value not in REDUCTIONS:
+        raise UsageError(f"{name}={value!r} is neither 'mean' nor 'sum'")
+
+
+def _reduced(errors: tf.Tensor, reduction: str) -> tf.Tensor:
+    check_reduction("reduction", reduction)
+    return REDUCTIONS[reduction](errors, axis=list(range(1, errors.shape.rank)))

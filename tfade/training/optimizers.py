@@ -1,5 +1,9 @@
 """Optimizers and learning-rate schedules for gin, with explicit arguments so that a misspelt one is found.
 
+Weight decay is decoupled (Loshchilov and Hutter 2019): before every update each trainable variable of the player,
+biases and gains of normalisation included, is multiplied by 1 - learning rate · weight_decay. For plain SGD that is the
+L2 penalty ½ weight_decay ‖θ‖²; for adaptive optimizers it is not, as it is not divided by the gradients' scale.
+
 `make_optimizer` is called once for each player inside a gin scope of the player's name, so that
 `adam.learning_rate = 2e-4` holds for everybody and `discriminator/adam.learning_rate = 1e-4` for one.
 """
@@ -16,30 +20,45 @@ LearningRate = float | keras.optimizers.schedules.LearningRateSchedule
 
 @gin.configurable
 def adam(
-    learning_rate: LearningRate = 2e-4, beta_1: float = 0.5, beta_2: float = 0.9, epsilon: float = 1e-8
+    learning_rate: LearningRate = 2e-4,
+    beta_1: float = 0.5,
+    beta_2: float = 0.9,
+    epsilon: float = 1e-8,
+    weight_decay: float | None = None,
 ) -> keras.Optimizer:
     """Adam (Kingma and Ba 2015); the defaults are usual for adversaries (Rosca et al. 2018, appendix D)."""
-    return keras.optimizers.Adam(_positive(learning_rate), beta_1, beta_2, epsilon)
+    decay = _checked_decay(weight_decay)
+    return keras.optimizers.Adam(_positive(learning_rate), beta_1, beta_2, epsilon, weight_decay=decay)
 
 
 @gin.configurable
 def adamax(
-    learning_rate: LearningRate = 1e-3, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8
+    learning_rate: LearningRate = 1e-3,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-8,
+    weight_decay: float | None = None,
 ) -> keras.Optimizer:
     """Adamax (Kingma and Ba 2015, section 7.1)."""
-    return keras.optimizers.Adamax(_positive(learning_rate), beta_1, beta_2, epsilon)
+    decay = _checked_decay(weight_decay)
+    return keras.optimizers.Adamax(_positive(learning_rate), beta_1, beta_2, epsilon, weight_decay=decay)
 
 
 @gin.configurable
-def rmsprop(learning_rate: LearningRate = 5e-5, rho: float = 0.9, epsilon: float = 1e-7) -> keras.Optimizer:
+def rmsprop(
+    learning_rate: LearningRate = 5e-5, rho: float = 0.9, epsilon: float = 1e-7, weight_decay: float | None = None
+) -> keras.Optimizer:
     """RMSProp; the default rate is that of the WGAN (Arjovsky et al. 2017)."""
-    return keras.optimizers.RMSprop(_positive(learning_rate), rho, epsilon=epsilon)
+    decay = _checked_decay(weight_decay)
+    return keras.optimizers.RMSprop(_positive(learning_rate), rho, epsilon=epsilon, weight_decay=decay)
 
 
 @gin.configurable
-def sgd(learning_rate: LearningRate = 1e-2, momentum: float = 0.0) -> keras.Optimizer:
+def sgd(
+    learning_rate: LearningRate = 1e-2, momentum: float = 0.0, weight_decay: float | None = None
+) -> keras.Optimizer:
     """Stochastic gradient descent with optional momentum."""
-    return keras.optimizers.SGD(_positive(learning_rate), momentum)
+    return keras.optimizers.SGD(_positive(learning_rate), momentum, weight_decay=_checked_decay(weight_decay))
 
 
 @gin.register
@@ -74,3 +93,9 @@ def _positive(learning_rate: LearningRate) -> LearningRate:
     if not isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule):
         check_positive("learning_rate", learning_rate)
     return learning_rate
+
+
+def _checked_decay(weight_decay: float | None) -> float | None:
+    if weight_decay is not None:
+        check_finite("weight_decay", weight_decay)
+    return weight_decay

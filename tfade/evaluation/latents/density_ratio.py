@@ -12,7 +12,7 @@ from tfade.errors import NonFiniteError, UsageError, check_finite, check_whole
 from tfade.evaluation.checks import checked_features
 from tfade.evaluation.result import Result, standard_error
 from tfade.networks.layers import leaky_relu
-from tfade.objectives.adversarial import fake_loss, real_loss
+from tfade.objectives.divergences import CrossEntropy
 from tfade.objectives.penalties import gradient_penalty
 
 LOGIT_BLOCK = 10_000  # codes whose logits are computed together
@@ -92,9 +92,9 @@ class RatioClassifier:
             q, p: vectors [batch, D].
             mix: uniform on [0, 1), [batch]: where between them the slope is penalised.
         """
-        loss = tf.reduce_mean(real_loss(network(q, training=True))) + tf.reduce_mean(
-            fake_loss(network(p, training=True))
-        )
+        losses = CrossEntropy()
+        loss = tf.reduce_mean(losses.real(network(q, training=True)))
+        loss += tf.reduce_mean(losses.fake(network(p, training=True)))
         if self.gradient_penalty:
             slope = gradient_penalty(lambda x: network(x, training=True)[:, 0], q, p, mix)
             loss += self.gradient_penalty * tf.reduce_mean(slope)

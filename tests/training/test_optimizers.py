@@ -1,0 +1,46 @@
+"""Optimizers that gin configures: weight decay, and arguments that are rejected."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfade.errors import UsageError
+from tfade.training import optimizers
+
+MAKERS = (optimizers.adam, optimizers.adamax, optimizers.rmsprop, optimizers.sgd)
+
+
+def moved(optimizer, gradient: float = 0.0) -> list[np.ndarray]:
+    """A dense layer's kernel of 2s and bias of 1s, and a gain of 3s, after one step."""
+    variables = [keras.Variable(np.full(shape, value)) for shape, value in (((2, 3), 2.0), ((3,), 1.0), ((3,), 3.0))]
+    optimizer.build(variables)
+    optimizer.apply([tf.fill(variable.shape, gradient) for variable in variables], variables)
+    return [variable.numpy() for variable in variables]
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("learning_rate", [0.1, optimizers.LinearDecay(0.1, 100)], ids=["constant", "schedule"])
+def test_weight_decay_shrinks_every_variable_by_rate_times_decay(make, learning_rate):
+    """Decoupled: without a gradient nothing else moves; kernels, biases and gains alike."""
+    for value, start in zip(moved(make(learning_rate, weight_decay=0.5)), (2.0, 1.0, 3.0)):
+        np.testing.assert_allclose(value, start * (1 - 0.1 * 0.5), rtol=1e-6)
+    for value, start in zip(moved(make(learning_rate)), (2.0, 1.0, 3.0)):
+        np.testing.assert_array_equal(value, np.float32(start))
+
+
+def test_weight_decay_is_an_l2_penalty_for_sgd_alone():
+    """Of ½ λ ‖θ‖², whose gradient is λ θ; Adam's step of a constant gradient is the rate, whatever is decayed."""
+    for value, start in zip(moved(optimizers.sgd(0.1, weight_decay=0.5), gradient=4.0), (2.0, 1.0, 3.0)):
+        np.testing.assert_allclose(value, start - 0.1 * (4.0 + 0.5 * start), rtol=1e-6)
+    for value, start in zip(moved(optimizers.adam(0.1, weight_decay=0.5), gradient=4.0), (2.0, 1.0, 3.0)):
+        np.testing.assert_allclose(value, start * (1 - 0.1 * 0.5) - 0.1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+def test_invalid_arguments_are_rejected(make):
+    for wrong in (-0.1, float("nan"), "0.1"):
+        with pytest.raises(UsageError, match="weight_decay=.* is not a finite number from 0 up"):
+            make(weight_decay=wrong)
+        with pytest.raises(UsageError, match="learning_rate=.* is not a finite number above 0"):
+            make(wrong)
