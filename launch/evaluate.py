@@ -120,7 +120,7 @@ def _compare(parser: common.Parser, given: dict) -> int:
         parser.error(f"argument --out: {given['out']!r} is no .html file, which a comparison is written to")
     common.workspace()
 
-    from tfade.reporting.comparison import compare
+    from tfade.workflows.comparison import compare
 
     print(compare([Path(run) for run in given["compare"]], out))
     print(f"\npage:     {out}\nmarkdown: {out.with_suffix('.md')}")

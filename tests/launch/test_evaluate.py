@@ -1,4 +1,4 @@
-"""`launch.evaluate` end to end: a run and its page, foreign images, a bound extractor, and wrong flags."""
+"""`launch.evaluate` end to end: a run and its page, external images, a bound extractor, and wrong flags."""
 
 import json
 import re
@@ -211,7 +211,7 @@ def test_what_was_measured_stays_when_a_later_metric_fails(vae, feature_mean, ca
 
 
 @pytest.mark.parametrize("kind", ["npz", "folder"])
-def test_foreign_images(tmp_path, capsys, kind):
+def test_external_images(tmp_path, capsys, kind):
     images = digits("validation").fetch(np.arange(40))
     source = tmp_path / ("x.npz" if kind == "npz" else "x<y>")
     if kind == "npz":
@@ -240,8 +240,8 @@ def test_foreign_images(tmp_path, capsys, kind):
     assert not (out / "config.gin").exists()
 
 
-def test_foreign_images_of_the_test_set_are_the_test_set(tmp_path, feature_mean):
-    """Every real test image as a foreign one: the distance of equal sets is 0."""
+def test_external_images_of_the_test_set_are_the_test_set(tmp_path, feature_mean):
+    """Every real test image as an external one: the distance of equal sets is 0."""
     np.save(tmp_path / "x.npy", digits("test").fetch(np.arange(353)))
     flags = [f"--images={tmp_path / 'x.npy'}", f"--gin_file={ROOT / 'gin' / 'data' / 'digits.gin'}", QUICK]
     assert run(evaluate.main, [*flags, "--metrics=classifier_frechet_distance", f"--out={tmp_path / 'out'}"]) == 0

@@ -28,7 +28,7 @@ def test_different_protocols_are_noted():
     runs = [with_protocol(run, distance, num_fake=50, num_real=60) for run in runs]
     notes = footnotes(table, runs)
     assert "50 samples against 60 images." in notes
-    assert not any("NOT ALIKE" in note for note in notes)
+    assert not any("DIFFERENT PROTOCOLS" in note for note in notes)
     runs[1] = with_protocol(runs[1], distance, num_real=70)
     runs = [
         dataclasses.replace(with_protocol(run, distance, extractor_fingerprint=name), revision=name)
@@ -37,10 +37,12 @@ def test_different_protocols_are_noted():
     runs = [with_protocol(run, "bits_per_dim", inference=how) for run, how in zip(runs, ("its own", "fitted"))]
     runs = [with_protocol(run, "bits_per_dim", likelihood=how) for run, how in zip(runs, ("exact", "lower_bound"))]
     notes = footnotes(table, runs)
-    assert not any("bits per dim" in note for note in notes if "NOT ALIKE" in note)  # one of them is in brackets
-    assert "NOT ALIKE, num real of classifier frechet distance: 60 (A, seed 0); 70 (B, seed 0)." in notes
+    assert not any(
+        "bits per dim" in note for note in notes if "DIFFERENT PROTOCOLS" in note
+    )  # one of them is in brackets
+    assert "DIFFERENT PROTOCOLS, num real of classifier frechet distance: 60 (A, seed 0); 70 (B, seed 0)." in notes
     for key in ("revision", "extractor fingerprint of classifier frechet distance"):
-        assert f"NOT ALIKE, {key}: x (A, seed 0); y (B, seed 0)." in notes
+        assert f"DIFFERENT PROTOCOLS, {key}: x (A, seed 0); y (B, seed 0)." in notes
 
 
 def test_other_metrics_have_a_column_for_every_result():

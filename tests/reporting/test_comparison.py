@@ -1,16 +1,12 @@
-"""Runs side by side: numbers of like protocols share a column, unlike ones do not, and what to type is said."""
+"""Runs side by side: numbers of one protocol share a column, others do not, and notes say what to type."""
 
 import dataclasses
-import json
 
 import pytest
 
-from launch import evaluate
-from tests.helpers import run
-from tests.reporting.outline import Outline
-from tfade.errors import UsageError
-from tfade.evaluation import Figure, Record, Result, read_records
-from tfade.reporting.comparison import Run, cells, differences, find_columns, missing, stale
+from tfade.evaluation import Record, Result
+from tfade.reporting.comparison import Run, cells, find_columns
+from tfade.reporting.comparison_notes import differences, missing, stale
 
 PROTOCOL = {"data": "digits", "split": "test", "num_real": 353, "num_fake": 1000, "seed": 0}
 
@@ -41,7 +37,7 @@ def test_like_protocols_share_a_column(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "unlike",
+    "different",
     [
         {"num_fake": 500},
         {"num_real": 100},
@@ -54,12 +50,12 @@ def test_like_protocols_share_a_column(tmp_path):
         {"batch_size": 64},
     ],
 )
-def test_unlike_protocols_do_not(tmp_path, unlike):
-    runs = runs_of(tmp_path, a=[record(2.0)], b=[record(3.0, "--seed=1", **unlike)], c=[record(4.0)])
+def test_different_protocols_do_not(tmp_path, different):
+    runs = runs_of(tmp_path, a=[record(2.0)], b=[record(3.0, "--seed=1", **different)], c=[record(4.0)])
     columns = find_columns(runs)
     assert [sorted(column.values) for column in columns] == [["a", "c"], ["b"]]
     header, rows = cells(runs, columns)
-    (key,) = unlike
+    (key,) = different
     assert len(set(header)) == 3
     assert all(key.replace("_", " ") in text for text in header[1:])
     assert rows[1][1:] == ["", "3.00 ± 0.25"]
@@ -68,25 +64,25 @@ def test_unlike_protocols_do_not(tmp_path, unlike):
     assert key.replace("_", " ") in note
 
 
-def test_what_would_make_them_alike_is_said(tmp_path):
+def test_the_command_that_makes_protocols_agree(tmp_path):
     first = record(2.0, "--num_samples=1000", "--gin_bindings=x = 'y z'")
     runs = runs_of(tmp_path, a=[first], b=[record(3.0, "--num_samples=500", num_fake=500)])
     (note,) = differences(runs, find_columns(runs))
     wanted = f"--run_dir={tmp_path / 'b'} --metrics=distance --num_samples=1000 '--gin_bindings=x = '\"'\"'y z'\"'\"''"
-    assert note.endswith(f"Alike with: python -m launch.evaluate {wanted}")
+    assert note.endswith(f"They agree after: python -m launch.evaluate {wanted}")
     assert "num fake 1,000 or 500" in note
     other = runs_of(tmp_path, c=[record(3.0, data="tfds:mnist", num_real=10_000)])
     (note,) = differences([runs[0], *other], find_columns([runs[0], *other]))
-    assert note.endswith("data digits or tfds:mnist. No command makes these alike.")
+    assert note.endswith("data digits or tfds:mnist. No command makes these agree.")
     same = runs_of(tmp_path, d=[record(3.0, "--num_samples=1000", "--gin_bindings=x = 'y z'", k=5)])
     (note,) = differences([runs[0], *same], find_columns([runs[0], *same]))
     assert "flags were the same" in note
 
 
-def test_missing_numbers_are_named_with_what_makes_them(tmp_path):
+def test_missing_numbers_are_named_with_their_command(tmp_path):
     never = Record("distance", 0.1, not_applicable="it has no encoder")
-    foreign = Run("f", tmp_path, [record(1.0, metric="other", base=("--images=x.npz", "--out=f"))])
-    runs = [*runs_of(tmp_path, a=[record(2.0, "--seed=3")], b=[], c=[never]), foreign]
+    external = Run("f", tmp_path, [record(1.0, metric="other", base=("--images=x.npz", "--out=f"))])
+    runs = [*runs_of(tmp_path, a=[record(2.0, "--seed=3")], b=[], c=[never]), external]
     columns = [column for column in find_columns(runs) if column.name == "distance"]
     assert [row[1] for row in cells(runs, columns)[1]] == ["2.00 ± 0.25", "–", "–", "–", "0.5"]
     notes = missing(runs, columns)
@@ -113,65 +109,10 @@ def test_numbers_of_an_older_checkpoint_are_marked(tmp_path):
     assert "step 20" in note
 
 
-def test_of_equal_steps_the_newest_file_counts(tmp_path):
-    """A run that was trained anew to the same step, or foreign images, which have no steps."""
+def test_the_newest_file_of_equal_steps_counts(tmp_path):
+    """A run that was trained anew to the same step, or external images, which have no steps."""
     old = dataclasses.replace(record(2.0), origin={"weights": "old"}, saved=1.0)
     new = dataclasses.replace(record(1.0, metric="other"), origin={"weights": "new"}, saved=2.0)
     runs = runs_of(tmp_path, a=[old, new], b=[record(3.0)])
     columns = find_columns(runs)
     assert cells(runs, columns)[1][0] == ["a", "2.00 ± 0.25†", "1.00 ± 0.25"]
-
-
-def test_the_command(tmp_path, capsys):
-    picture = (Figure("samples", "s", b"\x89PNG-a"),)
-    for name, value in (("a", 2.0), ("b<b>", 3.0)):
-        record(value).save(tmp_path / name / "evaluation")
-        Record("pictures", 0.1, figures=picture).save(tmp_path / name / "evaluation")
-    out = tmp_path / "c" / "compare.html"
-    paths = [tmp_path / "a", tmp_path / "b<b>"]
-    assert run(evaluate.main, ["--compare", *paths, f"--out={out}"]) == 0
-    printed = capsys.readouterr().out
-    assert "2.00 ± 0.25" in printed
-    assert str(out) in printed
-    assert max(map(len, printed.splitlines())) <= 160
-    outline = Outline(out.read_text())
-    assert {"2.00 ± 0.25", "3.00 ± 0.25", "b<b>", "distance"} <= set(outline.text)
-    assert len(outline.sources) == len(outline.alts) == 2
-    assert all(source.startswith("data:image/png;base64,") for source in outline.sources)
-    assert "| a | 2.00 ± 0.25 |" in out.with_suffix(".md").read_text()
-
-
-def test_what_cannot_be_compared_is_refused(tmp_path, capsys):
-    record(2.0).save(tmp_path / "a" / "evaluation")
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "damaged" / "evaluation").mkdir(parents=True)
-    (tmp_path / "damaged" / "evaluation" / "distance.json").write_text('{"metric": ')
-    for names, words in (
-        (["a"], "two runs or more"),
-        (["a", "a"], "each once"),
-        (["a", "empty"], "neither a run nor an evaluation"),
-        (["a", "damaged"], "distance.json"),
-    ):
-        paths = [tmp_path / name for name in names]
-        assert run(evaluate.main, ["--compare", *paths, f"--out={tmp_path / 'c.html'}"]) == 2
-        error = capsys.readouterr().err.strip()
-        assert words in error
-        assert len(error.splitlines()) == 1
-    assert not (tmp_path / "c.html").exists()
-
-
-def test_records_survive_the_disk(tmp_path):
-    before = Record("m", 1.5, record(2.0).results, (Figure("f", "seen", b"png"),), None, {"checkpoint": 3})
-    before.save(tmp_path)
-    (after,) = read_records(tmp_path)
-    assert after.saved > 0
-    assert dataclasses.replace(after, saved=0.0) == before
-    content = json.loads((tmp_path / "m.json").read_text())
-    assert content.pop("format") == 2
-    (tmp_path / "m.json").write_text(json.dumps(content))  # as the first version wrote it
-    with pytest.raises(UsageError, match="m.json is a record of format 1, but 2 is read here; remove it"):
-        read_records(tmp_path)
-    (tmp_path / "m.json").write_text("[]")
-    with pytest.raises(UsageError, match="m.json is no record"):
-        read_records(tmp_path)
-    assert read_records(tmp_path / "nowhere") == []

@@ -10,7 +10,7 @@ from tfade.evaluation.report import words
 from tfade.evaluation.result import Result
 from tfade.files import write_text
 from tfade.reporting import page
-from tfade.reporting.comparison_page import markdown
+from tfade.reporting.text_table import markdown
 
 # Results of the usual metrics: three of them have a column of their own. Each result of another metric gets one, too.
 USUAL = (
@@ -119,7 +119,7 @@ def cells(table: Table, runs: Sequence[RunReport]) -> tuple[list[str], list[list
 
 
 def footnotes(table: Table, runs: Sequence[RunReport]) -> list[str]:
-    """How the numbers were made, and what has to be known to read them."""
+    """How the numbers were made, and what one has to know to read them."""
     found = [run for run in runs if run.results]
     failed = [f"{run.name}: {run.failed}" for run in runs if run.failed]
     if not found:
@@ -176,7 +176,7 @@ def _different_protocols(found: Sequence[RunReport]) -> list[str]:
     for (key, _), names in holders.items():
         if len(names) > 1:
             listed = "; ".join(f"{value} ({', '.join(holding)})" for value, holding in names.items())
-            notes.append(f"NOT ALIKE, {key}: {listed}.")
+            notes.append(f"DIFFERENT PROTOCOLS, {key}: {listed}.")
     return notes
 
 

@@ -13,19 +13,19 @@ def curves(rows: list[dict[str, str]]) -> list[tuple[str, bytes]]:
         rows: of history.csv, "step" and "player/term" as text; empty where a row has no value.
 
     Returns:
-        For each term a sentence that says what is seen, and the PNG file.
+        For each term a caption and the PNG file.
     """
     drawn = []
     for term, lines in terms(rows).items():
         ends = (f"{label or term}: {_short(values[0])} to {_short(values[-1])}" for label, (_, values) in lines.items())
         steps = [step for line in lines.values() for step in line[0]]
-        said = f"{term} from step {min(steps):,.0f} to {max(steps):,.0f}; {', '.join(ends)}"
-        drawn.append((said, _plot(term, lines)))
+        caption = f"{term} from step {min(steps):,.0f} to {max(steps):,.0f}; {', '.join(ends)}"
+        drawn.append((caption, _plot(term, lines)))
     return drawn
 
 
 def terms(rows: list[dict[str, str]]) -> dict[str, dict[str, tuple[list[float], list[float]]]]:
-    """term → player → (steps, values); what is no finite number is left out."""
+    """term → player → (steps, values), without values that are not finite."""
     found: dict = {}
     for row in rows:
         for column, text in row.items():

@@ -11,14 +11,14 @@ from tfade.reporting import page
 from tfade.reporting.curves import curves
 
 FIRST = ("samples", "reconstructions", "nearest", "interpolation")  # figures in this order, then the others
-BROAD = 1.8  # plots that are wider than this times their height have a row for themselves
+BROAD = 1.8  # plots wider than this times their height get a row of their own
 
 
 def write_report(folder: Path, origin: dict) -> Path:
     """Writes `folder`/evaluation/report.html from what lies on disk.
 
     Args:
-        folder: a run directory, or one with an evaluation of foreign images.
+        folder: a run directory, or one with an evaluation of external images.
         origin: of the evaluation just made; numbers and figures of other weights are set apart.
 
     Returns:
@@ -43,11 +43,11 @@ def write_report(folder: Path, origin: dict) -> Path:
 
 
 def same_weights(one: dict, other: dict) -> bool:
-    """Whether two evaluations were of the same weights (or of the same foreign images)."""
+    """Whether two evaluations were of the same weights (or of the same external images)."""
     return one.get("weights") is not None and one.get("weights") == other.get("weights")
 
 
-def what(origin: dict) -> str:
+def describe(origin: dict) -> str:
     """What was evaluated, in words."""
     if "checkpoint" in origin:
         return f"the checkpoint of step {origin['checkpoint']:,} (weights {origin['weights']})"
@@ -58,7 +58,7 @@ def what(origin: dict) -> str:
 
 def _headline(origin: dict) -> str:
     model = f"{origin['model']}, " if origin.get("model") else ""
-    text = f"{model}{what(origin)}."
+    text = f"{model}{describe(origin)}."
     return text[0].upper() + text[1:]
 
 
@@ -95,8 +95,8 @@ def _protocol(record: Record, result: Result, shared: dict) -> str:
     named = _exact("", result) | _named(own | shared) | _named(result.diagnostics)
     named["metric"] = f"{record.metric}, {record.seconds:,.1f} s"
     if result.real:
-        unlike = {key: value for key, value in result.real.protocol.items() if result.protocol.get(key) != value}
-        named |= _exact("real data: ", result.real) | _named(unlike | result.real.diagnostics, "real data: ")
+        differing = {key: value for key, value in result.real.protocol.items() if result.protocol.get(key) != value}
+        named |= _exact("real data: ", result.real) | _named(differing | result.real.diagnostics, "real data: ")
     return page.details(summary or "protocol", page.definitions(named))
 
 
@@ -109,7 +109,7 @@ def _exact(of: str, result: Result) -> dict[str, str]:
 
 
 def _shared(records: list[Record]) -> dict:
-    """What all protocols state alike: it is said once."""
+    """What all protocols state with one value: it is stated once."""
     protocols = [result.protocol for record in records for result in record.results]
     return {
         key: value
@@ -134,7 +134,7 @@ def _figures(records: list[Record], title: str) -> list[str]:
 
 
 def _is_broad(figure: Figure) -> bool:
-    """Whether its details would be lost in half the width; grids of images bear it."""
+    """Whether its details would be lost at half the width; grids of images can be shrunk."""
     width, height = (int.from_bytes(figure.png[start : start + 4], "big") for start in (16, 20))  # of a PNG's header
     return width > BROAD * height and not figure.name.startswith(FIRST)
 
@@ -152,11 +152,11 @@ def _training(folder: Path) -> list[str]:
 
 
 def _stale(records: list[Record]) -> list[str]:
-    """Numbers and figures of other weights, below a heading that says of which."""
+    """Numbers and figures of other weights, below a heading that names them."""
     parts = []
     newest_first = sorted(records, key=lambda record: -record.origin.get("checkpoint", -1))
-    for whose in dict.fromkeys(what(record.origin) for record in newest_first):
-        mine = [record for record in records if what(record.origin) == whose]
+    for whose in dict.fromkeys(describe(record.origin) for record in newest_first):
+        mine = [record for record in records if describe(record.origin) == whose]
         rows = _rows(mine, {})
         parts.append(page.element("h2", f"Of {whose}, not of the one above"))
         if rows:

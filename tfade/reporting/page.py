@@ -1,4 +1,4 @@
-"""HTML pages that need nothing but themselves: no scripts, no addresses, pictures inside."""
+"""Self-contained HTML pages: no scripts, no links, pictures embedded."""
 
 import base64
 import html
@@ -33,14 +33,14 @@ VOID = ("img", "meta")
 
 
 class Html(str):
-    """Text that is HTML already; any other text is escaped where it is put into a page."""
+    """Text that is HTML; any other text is escaped where it enters a page."""
 
 
 def element(tag: str, *content: str, **attributes: str) -> Html:
-    """`<tag attribute="…">content</tag>`; an attribute that is a word of Python has an underscore behind it."""
-    said = "".join(f' {name.rstrip("_")}="{html.escape(str(value))}"' for name, value in attributes.items())
+    """`<tag attribute="…">content</tag>`; an attribute that is a keyword of Python ends in an underscore."""
+    typed = "".join(f' {name.rstrip("_")}="{html.escape(str(value))}"' for name, value in attributes.items())
     inside = "".join(map(escaped, content))
-    return Html(f"<{tag}{said}>" if tag in VOID else f"<{tag}{said}>{inside}</{tag}>")
+    return Html(f"<{tag}{typed}>" if tag in VOID else f"<{tag}{typed}>{inside}</{tag}>")
 
 
 def escaped(text: str) -> Html:
@@ -49,7 +49,7 @@ def escaped(text: str) -> Html:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = ()) -> Html:
-    """A table that scrolls sideways where it is wider than the window; `left`: columns that are text, not numbers."""
+    """A table that scrolls sideways where it is wider than the window; `left`: columns of text, aligned left."""
 
     def line(texts, scope):
         for column, text in enumerate(texts):
@@ -63,18 +63,15 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[i
 
 
 def picture(png: bytes, alt: str, caption: str | None = None, broad: bool = False) -> Html:
-    """A figure, with a caption where one is given; `alt` says what is seen to who cannot see it.
-
-    A broad one has a row for itself.
-    """
+    """A figure with an optional caption; `alt` describes it to people who cannot see it. A broad one fills a row."""
     image = element("img", src="data:image/png;base64," + base64.b64encode(png).decode(), alt=alt)
-    said = [element("figcaption", caption)] if caption else []
-    return Html(element("figure", image, *said, **({"class_": "broad"} if broad else {})) + "\n")
+    text = [element("figcaption", caption)] if caption else []
+    return Html(element("figure", image, *text, **({"class_": "broad"} if broad else {})) + "\n")
 
 
 def definitions(named: dict) -> Html:
     """A list of names and what they stand for."""
-    return element("dl", *(part for name, said in named.items() for part in (element("dt", name), element("dd", said))))
+    return element("dl", *(part for name, text in named.items() for part in (element("dt", name), element("dd", text))))
 
 
 def details(summary: str, *content: str) -> Html:

@@ -36,10 +36,10 @@ def compare_jacobians(
     Raises:
         UsageError: no run, or a model without a prior and a decoder.
     """
-    alike = len({Path(run).name for run in run_dirs}) < len(run_dirs)
+    ambiguous = len({Path(run).name for run in run_dirs}) < len(run_dirs)
     protocol = {"num_codes": num_codes, "temperature": temperature, "seed": seed}
     found = {
-        run_dir if alike else Path(run_dir).name: _measure(workspace, run_dir, checkpoint, **protocol)
+        run_dir if ambiguous else Path(run_dir).name: _measure(workspace, run_dir, checkpoint, **protocol)
         for run_dir in run_dirs
     }
     return write_report(out, found, protocol)
