@@ -6,13 +6,16 @@ Rows that are done are not done again: the same command continues where it was s
 from pathlib import Path
 
 from launch import common
+from launch.flags import Parser, whole, writable_folder
 
 
 def main(arguments: list[str]) -> int | None:
-    parser = common.Parser("ablation", __doc__)
-    common.add_gin_flags(parser)
-    parser.add_argument("--run_dir", help="folder of the rows' runs and of the table; runs/<table> by default")
-    parser.add_argument("--num_samples", type=common.whole(2), default=10_000, help="samples that are evaluated")
+    parser = Parser("ablation", __doc__)
+    parser.add_gin_flags()
+    parser.add_argument(
+        "--run_dir", type=writable_folder, help="folder of the rows' runs and of the table; runs/<table> by default"
+    )
+    parser.add_argument("--num_samples", type=whole(2), default=10_000, help="samples that are evaluated")
     flags = parser.parse_args(arguments)
     if not flags.gin_file:
         parser.error(

@@ -4,14 +4,15 @@ Every figure is a ratio of two things timed in turn in this one run, so that a n
 """
 
 from launch import common
+from launch.flags import Parser, whole
 
 DEFAULT = str(common.ROOT / "gin" / "vgh_pp.gin")
 
 
 def main(arguments: list[str]) -> int | None:
-    parser = common.Parser("benchmark", __doc__.splitlines()[0])
-    common.add_gin_flags(parser)
-    parser.add_argument("--steps", type=common.whole(10), default=200, help="timed steps of each kind")
+    parser = Parser("benchmark", __doc__.splitlines()[0])
+    parser.add_gin_flags()
+    parser.add_argument("--steps", type=whole(10), default=200, help="timed steps of each kind")
     parser.add_argument(
         "--part",
         choices=("step", "flows", "ade", "all"),
@@ -20,9 +21,7 @@ def main(arguments: list[str]) -> int | None:
         "AV-ADE against its parts, or all",
     )
     parser.add_argument("--compile_peers", action="store_true", help="time the peers under torch.compile too (minutes)")
-    parser.add_argument(
-        "--threads", type=common.whole(1), default=1, help="of flows and peers; with --part=all of everything"
-    )
+    parser.add_argument("--threads", type=whole(1), default=1, help="of flows and peers; with --part=all of everything")
     flags = parser.parse_args(arguments)
     if flags.part in ("flows", "ade") and (flags.gin_file or flags.gin_bindings):
         parser.error(f"--gin_file and --gin_bindings are of --part=step, --part={flags.part} has recipes of its own")

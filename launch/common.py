@@ -1,9 +1,7 @@
-"""What the launchers share: flags, the gin configuration, and errors as one line and an exit status."""
+"""What the launchers share: the workspace, and errors as one line and an exit status."""
 
-import argparse
 import contextlib
 import logging
-import math
 import os
 import signal
 import subprocess
@@ -11,32 +9,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from launch.flags import USAGE
+
 ROOT = Path(__file__).resolve().parent.parent  # of the repository: `include` in gin files is relative to it
 CACHE = "~/.cache/tfade"  # of each account that opens a run; gin lines override it: load.cache_dir
-OK, FAILED, USAGE = 0, 1, 2
-
-
-class Parser(argparse.ArgumentParser):
-    """Flags with one clear line and exit status 2 for a wrong one; no abbreviations."""
-
-    def __init__(self, module: str, description: str):
-        super().__init__(
-            prog=f"python -m launch.{module}",
-            description=description,
-            allow_abbrev=False,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        )
-
-    def error(self, message):
-        self.exit(USAGE, f"error: {message} (see {self.prog} --help)\n")
-
-
-def add_gin_flags(parser: argparse.ArgumentParser) -> None:
-    """--gin_file and --gin_bindings, each as often as needed."""
-    parser.add_argument("--gin_file", action="append", default=[], help="gin file; later ones override earlier ones")
-    parser.add_argument(
-        "--gin_bindings", action="append", default=[], help="gin line such as 'steps = 50', over all files"
-    )
+OK, FAILED = 0, 1  # exit statuses, beside flags.USAGE
 
 
 def workspace():
@@ -99,10 +76,16 @@ def guarded(main: Callable[[list[str]], int | None], arguments: list[str]) -> in
         if isinstance(error, Interrupted):
             print(f"\n{error}", file=sys.stderr)
             return 128 + error.signal
-        if isinstance(error, (UsageError, NonFiniteError)):
-            print(f"error: {one_line(error)}", file=sys.stderr)
+        if isinstance(error, (UsageError, NonFiniteError, OSError, MemoryError)):
+            print(f"error: {_at_a_path(error) or one_line(error)}", file=sys.stderr)
             return USAGE if isinstance(error, UsageError) else FAILED
         raise
+
+
+def _at_a_path(error: Exception) -> str | None:
+    """What the system reports of a path; None for other errors."""
+    filename = getattr(error, "filename", None)
+    return None if filename is None else f"{str(filename)!r}: {error.strerror}"
 
 
 def exit_status(report) -> int:
@@ -112,30 +95,3 @@ def exit_status(report) -> int:
     for metric, failed in report.failures.items():
         print(f"error: {metric}: {failed}", file=sys.stderr)
     return FAILED if report.failures else OK
-
-
-def add_checkpoint_flag(parser: argparse.ArgumentParser) -> None:
-    """--checkpoint, for launchers that open a run."""
-    parser.add_argument("--checkpoint", default="latest", help="'latest', 'best', or the step of one that was kept")
-
-
-def temperature(text: str) -> float:
-    """A flag's type: a finite number from 0 up."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 up")
-    return value
-
-
-def whole(least: int) -> Callable[[str], int]:
-    """A flag's type: whole numbers from `least` up."""
-
-    def parse(text: str) -> int:
-        if not text.removeprefix("-").isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} up")
-        return int(text)
-
-    return parse

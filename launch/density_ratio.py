@@ -3,19 +3,18 @@
 Runs that are done are not done again: the same command continues where it was stopped.
 """
 
-from pathlib import Path
-
 from launch import common
+from launch.flags import Parser, writable_folder
 
 
 def main(arguments: list[str]) -> int | None:
-    parser = common.Parser("density_ratio", __doc__)
-    common.add_gin_flags(parser)
-    parser.add_argument("--out", required=True, help="folder for table.md, curves.png and runs/")
+    parser = Parser("density_ratio", __doc__)
+    parser.add_gin_flags()
+    parser.add_argument("--out", required=True, type=writable_folder, help="folder for table.md, curves.png and runs/")
     flags = parser.parse_args(arguments)
     if not flags.gin_file:
         parser.error("--gin_file is missing; give --gin_file=gin/tables/density_ratio.gin")
-    workspace, out = common.workspace(), Path(flags.out)
+    workspace, out = common.workspace(), flags.out
 
     from tfade.workflows.density_ratio import run_study
 

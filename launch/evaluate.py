@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from launch import common
+from launch.flags import Parser, readable, temperature, whole, writable, writable_folder
 
 # The modes, and the flags that go with each.
 MODES = {
@@ -14,18 +15,18 @@ MODES = {
 NUM_SAMPLES = 10_000
 
 
-def argument_parser() -> common.Parser:
+def argument_parser() -> Parser:
     """The flags; those that were not given are absent from what it parses."""
-    parser = common.Parser("evaluate", __doc__)
+    parser = Parser("evaluate", __doc__)
     flag = lambda name, help, **more: parser.add_argument(name, default=argparse.SUPPRESS, help=help, **more)  # noqa: E731
-    flag("--run_dir", "evaluate this trained run")
-    flag("--images", "evaluate the images of a folder, an .npz or an .npy file, whatever made them")
+    flag("--run_dir", "evaluate this trained run", type=writable_folder)
+    flag("--images", "evaluate the images of a folder, an .npz or an .npy file, whatever made them", type=readable)
     flag("--reference", "data set that --images are compared with, such as digits, tfds:mnist or folder:PATH")
-    flag("--compare", "put the evaluations of these runs side by side", nargs="+", metavar="RUN")
+    flag("--compare", "put the evaluations of these runs side by side", type=readable, nargs="+", metavar="RUN")
     flag("--metrics", "names with commas between, or all; by default the quick ones that apply")
-    flag("--num_samples", f"samples to draw (default: {NUM_SAMPLES:,}; of --images all)", type=common.whole(2))
-    flag("--temperature", "factor on the prior's standard deviation (default: 1)", type=common.temperature)
-    flag("--seed", "of the samples (default: 0)", type=common.whole(0))
+    flag("--num_samples", f"samples to draw (default: {NUM_SAMPLES:,}; of --images all)", type=whole(2))
+    flag("--temperature", "factor on the prior's standard deviation (default: 1)", type=temperature)
+    flag("--seed", "of the samples (default: 0)", type=whole(0))
     flag(
         "--bound",
         "fit an inference network to a model without a likelihood, such as a GAN",
@@ -38,7 +39,7 @@ def argument_parser() -> common.Parser:
         "gin line that overrides the files, such as 'evaluate.extractor = @ItsName()'",
         action="append",
     )
-    flag("--out", "folder for an evaluation of --images; page for --compare (default: runs/…)")
+    flag("--out", "folder for an evaluation of --images; page for --compare (default: runs/…)", type=writable)
     return parser
 
 
@@ -51,13 +52,13 @@ def main(arguments: list[str]) -> int | None:
     if mode == "images" and "reference" not in given and "gin_file" not in given:
         parser.error("--images needs --reference=DATA, the data set that they are compared with")
     if mode == "images" and "out" in given:
-        _check_out(parser, Path(given["out"]), Path(given["images"]))
+        _check_out(parser, given["out"], given["images"])
     folder, report = (_run if mode == "run_dir" else _images)(given)
     print(f"\n{report.table()}\n\nnumbers: {folder / 'evaluation'}\nreport:  {folder / 'evaluation' / 'report.html'}")
     return common.exit_status(report)
 
 
-def _mode(parser: common.Parser, given: dict) -> str:
+def _mode(parser: Parser, given: dict) -> str:
     modes = [mode for mode in MODES if mode in given]
     if len(modes) != 1:
         how_many = "no two of" if modes else "one of"
@@ -68,7 +69,7 @@ def _mode(parser: common.Parser, given: dict) -> str:
     return modes[0]
 
 
-def _check_out(parser: common.Parser, out: Path, images: Path) -> None:
+def _check_out(parser: Parser, out: Path, images: Path) -> None:
     if out.resolve() == images.resolve() or (out / "config.gin").exists():
         whose = "the run's own" if (out / "config.gin").exists() else "that of the images"
         parser.error(f"argument --out: folder {str(out)!r} is {whose}; give another one")
@@ -90,8 +91,8 @@ def _run(given: dict):
 
 def _images(given: dict):
     """The folder and the report of external images."""
-    path = Path(given["images"])
-    folder = Path(given.get("out") or Path("runs") / f"images-{path.resolve().parent.name}-{path.resolve().stem}")
+    path = given["images"]
+    folder = given.get("out", Path("runs") / f"images-{path.resolve().parent.name}-{path.resolve().stem}")
     bindings = list(given.get("gin_bindings", []))
     if "reference" in given:
         bindings.append(f"data = {given['reference']!r}")
@@ -114,15 +115,15 @@ def _images(given: dict):
         )
 
 
-def _compare(parser: common.Parser, given: dict) -> int:
-    out = Path(given.get("out", "runs/compare.html"))
-    if out.suffix != ".html":
-        parser.error(f"argument --out: {given['out']!r} is no .html file, which a comparison is written to")
+def _compare(parser: Parser, given: dict) -> int:
+    out = given.get("out", Path("runs") / "compare.html")
+    if out.suffix != ".html" or out.is_dir():
+        parser.error(f"argument --out: {str(out)!r} is no .html file, which a comparison is written to")
     common.workspace()
 
     from tfade.workflows.comparison import compare
 
-    print(compare([Path(run) for run in given["compare"]], out))
+    print(compare(given["compare"], out))
     print(f"\npage:     {out}\nmarkdown: {out.with_suffix('.md')}")
     return common.OK
 

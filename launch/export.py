@@ -1,13 +1,18 @@
 """Exports a run as a SavedModel that needs TensorFlow alone."""
 
 from launch import common
+from launch.flags import Parser, writable_folder
 
 
 def main(arguments: list[str]) -> int | None:
-    parser = common.Parser("export", __doc__)
-    parser.add_argument("--run_dir", required=True, help="directory of a trained run")
-    parser.add_argument("--out", required=True, help="folder of the SavedModel; an earlier export there is replaced")
-    common.add_checkpoint_flag(parser)
+    parser = Parser("export", __doc__)
+    parser.add_run_flags()
+    parser.add_argument(
+        "--out",
+        required=True,
+        type=writable_folder,
+        help="folder of the SavedModel; an earlier export there is replaced",
+    )
     flags = parser.parse_args(arguments)
 
     workspace = common.workspace()

@@ -1,18 +1,16 @@
 """Compares how runs stretch space: singular values of their generators' Jacobians, as numbers and a plot."""
 
-from pathlib import Path
-
 from launch import common
+from launch.flags import Parser, temperature, whole, writable_folder
 
 
 def main(arguments: list[str]) -> int | None:
-    parser = common.Parser("jacobian", __doc__)
-    parser.add_argument("--run_dir", action="append", required=True, help="a trained run; give several to compare them")
-    parser.add_argument("--out", required=True, help="folder for jacobian.png and jacobian.json")
-    parser.add_argument("--num_codes", type=common.whole(1), default=64, help="latents drawn from the prior")
-    parser.add_argument("--temperature", type=common.temperature, default=1.0, help="of the latents")
-    parser.add_argument("--seed", type=common.whole(0), default=0, help="of the latents")
-    common.add_checkpoint_flag(parser)
+    parser = Parser("jacobian", __doc__)
+    parser.add_run_flags(action="append", help="a trained run; give several to compare them")
+    parser.add_argument("--out", required=True, type=writable_folder, help="folder for jacobian.png and jacobian.json")
+    parser.add_argument("--num_codes", type=whole(1), default=64, help="latents drawn from the prior")
+    parser.add_argument("--temperature", type=temperature, default=1.0, help="of the latents")
+    parser.add_argument("--seed", type=whole(0), default=0, help="of the latents")
     flags = parser.parse_args(arguments)
     workspace = common.workspace()
 
@@ -21,7 +19,7 @@ def main(arguments: list[str]) -> int | None:
     table = compare_jacobians(
         workspace,
         flags.run_dir,
-        Path(flags.out),
+        flags.out,
         num_codes=flags.num_codes,
         temperature=flags.temperature,
         seed=flags.seed,

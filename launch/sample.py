@@ -1,29 +1,30 @@
 """Draws samples from a run, as one picture, a folder of images, or arrays."""
 
-from pathlib import Path
-
 from launch import common
+from launch.flags import Parser, temperature, whole, writable
 
 
 def main(arguments: list[str]) -> int | None:
-    parser = common.Parser("sample", __doc__)
-    parser.add_argument("--run_dir", required=True, help="directory of a trained run")
+    parser = Parser("sample", __doc__)
+    parser.add_run_flags()
     parser.add_argument(
-        "--out", required=True, help="FILE.png, FILE.npz for an array `images` (or `vectors`), or a folder"
+        "--out",
+        required=True,
+        type=writable,
+        help="FILE.png, FILE.npz for an array `images` (or `vectors`), or a folder",
     )
-    parser.add_argument("--num_samples", type=common.whole(1), default=64, help="how many")
-    parser.add_argument(
-        "--temperature", type=common.temperature, default=1.0, help="factor on the prior's standard deviation"
-    )
-    parser.add_argument("--seed", type=common.whole(0), default=0, help="equal seeds give equal samples")
+    parser.add_argument("--num_samples", type=whole(1), default=64, help="how many")
+    parser.add_argument("--temperature", type=temperature, default=1.0, help="factor on the prior's standard deviation")
+    parser.add_argument("--seed", type=whole(0), default=0, help="equal seeds give equal samples")
     parser.add_argument("--channels", action="store_true", help="show the channels of stacked digits in the grid")
-    common.add_checkpoint_flag(parser)
     flags = parser.parse_args(arguments)
-    out = Path(flags.out)
+    out = flags.out
     if out.suffix not in ("", ".png", ".npz"):
-        parser.error(f"argument --out: {flags.out!r} is neither a .png, a .npz nor a folder")
+        parser.error(f"argument --out: {str(out)!r} is neither a .png, a .npz nor a folder")
     if out.suffix == "" and (out.is_file() or (out.is_dir() and any(out.iterdir()))):
-        parser.error(f"argument --out: {flags.out!r} is a file or not empty; nothing is overwritten there")
+        parser.error(f"argument --out: {str(out)!r} is a file or not empty; nothing is overwritten there")
+    if out.suffix and out.is_dir():
+        parser.error(f"argument --out: {str(out)!r} is a folder; give another name for the {out.suffix} file")
 
     workspace = common.workspace()
 

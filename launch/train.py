@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from launch import common
+from launch.flags import Parser, writable_folder
 
 
-def argument_parser() -> common.Parser:
+def argument_parser() -> Parser:
     """The flags of training."""
-    parser = common.Parser("train", __doc__)
-    common.add_gin_flags(parser)
-    parser.add_argument("--run_dir", help="run directory; runs/<recipe> by default, so the same command continues")
+    parser = Parser("train", __doc__)
+    parser.add_gin_flags()
+    parser.add_argument("--run_dir", type=writable_folder, help="run directory; runs/<recipe> by default")
     parser.add_argument("--train_only", action="store_true", help="leave out evaluation and export at the end")
     return parser
 

@@ -18,6 +18,9 @@ def write_atomically(path, write: Callable[[BinaryIO], object]) -> None:
     Args:
         path: the file to make or replace; its folder is made where missing.
         write: receives a file open for binary writing.
+
+    Raises:
+        OSError: it cannot be written; the error names the path.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,6 +32,8 @@ def write_atomically(path, write: Callable[[BinaryIO], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
+    except OSError as error:  # what fails while a file is written does not name it
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
 
