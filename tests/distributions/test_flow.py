@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.flows.properties import perturb, precision
+from tests.flows.cases import perturb, precision
 from tfade.distributions.flow import FlowDistribution
 from tfade.distributions.flow_densities import IAFDensity, MAFDensity, RealNVPDensity, SplineDensity
 from tfade.distributions.gaussian import DiagonalNormal

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.flows.properties import EXTREMES, Holder, perturb, precision, saved_arrays
+from tests.flows.cases import Holder, perturb, precision, saved_arrays
+from tests.flows.properties import EXTREMES
 from tfade.distributions.autoregressive_networks import AutoregressiveLSTM, AutoregressiveMADE
 from tfade.distributions.flow import FlowDistribution
 from tfade.distributions.gaussian import DiagonalNormal, FullNormal

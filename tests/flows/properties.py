@@ -8,118 +8,18 @@ A test module lists its flows as cases and runs every check over every case:
         check(case)
 """
 
-import contextlib
-import dataclasses
 import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import h5py
-import keras
 import numpy as np
 import tensorflow as tf
 
+from tests.flows.cases import BATCH, Case, Holder, jacobian, outputs, precision, saved_arrays
 from tfade.flows.layer import FlowLayer, size_of
 
-BATCH = 5
 LOG_DET_TOLERANCE = 1e-8
 COMPILED_TOLERANCE = 1e-8  # float64; XLA orders sums as it likes
 EXTREMES = (1e6, -1e6, 1e3, -1e3, 1.0, 0.0)
-
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """A flow to be tested.
-
-    Attributes:
-        name: shown in the test's name.
-        make: makes the layer, not yet built; called inside the precision that the check wants.
-        event_shape: shape of a data point.
-        context_size: dimension of the context in the conditional half of every check; 0 leaves that half out.
-        tolerance: of the float64 round trip: 1e-9 for affine maps, 1e-8 autoregressive, 1e-7 splines and planar.
-        identity: a fresh layer is the identity (up to the order of numbers).
-        uses_context: the context changes the map; a permutation only accepts one.
-        noise: factor on the perturbation of every variable; the weights get `noise`/√fan-in.
-        data_scale: standard deviation of the random events.
-    """
-
-    name: str
-    make: Callable[[], FlowLayer]
-    event_shape: tuple[int, ...]
-    context_size: int = 3
-    tolerance: float = 1e-9
-    identity: bool = True
-    uses_context: bool = True
-    noise: float = 1.0
-    data_scale: float = 1.5
-
-    def __str__(self):
-        return self.name
-
-    def build(self, context_size: int = 0, perturbed: bool = True, seed: int = 1) -> FlowLayer:
-        """The layer with random weights, so that nothing is the identity, or as it starts."""
-        keras.utils.set_random_seed(seed)
-        layer = self.make()
-        layer.build(self.event_shape, context_size)
-        if perturbed:
-            perturb(layer, self.noise, seed)
-        return layer
-
-    def built(self, perturbed: bool = True) -> Iterator[tuple[FlowLayer, np.ndarray | None]]:
-        """The layer without a context, and a second one with a context."""
-        yield self.build(0, perturbed), None
-        if self.context_size:
-            yield self.build(self.context_size, perturbed), self.context()
-
-    def context(self, seed: int = 3) -> np.ndarray:
-        return np.random.default_rng(seed).normal(size=(BATCH, self.context_size))
-
-    def data(self, seed: int = 2) -> np.ndarray:
-        return self.data_scale * np.random.default_rng(seed).normal(size=(BATCH, *self.event_shape))
-
-    def latents(self, layer: FlowLayer, seed: int = 4) -> np.ndarray:
-        return self.data_scale * np.random.default_rng(seed).normal(size=(BATCH, *layer.latent_shape))
-
-
-@contextlib.contextmanager
-def precision(dtype: str):
-    """Everything made inside, conditioners too, has variables of this type and computes in it."""
-    before, policy = keras.config.floatx(), keras.config.dtype_policy()
-    keras.config.set_floatx(dtype)
-    keras.config.set_dtype_policy(dtype)
-    try:
-        yield
-    finally:
-        keras.config.set_floatx(before)
-        keras.config.set_dtype_policy(policy)
-
-
-def perturb(layer: keras.Layer, noise: float = 1.0, seed: int = 0) -> None:
-    """Adds random numbers to every trainable variable: of unit gain to kernels, of deviation `noise`/2 to the rest."""
-    generator = np.random.default_rng(seed)
-    for variable in layer.trainable_variables:
-        fan_in = size_of(variable.shape[:-1])
-        scale = noise / np.sqrt(fan_in) if len(variable.shape) > 1 else 0.5 * noise
-        variable.assign(variable.numpy() + scale * generator.normal(size=variable.shape))
-
-
-def outputs(layer: FlowLayer, context, data, latents) -> list[np.ndarray]:
-    """Values and log-determinants of both directions."""
-    bijector = layer.bijector(context)
-    return [tensor.numpy() for tensor in (*bijector.inverse_and_log_det(data), *bijector.forward_and_log_det(latents))]
-
-
-def jacobian(function, value: np.ndarray, context) -> np.ndarray:
-    """d function / d value [batch, outputs, inputs] by one backward pass over a copy of the batch for each output."""
-    rows, inputs = len(value), value[0].size
-    copies = tf.constant(np.tile(value, (inputs,) + (1,) * (value.ndim - 1)))
-    contexts = None if context is None else np.tile(context, (inputs, 1))
-    with tf.GradientTape() as tape:
-        tape.watch(copies)
-        result = tf.reshape(function(copies, contexts), (inputs, rows, inputs))
-        chosen = tf.einsum("ibi->ib", result)
-    gradient = tape.gradient(chosen, copies).numpy().reshape(inputs, rows, inputs)
-    return gradient.transpose(1, 0, 2)
 
 
 def check_inverse(case: Case) -> None:
@@ -192,23 +92,6 @@ def check_gradients_reach_everything(case: Case) -> None:
             assert largest > 0, f"{variable.path} gets no gradient"
 
 
-class Holder(keras.Model):
-    """A model that has nothing but the flow."""
-
-    def __init__(self, flow):
-        super().__init__()
-        self.flow = flow
-        self.built = True
-
-
-def saved_arrays(path) -> int:
-    """How many variables a .weights.h5 file holds."""
-    names = []
-    with h5py.File(path) as file:
-        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-    return len(names)
-
-
 def check_reload(case: Case) -> None:
     """Weights written and read into a second layer, made from another seed, give the same outputs to the bit."""
     for context_size in {0, case.context_size}:
@@ -260,15 +143,48 @@ def check_context(case: Case) -> None:
             assert (gradient is not None and (np.abs(gradient).max(-1) > 0).all()) == case.uses_context
 
 
-def check_rows_are_independent(case: Case) -> None:
-    """An event's latents and density do not depend on its batch mates."""
+def check_batch_against_loop(case: Case) -> None:
+    """Each row alone has the values and the density that it has in a batch."""
     with precision("float64"):
         for layer, context in case.built():
             values = case.data(), case.latents(layer)
             whole = outputs(layer, context, *values)
-            alone = outputs(layer, None if context is None else context[1:2], *(value[1:2] for value in values))
-            for one, two in zip(whole, alone):
-                np.testing.assert_allclose(two, one[1:2], rtol=1e-9, atol=1e-9)
+            for row in range(BATCH):
+                only = slice(row, row + 1)
+                alone = outputs(layer, None if context is None else context[only], *(value[only] for value in values))
+                assert_close(alone, [answer[only] for answer in whole])
+
+
+def check_batch_ranks(case: Case) -> None:
+    """A single event, a batch, and a grid of events, each with contexts of their own or one for all."""
+    with precision("float64"):
+        for layer, context in case.built():
+            for direction, value in (("inverse", case.data()), ("forward", case.latents(layer))):
+                flat = answers(layer, context, value, direction)
+                for row in (0, BATCH - 1):
+                    alone = answers(layer, None if context is None else context[row], value[row], direction)
+                    assert_close(alone, [answer[row] for answer in flat])
+                grid = np.stack([value, value[::-1]])  # [2, BATCH, *event]
+                assert_close([answer[0] for answer in answers(layer, context, grid, direction)], flat)
+                if context is not None:
+                    one = answers(layer, context[2], grid, direction)
+                    assert one[1].shape == (2, BATCH)
+                    assert_close([answer[0, 2] for answer in one], [answer[2] for answer in flat])
+                    crossed = answers(layer, context[:2, None], value, direction)  # [2, 1, size] against [BATCH, ...]
+                    assert_close([answer[1, 1] for answer in crossed], [answer[1] for answer in flat])
+
+
+def answers(layer: FlowLayer, context, value: np.ndarray, direction: str) -> list[np.ndarray]:
+    """Value and log-determinant of one direction, by TFP's methods."""
+    bijector, given = layer.bijector(context), tf.constant(value)
+    event_ndims = len(layer.event_shape if direction == "inverse" else layer.latent_shape)
+    result = getattr(bijector, direction)(given)
+    return [result.numpy(), getattr(bijector, f"{direction}_log_det_jacobian")(given, event_ndims).numpy()]
+
+
+def assert_close(found, expected) -> None:
+    for one, two in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-9, atol=1e-9)
 
 
 def check_compiled(case: Case) -> None:
@@ -298,7 +214,8 @@ CHECKS = (
     check_reload,
     check_identity_at_start,
     check_context,
-    check_rows_are_independent,
+    check_batch_against_loop,
+    check_batch_ranks,
     check_compiled,
 )
 

@@ -4,7 +4,8 @@ import functools
 
 import pytest
 
-from tests.flows.properties import CHECKS, Case, name_of
+from tests.flows.cases import Case
+from tests.flows.properties import CHECKS, name_of
 from tfade.flows.autoregressive import IAF, MAF
 from tfade.flows.splines import RationalQuadratic
 from tfade.flows.stack import Stack

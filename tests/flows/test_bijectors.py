@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tests.flows.properties import perturb, precision
+from tests.flows.cases import perturb, precision
 from tfade.errors import UsageError
 from tfade.flows.actnorm import ActNorm
 from tfade.flows.autoregressive import IAF, MAF

@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tests.flows.properties import CHECKS, Case, name_of, perturb
+from tests.flows.cases import Case, perturb
+from tests.flows.properties import CHECKS, name_of
 from tfade.errors import UsageError
 from tfade.flows.actnorm import ActNorm
 from tfade.flows.image_coupling import ChannelCoupling, CheckerboardCoupling

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.flows.properties import CHECKS, Case, Holder, name_of, perturb
+from tests.flows.cases import Case, Holder, perturb
+from tests.flows.properties import CHECKS, name_of
 from tfade.errors import UsageError
 from tfade.flows.actnorm import ActNorm
 from tfade.flows.linear import DiagonalScaling, Invertible1x1Convolution, LULinear

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.flows.properties import CHECKS, Case, name_of, perturb, precision
+from tests.flows.cases import Case, perturb, precision
+from tests.flows.properties import CHECKS, name_of
 from tfade.errors import UsageError
 from tfade.flows.planar import Planar, Radial, root_of_tanh
 from tfade.flows.stack import Stack

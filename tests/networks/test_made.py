@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.flows.properties import perturb
+from tests.flows.cases import perturb
 from tfade.errors import UsageError
 from tfade.networks.made import MADE
 

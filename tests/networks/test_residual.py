@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.flows.properties import perturb
+from tests.flows.cases import perturb
 from tfade.errors import UsageError
 from tfade.networks.glow import GlowConditioner, ZeroConv2D
 from tfade.networks.residual import ResidualBlocks, ResidualConditioner, WeightNormalizedConv2D, weight_normalized
