@@ -336,7 +336,7 @@ def test_latents_at_the_size_of_the_image(images):
         ({"decoder": functools.partial(TopDownDecoder, network=DECODER, channels=(1, 1, 1))}, "1 to 2 levels"),
         ({"decoder": functools.partial(TopDownDecoder, network=DECODER, merge="product")}, "merge='product'"),
         ({"decoder": functools.partial(TopDownDecoder, network=DECODER, flow=3)}, "flow=3"),
-        ({"decoder": functools.partial(TopDownDecoder, network=DECODER, flow=IAF())}, "is no class"),
+        ({"decoder": functools.partial(TopDownDecoder, network=DECODER, flow=IAF())}, "is not a class"),
         ({"decoder": functools.partial(TopDownDecoder, network=DECODER, flow=NORMAL)}, "makes no flow"),
     ],
 )

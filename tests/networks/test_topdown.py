@@ -61,5 +61,5 @@ def test_the_encoder_normalises_over_the_batch_in_training_only():
 def test_networks_without_maps_are_refused():
     with pytest.raises(UsageError, match="no feature maps"):
         BottomUpEncoder((16, 16, 1), 7, lambda shape, outputs: CodeDiscriminator(5, width=outputs))
-    with pytest.raises(UsageError, match=r"no keras\.Sequential"):
+    with pytest.raises(UsageError, match=r"not a keras\.Sequential"):
         feature_maps(keras.layers.Dense(3))

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tfade.distributions.autoregressive import Autoregressive
 from tfade.distributions.conditionals import parameters_of
 from tfade.distributions.scales import SCALE_RANGE
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_class
 from tfade.networks.conditioner import MLPConditioner
 from tfade.networks.made import MADE
 
@@ -39,6 +39,7 @@ class AutoregressiveLSTM(Autoregressive):
         super().__init__(components, scale_range, **kwargs)
         if width < 1:
             raise UsageError(f"width={width!r} is below 1; 128 is usual")
+        check_class("head", head)
         self.width, self._make_head = width, head
 
     def build(self, event_shape, context_size=0):
@@ -99,6 +100,7 @@ class AutoregressiveMADE(Autoregressive):
         **kwargs,
     ):
         super().__init__(components, scale_range, **kwargs)
+        check_class("conditioner", conditioner)
         self.order, self.seed, self._make_conditioner = order, seed, conditioner
 
     def build(self, event_shape, context_size=0):

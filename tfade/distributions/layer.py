@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_class
 from tfade.flows.layer import FlowLayer
 from tfade.networks.conditioner import MLPConditioner
 
@@ -59,7 +59,7 @@ class DistributionLayer(keras.layers.Layer):
     is_fitted = False  # whether training is to start from the present parameters, without data-dependent initialisation
 
     def initialise(self, x, context=None) -> None:
-        """Sets what is to be set from data before training starts; nothing by default.
+        """Data-dependent initialisation, before training starts; none by default.
 
         Args:
             x: [batch, *event_shape].
@@ -150,10 +150,14 @@ class ParametricLayer(StandardisedLayer):
 
     Args:
         conditioner: class of f, called as `conditioner(inputs, outputs)`.
+
+    Raises:
+        UsageError: an object where the conditioner's class is wanted.
     """
 
     def __init__(self, conditioner=MLPConditioner, **kwargs):
         super().__init__(**kwargs)
+        check_class("conditioner", conditioner)
         self._make_conditioner = conditioner
         self.conditioner = None
 

@@ -9,10 +9,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfade.distributions.scales import bounded_log_scale
-from tfade.errors import UsageError
-from tfade.flows.layer import FlowLayer, size_of
+from tfade.errors import UsageError, check_class
+from tfade.flows.layer import FlowLayer
 from tfade.networks.dcgan import DCGANGenerator
-from tfade.networks.topdown import feature_maps
+from tfade.networks.topdown import TopDownBlock, feature_maps
 
 tfd = tfp.distributions
 
@@ -49,13 +49,12 @@ def precision_weighted(one, other) -> tuple[tf.Tensor, tf.Tensor]:
     return mean + weight * (other_mean - mean), log_scale - 0.5 * gain
 
 
-class TopDownLevel(keras.layers.Layer):
-    """One map of latents z [h, w, c] within a decoder's features h.
+class TopDownLevel(TopDownBlock):
+    """The densities of one map of latents z [h, w, c] within a decoder's features h.
 
         p(z | h) = N(μ(h), σ²(h)),   h ← h + g(h, z)
 
-    with a residual branch g of two 3×3 convolutions. The posterior merges what the encoder's map of the same side says
-    with the top-down path:
+    with a residual branch g. The posterior merges the encoder's map of the same side with the top-down path:
 
     - "precision": the product of p(z | h) and a normal whose moments the encoder gives;
     - "sum": means and log σ are sums of what a convolution of h and one of the encoder's map return.
@@ -79,28 +78,13 @@ class TopDownLevel(keras.layers.Layer):
     """
 
     def __init__(self, shape, channels: int, merge: str, flow, ordinal: int):
-        super().__init__(autocast=False)
-        self.shape, self.latent_shape = tuple(shape), (*shape[:2], channels)
-        self.size = size_of(self.latent_shape)
+        super().__init__(shape, channels)
         self._make_flow, self._merge, self._ordinal = flow, merge, ordinal
-        width = shape[-1]
-        self.prior = _convolution(self.shape, 2 * channels)
-        self.branch = keras.Sequential(
-            [
-                keras.Input((*shape[:2], width + channels)),
-                keras.layers.Conv2D(width, 3, padding="same", activation="relu"),
-                keras.layers.Conv2D(width, 3, padding="same"),
-            ]
-        )
-        self.bottom_up = self.top_down = self.flow = None
-        self.built = True
+        self.flow = None
 
     def build_posterior(self, map_shape) -> None:
         """Makes the posterior's variables, for an encoder's maps of this shape."""
-        outputs = self.latent_shape[-1] * (3 if self._make_flow is not None else 2)
-        self.bottom_up = _convolution(map_shape, outputs)
-        if self._merge == "sum":
-            self.top_down = _convolution(self.shape, outputs)
+        self.add_posterior(map_shape, 2 if self._make_flow is None else 3, sees_features=self._merge == "sum")
         if self._make_flow is not None:
             self.flow = self._make_flow()
             if not isinstance(self.flow, FlowLayer):
@@ -115,7 +99,7 @@ class TopDownLevel(keras.layers.Layer):
 
     def call(self, features, noise=None, latents=None, bottom_up=None, temperature=1.0):
         """See `TopDownDecoder.call`. Returns h and a `Drawn`, without the dimension of levels."""
-        mean, log_scale = self._parts(self.prior(features))
+        mean, log_scale = self.parameters(self.prior, features)
         moments = mean, bounded_log_scale(log_scale)
         prior = _normal(moments, temperature)
         log_posterior = kl = None
@@ -123,15 +107,13 @@ class TopDownLevel(keras.layers.Layer):
             latents, log_posterior, kl = self._inferred(features, moments, bottom_up, prior, noise, latents)
         elif latents is None:
             latents = _sample(prior, noise)
-        latent_map = tf.cast(tf.reshape(latents, (-1, *self.latent_shape)), features.dtype)
-        features += self.branch(tf.concat([features, latent_map], -1))
-        return features, Drawn(latents, prior.log_prob(latents), log_posterior, kl)
+        return self.with_latents(features, latents), Drawn(latents, prior.log_prob(latents), log_posterior, kl)
 
     def posterior(self, features, moments, bottom_up) -> tuple[tfd.Distribution, tf.Tensor | None]:
         """The merged normal over flattened latents, and the context of the flow behind it."""
-        parts = self._parts(self.bottom_up(bottom_up))
+        parts = self.parameters(self.bottom_up, bottom_up)
         if self._merge == "sum":
-            parts = [mine + theirs for mine, theirs in zip(self._parts(self.top_down(features)), parts)]
+            parts = [one + other for one, other in zip(self.parameters(self.top_down, features), parts)]
         merged = parts[0], bounded_log_scale(parts[1])
         if self._merge == "precision":
             merged = precision_weighted(moments, merged)
@@ -153,11 +135,6 @@ class TopDownLevel(keras.layers.Layer):
             log_posterior = normal.log_prob(start) + log_det
         return latents, log_posterior, log_posterior - prior.log_prob(latents)
 
-    def _parts(self, maps) -> list[tf.Tensor]:
-        """Maps of c channels, flattened, in float32."""
-        count = maps.shape[-1] // self.latent_shape[-1]
-        return [tf.reshape(part, (-1, self.size)) for part in tf.split(tf.cast(maps, tf.float32), count, -1)]
-
 
 @gin.register
 class TopDownDecoder(keras.layers.Layer):
@@ -175,7 +152,7 @@ class TopDownDecoder(keras.layers.Layer):
         image_shape, latent_size, activation: as for any decoder; `latent_size` is that of z₀.
         network: class of the convolutional network, a `keras.Sequential` called as
             `network(image_shape, latent_size, activation=activation)`.
-        channels: latent channels of each level, the smallest map first; as many levels as there are numbers.
+        channels: latent channels of each level, the smallest map first; as many levels as entries.
         merge: "sum" (Kingma et al. 2016), or "precision" (Sønderby et al. 2016), which wants a warm-up of the KL term;
             see `TopDownLevel`.
         flow: class of a flow over each level's flattened latents in the posterior, such as `IAF`; None for normals.
@@ -185,7 +162,8 @@ class TopDownDecoder(keras.layers.Layer):
         hierarchical_size: dimensions of all levels together.
 
     Raises:
-        UsageError: more levels than the network has feature maps or none, an unknown merge, or what is no flow.
+        UsageError: more levels than the network has feature maps or none, an unknown merge, or an object where a class
+            is wanted.
 
     Reference: Sønderby et al. 2016; Kingma et al. 2016.
     """
@@ -203,8 +181,8 @@ class TopDownDecoder(keras.layers.Layer):
         super().__init__(autocast=False)  # its layers see to the precision themselves, densities are in float32
         if merge not in MERGES:
             raise UsageError(f"merge={merge!r} is unknown; use one of {', '.join(MERGES)}")
-        if flow is not None and (isinstance(flow, keras.layers.Layer) or not callable(flow)):
-            raise UsageError(f"flow={flow!r} is no class; give one such as IAF, or @IAF in gin")
+        check_class("network", network)
+        check_class("flow", flow, optional=True)
         self.network = network(image_shape, latent_size, activation=activation)
         maps = feature_maps(self.network)
         if not 1 <= len(channels) <= len(maps) or min(channels) < 1:
@@ -279,12 +257,6 @@ class TopDownDecoder(keras.layers.Layer):
         latents, *densities = zip(*drawn)
         stacked = (None if column[0] is None else tf.stack(column, -1) for column in densities)
         return value, Drawn(tf.concat(latents, -1), *stacked)
-
-
-def _convolution(shape, outputs: int) -> keras.Sequential:
-    """A 3×3 convolution that is 0 at the start."""
-    convolution = keras.layers.Conv2D(outputs, 3, padding="same", kernel_initializer="zeros")
-    return keras.Sequential([keras.Input(tuple(shape)), convolution])
 
 
 def _normal(moments, temperature=1.0) -> tfd.Distribution:

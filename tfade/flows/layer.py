@@ -55,7 +55,7 @@ class FlowLayer(keras.layers.Layer):
         raise NotImplementedError
 
     def initialise(self, x: tf.Tensor, context: tf.Tensor | None = None) -> tf.Tensor:
-        """Sets what is to be set from data before training starts, once (ActNorm); returns the latents of `x`."""
+        """Data-dependent initialisation, once, before training starts (ActNorm); returns the latents of `x`."""
         return self.inverse_and_log_det(x, context)[0]
 
     def bijector(self, context=None) -> "FlowBijector":

@@ -6,7 +6,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_class
 from tfade.flows.layer import FlowLayer
 from tfade.networks.conditioner import MLPConditioner
 
@@ -23,6 +23,7 @@ class ParametricFlow(FlowLayer):
 
     def __init__(self, conditioner=MLPConditioner, **kwargs):
         super().__init__(**kwargs)
+        check_class("conditioner", conditioner)
         self._make_conditioner = conditioner
 
     def build(self, event_shape, context_size=0, ordinal=0):
