@@ -22,8 +22,10 @@ HELD_OUT = 0.25  # share of the samples that the estimate is of and the classifi
 @gin.register
 @dataclasses.dataclass(frozen=True)
 class RatioClassifier:
-    """A classifier of vectors and how it is trained. The estimate depends on all of this, on activation noise by
-    orders of magnitude (Rosca et al. 2018, appendix D).
+    """A classifier of vectors and how it is trained.
+
+    The estimate depends on all of these settings, on activation noise by orders of magnitude (Rosca et al. 2018,
+    appendix D).
 
     Attributes:
         layers: hidden layers, each followed by a leaky rectifier of slope 0.2.
