@@ -25,6 +25,9 @@ SMALL = (
 )
 
 
+pytestmark = pytest.mark.usefixtures("eager")  # every run has its own step: tracing is most of these tests' time
+
+
 def arguments(folder, *bindings):
     flags = [f"--gin_file={TABLE}", f"--gin_file={TINY}", f"--run_dir={folder}", "--num_samples=50"]
     return flags + [f"--gin_bindings={line}" for line in (*SMALL, *bindings)]

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from launch import benchmark, evaluate, export, sample, train
-from tests.helpers import RECIPE, ROOT, TINY, newest_state, run, start, train_arguments, train_here
+from tests.helpers import RECIPE, ROOT, TINY, newest_state, run, train_arguments, train_here
 from tfade.errors import UsageError
 from tfade.files import write_text
 from tfade.training.run_directory import RunDirectory
@@ -88,8 +88,9 @@ def test_a_recipe_without_its_names(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.usefixtures("eager")
 def test_bindings_that_do_nothing_are_pointed_out(tmp_path, capsys):
-    assert train_here(tmp_path / "run", "VGH.encoder_weight = 50.0") == 0
+    assert train_here(tmp_path / "run", "VGH.encoder_weight = 50.0", "steps = 1", "Showing.samples = 0") == 0
     assert "note: VGH.encoder_weight is bound and not used by this run" in capsys.readouterr().out
 
 
@@ -152,11 +153,14 @@ def test_arrays_that_are_no_images(tmp_path, capsys, array, words):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_run_of_another_configuration(tmp_path, capsys):
-    assert train_here(tmp_path / "run") == 0
+    assert train_here(tmp_path / "run", "Showing.samples = 0") == 0
     before = newest_state(tmp_path / "run")
     config = (tmp_path / "run" / "config.gin").read_text()
-    arguments = train_arguments(tmp_path / "run", "batch_size = 10", "VGHPlusPlus.encoder_weight = 3.0")
+    arguments = train_arguments(
+        tmp_path / "run", "Showing.samples = 0", "batch_size = 10", "VGHPlusPlus.encoder_weight = 3.0"
+    )
     fails(
         capsys,
         train.main,
@@ -164,8 +168,14 @@ def test_a_run_of_another_configuration(tmp_path, capsys):
         "batch_size: 8 before, 10 now",
         "VGHPlusPlus.encoder_weight: 50.0 before, 3.0 now",
     )
-    fails(capsys, train.main, train_arguments(tmp_path / "run", "steps = 5"), "steps: 6 before, 5 now")
-    decay = ("adam.learning_rate = @LinearDecay()", "LinearDecay.initial = 1e-3", "LinearDecay.steps = %steps")
+    shorter = train_arguments(tmp_path / "run", "Showing.samples = 0", "steps = 5")
+    fails(capsys, train.main, shorter, "steps: 6 before, 5 now")
+    decay = (
+        "Showing.samples = 0",
+        "adam.learning_rate = @LinearDecay()",
+        "LinearDecay.initial = 1e-3",
+        "LinearDecay.steps = %steps",
+    )
     assert train_here(tmp_path / "decaying", *decay) == 0
     longer = train_arguments(tmp_path / "decaying", *decay, "steps = 9")
     fails(capsys, train.main, longer, "steps: 6 before, 9 now")
@@ -185,15 +195,19 @@ def test_a_record_that_is_damaged_is_named(tmp_path, capsys):
 
 
 def test_a_run_directory_in_use(tmp_path, capsys):
-    process = start("launch.train", train_arguments(tmp_path / "run", "steps = 100000"))
+    """A process that is only its lock: two trainings would take turns on the cores and show the same."""
+    hold = "import pathlib, sys, time; from tfade.training.run_directory import held\n"
+    hold += "with held(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", hold, tmp_path / "run"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     try:
-        while process.poll() is None and not (tmp_path / "run" / "config.gin").exists():
-            pass
-        fails(capsys, train.main, train_arguments(tmp_path / "run", "steps = 100000"), "in use by another process")
-        assert process.poll() is None
+        assert process.stdout.readline() == "held\n"
+        fails(capsys, train.main, train_arguments(tmp_path / "run"), "in use by another process")
     finally:
         process.kill()
         process.communicate()
+    assert train_here(tmp_path / "run", "steps = 1", "Showing.samples = 0") == 0  # the system released it
 
 
 def test_directories_that_are_no_runs(tmp_path, capsys):
@@ -252,8 +266,17 @@ def test_the_whole_way_from_training_to_export(tmp_path, capsys, monkeypatch):
 
 
 def test_recipes_run_from_any_folder(tmp_path):
+    """In an environment without any variable of the caller's."""
+    flags = [f"--gin_file={RECIPE}", f"--gin_file={TINY}", "--train_only"]
     process = subprocess.run(
-        [sys.executable, "-m", "launch.train", "--gin_file", RECIPE, "--gin_file", TINY, "--train_only"],
+        [
+            sys.executable,
+            "-m",
+            "launch.train",
+            *flags,
+            "--gin_bindings=steps = 1",
+            "--gin_bindings=Showing.samples = 0",
+        ],
         cwd=tmp_path,
         capture_output=True,
         text=True,
