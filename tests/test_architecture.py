@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     {"errors", "files"},
-    {"numerics", "seeds", "pictures", "spec"},
+    {"numerics", "seeds", "pictures", "spec", "fitting"},
     {"data", "networks"},
     {"flows"},
     {"distributions"},

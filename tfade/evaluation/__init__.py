@@ -16,7 +16,7 @@ from tfade.evaluation.features.inception import InceptionExtractor
 from tfade.evaluation.features.squeezenet import SqueezeNetExtractor
 from tfade.evaluation.latents.active_units import ActiveUnits, active_units
 from tfade.evaluation.latents.aggregate_posterior import mixture_draws
-from tfade.evaluation.latents.density_ratio import RatioClassifier, density_ratio_kl
+from tfade.evaluation.latents.density_ratio import density_ratio_kl
 from tfade.evaluation.latents.elbo_surgery import ElboSurgery, elbo_surgery
 from tfade.evaluation.latents.jacobian import Spectrum, jacobians, singular_values, spectrum
 from tfade.evaluation.latents.latent_map import LatentMap
@@ -24,6 +24,7 @@ from tfade.evaluation.latents.low_posterior import LowPosteriorSamples
 from tfade.evaluation.latents.marginal_kl import MarginalKL, density_model_kl, marginal_kl
 from tfade.evaluation.latents.posterior_kinds import DiagonalPosteriors, DistributionPosteriors, PointPosteriors
 from tfade.evaluation.latents.posteriors import Posteriors
+from tfade.evaluation.latents.ratio_classifier import RatioClassifier
 from tfade.evaluation.likelihood.annealed_importance import (
     AnnealedImportanceSampling,
     annealed_importance_sampling,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tfade import files
 from tfade.errors import UsageError
-from tfade.evaluation.latents.density_ratio import RatioClassifier
 from tfade.evaluation.latents.gaussian_study import DensityRatioStudy, run
+from tfade.evaluation.latents.ratio_classifier import RatioClassifier
 from tfade.reporting.density_ratio_report import StudyRun, format_nats, write_report
 from tfade.training import configuration
 

@@ -10,8 +10,9 @@ from scipy.stats import norm
 
 from tfade.errors import NonFiniteError, UsageError
 from tfade.evaluation import RatioClassifier, density_ratio_kl
-from tfade.evaluation.latents.density_ratio import Trainer, density_ratio
+from tfade.evaluation.latents.density_ratio import density_ratio
 from tfade.evaluation.latents.gaussian_study import AffineGaussian, DensityRatioStudy, gaussian_kl, run
+from tfade.evaluation.latents.ratio_classifier import Trainer
 
 ONE = 0.5 * (0.25 + 1 - 1 - np.log(0.25))  # KL(N(1, ¼) ‖ N(0, 1))
 SMALL = RatioClassifier(layers=2, width=32, steps=600, batch_size=256, learning_rate=1e-3)
@@ -79,8 +80,8 @@ def test_samples_of_the_same_step_are_not_reused(samples):
 
     trainer = Trainer(SMALL, draw, 1)
     before = trainer.logits(np.ones((1, 1)))
-    trainer.train(3)
-    trainer.train(2)
+    trainer.advance(0, 3)
+    trainer.advance(3, 5)
     assert trainer.step == 5
     assert len(seen) == 1  # traced once, for both
     assert trainer.logits(np.ones((1, 1))) != before

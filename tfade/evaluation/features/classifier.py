@@ -21,7 +21,7 @@ from tfade.evaluation.features.classifier_cache import (
     weights_fingerprint,
     write_classifier,
 )
-from tfade.evaluation.features.classifier_network import DESIGN, NUM_FEATURES, build_network, fit
+from tfade.evaluation.features.classifier_network import DESIGN, NUM_FEATURES, build_network, train_network
 from tfade.evaluation.features.probabilities import modes_of, softmax
 
 
@@ -200,7 +200,7 @@ def train_classifier(
         network = build_network(train.spec.shape, train.spec.num_classes, seed)
     progress(f"training a classifier of {train.spec.name} ({train.spec.num_examples} images, {steps} steps)")
     started = time.perf_counter()
-    fit(
+    train_network(
         network,
         train,
         steps=steps,

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfade.data.pipeline import BatchOrder
 from tfade.data.source import Source
+from tfade.fitting import by_batches, fit, minimise
 
 NUM_FEATURES = 64
 DESIGN = 1  # raise it when the network or its training changes: cached classifiers of another design are not used
@@ -41,14 +42,16 @@ def build_network(shape: tuple[int, int, int], num_classes: int, seed: int) -> k
     return keras.Model(images, (features, logits))
 
 
-def fit(network: keras.Model, train: Source, *, steps: int, batch_size: int, learning_rate: float, seed: int, progress):
+def train_network(
+    network: keras.Model, train: Source, *, steps: int, batch_size: int, learning_rate: float, seed: int, progress
+):
     """Minimises cross-entropy by Adam with a cosine schedule on shifted, rotated and scaled images.
 
     Args:
         network: of `build_network`; trained in place.
         train: labelled uint8 images.
         steps, batch_size, learning_rate, seed: of `train_classifier`.
-        progress: receives a line of text every 100 steps.
+        progress: receives a line of text now and then.
     """
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(learning_rate, steps))
     height, width, channels = train.spec.shape
@@ -69,20 +72,21 @@ def fit(network: keras.Model, train: Source, *, steps: int, batch_size: int, lea
             interpolation="BILINEAR",
             fill_mode="NEAREST",
         )
-        with tf.GradientTape() as tape:
+
+        def terms():
             _, logits = network(moved, training=True)
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
-        optimizer.apply(tape.gradient(loss, network.trainable_variables), network.trainable_variables)
-        return loss
+            return {"loss": tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))}
+
+        return minimise(terms, optimizer, network.trainable_variables)
 
     order = BatchOrder(train.spec.num_examples, batch_size, seed)
     generator = np.random.Generator(np.random.Philox(key=seed))
-    for position in range(steps):
+
+    def batch(position):
         chosen = order.indices(order.positions(position, 0, batch_size))[:, 0]
-        transforms = random_transforms(generator, batch_size, height, width)
-        loss = step(train.fetch(chosen), transforms, train.labels(chosen))
-        if position % 100 == 99:
-            progress(f"  classifier: step {position + 1} of {steps}, loss {float(loss):.4f}")
+        return train.fetch(chosen), random_transforms(generator, batch_size, height, width), train.labels(chosen)
+
+    fit(by_batches(step, batch), steps, name="classifier", progress=progress, learning_rate=learning_rate)
 
 
 def random_transforms(generator: np.random.Generator, count: int, height: int, width: int) -> np.ndarray:

@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfade.errors import UsageError
-from tfade.evaluation.latents.density_ratio import RatioClassifier, Trainer
+from tfade.evaluation.latents.ratio_classifier import RatioClassifier, Trainer
+from tfade.fitting import minimise
 
 HELD_OUT = 10_000  # fresh samples that every estimate is the mean over
 MODES = ("estimation", "learning")
@@ -144,7 +145,7 @@ def _estimation(study: DensityRatioStudy, settings: RatioClassifier, dimensions:
     trainer = Trainer(settings, draw, dimensions, seed)
     held_out = sample(tf.constant(-1), HELD_OUT)
     for step in study.report_steps():
-        trainer.train(step - trainer.step)
+        trainer.advance(trainer.step, step)
         yield step, known, trainer.logits(held_out).mean()
 
 
@@ -163,16 +164,18 @@ def _learning(study: DensityRatioStudy, settings: RatioClassifier, dimensions: i
     def draw(step):
         """Moves the generator by the classifier as it is, then draws what that learns from."""
         noise = _noise(step, (settings.batch_size, dimensions), seed, "generator")
-        with tf.GradientTape() as tape:
-            loss = -tf.reduce_mean(trainer.network(generated(noise), training=True))
-        optimizer.apply(tape.gradient(loss, [matrix, shift]), [matrix, shift])
+        minimise(
+            lambda: {"loss": -tf.reduce_mean(trainer.network(generated(noise), training=True))},
+            optimizer,
+            [matrix, shift],
+        )
         noise = _noise(step, (settings.batch_size, dimensions), seed, "p")
         return sample(step, settings.batch_size), generated(noise)
 
     trainer = Trainer(settings, draw, dimensions, seed)
     held_out = _noise(tf.constant(-1), (HELD_OUT, dimensions), seed, "generator")
     for step in study.report_steps():
-        trainer.train(step - trainer.step)
+        trainer.advance(trainer.step, step)
         generator = AffineGaussian(np.asarray(matrix, np.float64), np.asarray(shift, np.float64))
         finite = np.isfinite(generator.matrix).all() and np.isfinite(generator.shift).all()
         known = gaussian_kl(generator, target) if finite else math.nan

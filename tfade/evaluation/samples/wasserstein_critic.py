@@ -6,20 +6,16 @@ from collections.abc import Callable
 import gin
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tfade.errors import NonFiniteError, UsageError
 from tfade.evaluation.checks import checked_features
 from tfade.evaluation.features.images import as_levels
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Result
-from tfade.networks.critics import MLPDiscriminator
-from tfade.networks.sngan import SNGANDiscriminator
-from tfade.objectives.penalties import GradientPenalty, gradient_norms, gradient_penalty
+from tfade.evaluation.samples.critic_training import default_critic, mean_gradient_norm, train_critic, values_of
+from tfade.objectives.penalties import GradientPenalty
 
 NAME = "independent_wasserstein_critic"
-_LINES = 2000  # lines between held-out data and samples, on which the slope is measured
-_REPORTS = 5
 
 
 def independent_wasserstein_critic(
@@ -44,26 +40,26 @@ def independent_wasserstein_critic(
         W₁ ≈ (E f(test) − E f(fake')) / max(1, s),   f = argmax E f(real) − E f(fake) − λ E (‖∇f‖ − 1)²
 
     The critic f learns from `real` and half of the samples; the numbers are of `test` and the other half. The penalty
-    is a soft bound: where the distance is W, the best f has a slope of 1 + W/(2λ), and the plain difference of means
-    is too large by that factor. It is therefore divided by s, the mean slope on lines between held-out data and
-    samples, where that is above 1. A critic that has not learnt all there is gives too small a distance.
+    is a soft bound: where the distance is W, the best f has gradients of norm 1 + W/(2λ), and the plain difference of
+    means is too large by that factor. It is therefore divided by s, the mean norm of the gradient on lines between
+    held-out data and samples, where that is above 1. A critic that has not learnt all there is gives too small a
+    distance.
 
     Args:
         real: data for the critic, which the generator was not trained on: images [N, H, W, C] or vectors [N, D].
         fake: samples of the same shape. One half is held out.
         test: further such data that the critic does not learn from; None for a half of `real`.
-        train: the generator's training data, if its overfitting is to be told.
+        train: the generator's training data, if its overfitting is to be measured.
         network: event shape → Keras network with values [batch, 1] and without batch normalisation. None for a
             `SNGANDiscriminator` of width 32 without spectral normalisation for images, an `MLPDiscriminator` for
             vectors.
         steps: of training.
         batch_size: data, and samples, a step.
         penalty: λ.
-        one_sided: only slopes above 1 cost, as a Lipschitz bound has it. False for the paper's penalty of smaller ones,
-            too: it can hold the critic at a linear function that tells nothing (of N(0, 1) and N(0, 9), 1.60 apart, it
-            gave 0.05, −1.40 and 0.13 where the one-sided penalty gave 1.62 to 1.66).
+        one_sided: only gradients of a norm above 1 cost, as a Lipschitz bound has it. False for the paper's penalty of
+            smaller ones, too: it can hold the critic at a linear function that distinguishes nothing.
         learning_rate: of Adam (β = 0.5, 0.9) at the start; it falls linearly to 0.
-        normalize: division by the slope; False gives the plain difference.
+        normalize: division by s; False gives the plain difference.
         value_range: of floating-point images; see `as_levels`. Distances between images are Euclidean in [-1, 1]^D.
         seed: of halves, batches, lines and initial weights: it seeds Keras.
         progress: receives lines of text.
@@ -93,12 +89,20 @@ def independent_wasserstein_critic(
     fake, held_out = _halves(sets["fake"], generator)
     real, test = (sets["real"], sets["test"]) if test is not None else _halves(sets["real"], generator)
     keras.utils.set_random_seed(seed)
-    critic = _default_network(shape) if network is None else network(shape)
-    punishment = GradientPenalty(penalty, one_sided=one_sided)
-    punishment.prepare(critic)
-    _fit(critic, punishment, real, fake, steps, batch_size, learning_rate, generator, progress)
-    slope = _mean_slope(critic, test, held_out, generator)
-    scale = max(1.0, slope) if normalize else 1.0
+    critic = default_critic(shape) if network is None else network(shape)
+    train_critic(
+        critic,
+        real,
+        fake,
+        GradientPenalty(penalty, one_sided=one_sided),
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        generator=generator,
+        progress=progress,
+    )
+    gradient_norm = mean_gradient_norm(critic, test, held_out, generator)
+    scale = max(1.0, gradient_norm) if normalize else 1.0
     protocol = {
         "num_fake": len(held_out),
         "num_critic": len(real),
@@ -116,13 +120,13 @@ def independent_wasserstein_critic(
         "dtype": "float32",
     }
     values = {"real": real, "test": test, "fake": held_out} | ({"train": sets["train"]} if train is not None else {})
-    values = {name: _values(critic, each) / scale for name, each in values.items()}
+    values = {name: values_of(critic, each) / scale for name, each in values.items()}
     if not all(np.isfinite(each).all() for each in values.values()):
         raise NonFiniteError(f"{NAME}: the critic's values are not finite; lower learning_rate={learning_rate}")
     pairs = [("", "test", "fake"), ("_gap", "real", "test")] + (
         [("_overfitting", "test", "train")] if train is not None else []
     )
-    protocol, diagnostics = {"num_real": len(test), **protocol}, {"mean_gradient_norm": slope}
+    protocol, diagnostics = {"num_real": len(test), **protocol}, {"mean_gradient_norm": gradient_norm}
     return [
         Result(NAME + suffix, *_difference(values[more], values[less]), protocol, diagnostics)
         for suffix, more, less in pairs
@@ -214,64 +218,6 @@ def _common_shape(sets: dict[str, np.ndarray]) -> tuple[int, ...]:
 def _halves(examples: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     order, middle = generator.permutation(len(examples)), len(examples) // 2
     return examples[order[:middle]], examples[order[middle:]]
-
-
-def _default_network(shape: tuple[int, ...]) -> keras.Model:
-    return SNGANDiscriminator(shape, width=32) if len(shape) == 3 else MLPDiscriminator(shape, width=128)
-
-
-def _scaled(examples) -> tf.Tensor:
-    """What the critic sees: pixels in [-1, 1], vectors as they are."""
-    examples = tf.convert_to_tensor(examples)
-    return tf.cast(examples, tf.float32) / 127.5 - 1.0 if examples.dtype == tf.uint8 else examples
-
-
-def _fit(critic, penalty, real, fake, steps, batch_size, learning_rate, generator, progress) -> None:
-    optimizer = keras.optimizers.Adam(
-        keras.optimizers.schedules.PolynomialDecay(learning_rate, steps, 0.0), beta_1=0.5, beta_2=0.9
-    )
-
-    @tf.function
-    def step(real, fake, mix):
-        real, fake = _scaled(real), _scaled(fake)
-        with tf.GradientTape() as tape:
-            values = critic(tf.concat([real, fake], 0), training=True)[:, 0]
-            difference = tf.reduce_mean(values[:batch_size]) - tf.reduce_mean(values[batch_size:])
-            penalised = gradient_penalty(
-                lambda x: critic(x, training=True)[:, 0], real, fake, mix, one_sided=penalty.one_sided
-            )
-            loss = penalty.weight * tf.reduce_mean(penalised) - difference
-        optimizer.apply(tape.gradient(loss, critic.trainable_variables), critic.trainable_variables)
-        return loss, difference
-
-    interval = math.ceil(steps / _REPORTS)
-    for position in range(1, steps + 1):
-        some = (each[generator.integers(len(each), size=batch_size)] for each in (real, fake))
-        loss, difference = step(*some, generator.random(batch_size, np.float32))
-        if position % interval == 0 or position == steps:
-            if not math.isfinite(loss):
-                raise NonFiniteError(
-                    f"{NAME}: loss {float(loss)} at step {position}; lower learning_rate={learning_rate}"
-                )
-            progress(f"  Wasserstein critic: step {position:,} of {steps:,}, difference {float(difference):.4g}")
-
-
-def _mean_slope(critic, test, held_out, generator) -> float:
-    count = min(len(test), len(held_out), _LINES)
-    found = []
-    for start in range(0, count, 256):
-        stop = min(start + 256, count)
-        mix = generator.random((stop - start, *(1,) * (test.ndim - 1)), np.float32)
-        points = mix * _scaled(test[start:stop]) + (1.0 - mix) * _scaled(held_out[start:stop])
-        found.append(gradient_norms(lambda x: critic(x, training=False)[:, 0], points).numpy())
-    return float(np.concatenate(found).mean())
-
-
-def _values(critic, examples: np.ndarray) -> np.ndarray:
-    """f of every example, float64 [N]."""
-    starts = range(0, len(examples), 500)
-    pieces = [critic(_scaled(examples[start : start + 500]), training=False)[:, 0] for start in starts]
-    return np.concatenate(pieces).astype(np.float64)
 
 
 def _difference(more: np.ndarray, less: np.ndarray) -> tuple[float, float]:
