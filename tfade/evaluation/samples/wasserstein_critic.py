@@ -90,20 +90,13 @@ def independent_wasserstein_critic(
     real, test = (sets["real"], sets["test"]) if test is not None else _halves(sets["real"], generator)
     keras.utils.set_random_seed(seed)
     critic = default_critic(shape) if network is None else network(shape)
-    train_critic(
-        critic,
-        real,
-        fake,
-        GradientPenalty(penalty, one_sided=one_sided),
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        generator=generator,
-        progress=progress,
-    )
+    settings = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate}
+    punishment = GradientPenalty(penalty, one_sided=one_sided)
+    train_critic(critic, real, fake, punishment, generator=generator, progress=progress, **settings)
     gradient_norm = mean_gradient_norm(critic, test, held_out, generator)
     scale = max(1.0, gradient_norm) if normalize else 1.0
     protocol = {
+        "num_real": len(test),
         "num_fake": len(held_out),
         "num_critic": len(real),
         "num_critic_fake": len(fake),
@@ -123,13 +116,16 @@ def independent_wasserstein_critic(
     values = {name: values_of(critic, each) / scale for name, each in values.items()}
     if not all(np.isfinite(each).all() for each in values.values()):
         raise NonFiniteError(f"{NAME}: the critic's values are not finite; lower learning_rate={learning_rate}")
-    pairs = [("", "test", "fake"), ("_gap", "real", "test")] + (
-        [("_overfitting", "test", "train")] if train is not None else []
-    )
-    protocol, diagnostics = {"num_real": len(test), **protocol}, {"mean_gradient_norm": gradient_norm}
+    return _differences(values, protocol, {"mean_gradient_norm": gradient_norm})
+
+
+def _differences(values: dict[str, np.ndarray], protocol: dict, diagnostics: dict) -> list[Result]:
+    """The distance, the critic's gap, and the generator's overfitting where there are its training data."""
+    pairs = {"": ("test", "fake"), "_gap": ("real", "test"), "_overfitting": ("test", "train")}
     return [
         Result(NAME + suffix, *_difference(values[more], values[less]), protocol, diagnostics)
-        for suffix, more, less in pairs
+        for suffix, (more, less) in pairs.items()
+        if less in values
     ]
 
 
