@@ -23,6 +23,9 @@ class Spec:
         value_range: smallest and largest possible value, (0, 255) for images; None where unbounded.
         num_classes: number of label values, or None for data without labels.
         num_examples: number of examples in this split, or None where it is not known.
+        preprocessing: what `load` did to the stored images, such as "centre crop 140, bicubic resize to 64", and how
+            the split was carved; "" for nothing. Likelihoods of one set under different preprocessing are of different
+            data.
         stacked: whether three grey images were drawn into the colour channels.
         other: the second domain of a model that translates between two, or None.
     """
@@ -34,6 +37,7 @@ class Spec:
     value_range: tuple[float, float] | None
     num_classes: int | None = None
     num_examples: int | None = None
+    preprocessing: str = ""
     stacked: bool = False
     other: "Spec | None" = None
 

@@ -115,3 +115,64 @@ def test_array_source_of_one_image():
     source = ArraySource("one", "train", np.zeros((1, 2, 3, 1), np.uint8))
     assert source.spec.shape == (2, 3, 1)
     assert source.spec.value_range == (0, 255)
+
+
+# ---- What was done to the data ----
+
+
+@pytest.fixture
+def pixels(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (60, 12, 12, 3), np.uint8)
+    np.savez(tmp_path / "x.npz", x_train=images[:50], x_test=images[50:])
+    return f"npz:{tmp_path / 'x.npz'}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({}, ""),
+        ({"pad": 2}, "black margin of 2"),
+        ({"image_size": 6}, "bicubic resize to 6"),
+        (
+            {"channels": 1, "crop": 10, "image_size": 6, "pad": 1, "average": 2},
+            "to grey, centre crop 10, bicubic resize to 6, black margin of 1, means of 2×2 blocks",
+        ),
+    ],
+)
+def test_preprocessing_is_part_of_the_specification(pixels, arguments, expected):
+    assert load(pixels, "test", **arguments).spec.preprocessing == expected
+    carved = ", ".join(filter(None, (expected, "carved by 10")))
+    assert load(pixels, "train", **arguments).spec.preprocessing == carved
+    assert load("digits", **{**arguments, "crop": None}).spec.preprocessing == expected.replace("centre crop 10, ", "")
+
+
+def test_preprocessing_of_stacked_data_is_that_of_the_grey_ones():
+    assert load("color_digits", pad=1).spec.preprocessing == "black margin of 1"
+
+
+def test_fingerprints_tell_data_apart(pixels, tmp_path):
+    own = load(pixels).fingerprint()
+    assert len(own) == 16
+    moved = tmp_path / "elsewhere" / "y.npz"
+    moved.parent.mkdir()
+    moved.write_bytes((tmp_path / "x.npz").read_bytes())
+    assert load(f"npz:{moved}").fingerprint() == own
+    images = np.zeros((3, 2, 2, 1), np.uint8)
+    sources = [
+        ArraySource("a", "train", images),
+        ArraySource("a", "train", images[:2]),
+        ArraySource("a", "train", images.reshape(3, 4, 1, 1)),
+        ArraySource("a", "train", images + np.uint8(1)),
+        ArraySource("a", "train", images, [0, 1, 0], 2),
+        ArraySource("a", "train", images, [0, 1, 1], 2),
+        ArraySource("a", "train", images.reshape(3, 4).astype(np.float32)),
+    ]
+    assert len({source.fingerprint() for source in sources}) == len(sources)
+    assert sources[0].fingerprint() == ArraySource("b", "test", images.copy()).fingerprint()
+
+
+def test_fingerprints_look_at_the_whole_set():
+    images = np.zeros((100_000, 2, 2, 1), np.uint8)
+    before = ArraySource("a", "train", images).fingerprint()
+    images[-1] = 1
+    assert ArraySource("a", "train", images).fingerprint() != before

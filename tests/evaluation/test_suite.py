@@ -106,6 +106,15 @@ def test_every_result_carries_its_protocol(replayed):
     assert report.results["classifier_frechet_distance"].protocol["num_fake"] == 2000
 
 
+def test_preprocessing_is_part_of_the_protocol():
+    """Numbers of one set that was padded and resized are of different data, and must not share a column."""
+    arguments = ({"pad": 2}, {"image_size": 20}, {})
+    padded, resized, plain = (load("digits", "test", **chosen) for chosen in arguments)
+    assert padded.spec.shape == resized.spec.shape
+    protocols = [Subject(Replay(real), real=real, train=real).protocol() for real in (padded, resized, plain)]
+    assert [protocol["preprocessing"] for protocol in protocols] == ["black margin of 2", "bicubic resize to 20", None]
+
+
 def test_samples_depend_on_the_seed_and_fewer_begin_more(stacked, subject_of):
     model = Replay(stacked[1])
     samples = subject_of(model, num_samples=130, batch_size=50).samples

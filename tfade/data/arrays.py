@@ -82,7 +82,7 @@ def numpy_source(
     )
     if not is_vectors:
         check_full_range(f"data={name!r}", stored_examples)
-    return ArraySource(name, split, stored_examples, stored_labels, num_classes)
+    return ArraySource(name, split, stored_examples, stored_labels, num_classes, part.describe(transform))
 
 
 def _are_vectors(name: str, stored: dict[str, StoredArray], transform: Transform) -> bool:

@@ -83,7 +83,7 @@ def folder_source(
         labelled=bool(classes),
     )
     check_full_range(f"data={name!r}", images)
-    return ArraySource(name, split, images, labels, len(classes) or None)
+    return ArraySource(name, split, images, labels, len(classes) or None, part.describe(transform))
 
 
 def split_folders(name: str, path: pathlib.Path) -> dict[str, pathlib.Path]:

@@ -128,7 +128,7 @@ def _digits(split: str, transform: Transform) -> ArraySource:
         return source
     everything = np.arange(source.spec.num_examples)
     images = np.stack([transform(image) for image in source.fetch(everything)])
-    return ArraySource("digits", split, images, source.labels(everything), NUM_CLASSES)
+    return ArraySource("digits", split, images, source.labels(everything), NUM_CLASSES, transform.describe())
 
 
 def _density(toy: str, dimensions: int) -> Density:

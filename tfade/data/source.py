@@ -1,6 +1,7 @@
 """A data set: its specification and random access to its examples."""
 
 import abc
+import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,6 +10,7 @@ from tfade.errors import UsageError
 from tfade.spec import Spec
 
 SPLITS = ("train", "validation", "test")
+FINGERPRINTED = 256  # at most so many examples enter the fingerprint of a data set
 
 
 class Source(abc.ABC):
@@ -33,6 +35,20 @@ class Source(abc.ABC):
         """The grey source whose images were drawn into the colour channels, or None for ordinary data."""
         return None
 
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that tell these data from others.
+
+        A hash of the shape, the number of examples, and up to 256 examples with their labels, spread over the whole
+        set. The names and places of files do not enter.
+        """
+        count = self.spec.num_examples
+        chosen = np.unique(np.linspace(0, count - 1, min(count, FINGERPRINTED)).astype(np.int64))
+        digest = hashlib.sha256(repr((self.spec.shape, self.spec.dtype, count, self.spec.num_classes)).encode())
+        digest.update(np.ascontiguousarray(self.fetch(chosen)).tobytes())
+        if self.spec.num_classes is not None:
+            digest.update(self.labels(chosen).astype(np.int32).tobytes())
+        return digest.hexdigest()[:16]
+
     def sequential(self, batch_size: int) -> Iterator[np.ndarray]:
         """Every example once, in order, in batches [<= batch_size, *shape]; the last one may be short."""
         for start in range(0, self.spec.num_examples, batch_size):
@@ -47,9 +63,18 @@ class ArraySource(Source):
         images: uint8 [N, H, W, C] or float32 [N, D].
         labels: integers [N] in [0, num_classes), or None.
         num_classes: number of classes; required with labels.
+        preprocessing: as in `Spec`.
     """
 
-    def __init__(self, name: str, split: str, images: np.ndarray, labels=None, num_classes: int | None = None):
+    def __init__(
+        self,
+        name: str,
+        split: str,
+        images: np.ndarray,
+        labels=None,
+        num_classes: int | None = None,
+        preprocessing: str = "",
+    ):
         self._images = images
         self._labels = None if labels is None else np.asarray(labels, np.int32)
         is_image = images.dtype == np.uint8
@@ -61,6 +86,7 @@ class ArraySource(Source):
             value_range=(0, 255) if is_image else None,
             num_classes=num_classes,
             num_examples=len(images),
+            preprocessing=preprocessing,
         )
 
     def fetch(self, indices):

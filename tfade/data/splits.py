@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from tfade.data.source import SPLITS
+from tfade.data.transforms import Transform
 from tfade.errors import UsageError
 
 
@@ -31,6 +32,11 @@ class Part:
     @property
     def is_whole(self) -> bool:
         return self.carved == (self.role,)
+
+    def describe(self, transform: Transform) -> str:
+        """How the stored examples became this split: `Spec.preprocessing`."""
+        carving = "" if self.is_whole else f"carved by {self.carve}"
+        return ", ".join(text for text in (transform.describe(), carving) if text)
 
     def chosen(self, numbers: np.ndarray) -> np.ndarray:
         """Which examples belong to this part, given a number (a position, a hash) for each: bool [n].

@@ -111,7 +111,7 @@ def tfds_source(
         lambda: _blocks(builder, f"{part.stored}[{start}:{stop}]", transform, labelled=classes is not None),
         labelled=classes is not None,
     )
-    return ArraySource(name, split, images, labels, classes)
+    return ArraySource(name, split, images, labels, classes, part.describe(transform))
 
 
 def _builder(name: str, dataset: str, data_dir: pathlib.Path):

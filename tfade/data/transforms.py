@@ -52,6 +52,17 @@ class Transform:
     def is_identity(self) -> bool:
         return self == Transform()
 
+    def describe(self) -> str:
+        """The steps in their order, such as "centre crop 140, bicubic resize to 64"; "" for none."""
+        steps = (
+            (self.channels, {1: "to grey", 3: "to three channels"}.get(self.channels)),
+            (self.crop, f"centre crop {self.crop}"),
+            (self.image_size, f"bicubic resize to {self.image_size}"),
+            (self.pad, f"black margin of {self.pad}"),
+            (self.average > 1, f"means of {self.average}×{self.average} blocks"),
+        )
+        return ", ".join(text for is_done, text in steps if is_done)
+
     def problem(self, height: int, width: int) -> str | None:
         """Why an image of this size cannot be transformed, or None."""
         if self.crop is not None and min(height, width) < self.crop:

@@ -218,6 +218,7 @@ class Subject:
             "data": self.real.spec.name,
             "split": self.real.spec.split,
             "shape": list(self.real.spec.shape),
+            "preprocessing": self.real.spec.preprocessing or None,
             "images": "uint8",
             "seed": self.seed,
             "temperature": self.temperature,
