@@ -56,7 +56,7 @@ def above_entropy(toy, distribution, steps: int, learning_rate: float = 1e-2) ->
 
 @pytest.mark.parametrize("name", GAUSSIAN)
 def test_a_correlated_gaussian_in_eight_dimensions(name):
-    assert -0.01 < above_entropy(Gaussian(8), GAUSSIAN[name], 300) < 0.05
+    assert -0.01 < above_entropy(Gaussian(8), GAUSSIAN[name], 300) < 0.1
 
 
 @pytest.mark.parametrize("fit", PLANE, ids=lambda fit: f"{fit[1]} on {fit[0]}")
@@ -85,7 +85,7 @@ def test_a_mixture_of_ten_is_recovered(method):
         draws(10_000), GaussianMixture, method=method, steps=500, learning_rate=1e-2, progress=lambda line: None
     )
     held_out = draws(10_000)
-    assert abs(np.mean(log_density(held_out)) - np.mean(model.log_prob(held_out))) < 0.03
+    assert abs(np.mean(log_density(held_out)) - np.mean(model.log_prob(held_out))) < 0.05
     fitted = model.distribution()
     found = fitted.components_distribution.mean().numpy()
     mine, theirs = linear_sum_assignment(np.linalg.norm(found[:, None] - means, axis=-1))
