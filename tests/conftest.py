@@ -16,6 +16,7 @@ tf.config.set_logical_device_configuration(
 
 from tfade.data.digits import digits
 from tfade.data.stacked import StackedSource
+from tfade.models.optimization import Optimization
 from tfade.models.vgh import VGH, VGHPlusPlus
 from tfade.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 from tfade.networks.mlp import CodeDiscriminator
@@ -67,7 +68,9 @@ def make_model():
         keras.utils.set_random_seed(7)
         model = kind((16, 16, 3), **{**TINY, **(model_arguments or {})})
         if compiled:
-            model.compile(optimizer or (lambda name: keras.optimizers.Adam(1e-3, 0.5, 0.9)), **compile_arguments)
+            others = {name: compile_arguments.pop(name) for name in ("seed", "stages") if name in compile_arguments}
+            optimizer = optimizer or (lambda name, of_stage=None: keras.optimizers.Adam(1e-3, 0.5, 0.9))
+            model.compile(optimizer, Optimization(**compile_arguments), **others)
         return model
 
     return make

@@ -9,13 +9,16 @@ import numpy as np
 import tensorflow as tf
 
 from launch import common, train
-from tfade import files
 from tfade.export import export
+from tfade.spec import Spec
+from tfade.training.checkpoints import Checkpoints
 from tfade.training.isolation import isolated
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"  # real images and weights that stay out of the repository
 TINY = str(ROOT / "tests" / "tiny.gin")
+SPEC = Spec("digits", "train", (16, 16, 1), "uint8", (0, 255), num_classes=10, num_examples=1265)
+SPEC_BINDING = f"Recipe.spec = {SPEC.to_dict()!r}"  # what training would record of the grey digits
 RECIPE = str(ROOT / "gin" / "vgh_pp.gin")
 
 
@@ -76,7 +79,7 @@ def assert_served(model, images, folder) -> set[str]:
     if "encode" in names:
         encoded, codes = served["encode_uint8"](images=given), model.codes(images)
         np.testing.assert_allclose(encoded["latents"], codes, atol=1e-5)
-        assert ("scale" in encoded) == model.stochastic_codes
+        assert ("scale" in encoded) == model.gaussian_codes
         decoded = served["sample_from_latents"](latents=codes)["images"]
         np.testing.assert_allclose(decoded, model.decode(codes), atol=1e-5)
     for name, key, answer in (
@@ -92,7 +95,7 @@ def assert_served(model, images, folder) -> set[str]:
 
 def newest_state(run_dir) -> dict[str, np.ndarray]:
     """The arrays of the newest checkpoint."""
-    return files.read_arrays(max((pathlib.Path(run_dir) / "checkpoints").glob("step-*.npz")))
+    return Checkpoints(pathlib.Path(run_dir) / "checkpoints").load()
 
 
 def assert_same_state(one, other) -> None:

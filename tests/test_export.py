@@ -35,7 +35,7 @@ np.savez(
 
 @pytest.mark.parametrize("stochastic", [False, True])
 def test_the_export_equals_the_live_model(tmp_path, images, stochastic):
-    bindings = (f"VGHPlusPlus.stochastic_codes = {stochastic}", "compile_model.average_decay = {'generator': 0.5}")
+    bindings = (f"VGHPlusPlus.gaussian_codes = {stochastic}", "Optimization.average_decay = {'generator': 0.5}")
     assert train_here(tmp_path / "run", *bindings) == 0
     model = load_run(tmp_path / "run")
     names = export(model, tmp_path / "export")

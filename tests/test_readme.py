@@ -5,39 +5,18 @@ import re
 import subprocess
 import sys
 
-import gin
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from launch import common, export, train
-from tests.helpers import ROOT, TINY, newest_state, run
-from tfade import numerics
-from tfade.distributions.gaussian import standard_normal
-from tfade.models.base import GenerativeModel
-from tfade.models.players import Player
-from tfade.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from tfade.objectives import adversarial
-from tfade.seeds import as_seed
+from launch import export, train
+from tests.helpers import ROOT, TINY, assert_same_state, newest_state, run
+from tfade import load_run
 
 README = (ROOT / "README.md").read_text()
 RESULTS = (ROOT / "gin" / "RESULTS.md").read_text()
 HEADINGS = re.findall(r"^## (.*)$", RESULTS, re.M)
 RECIPES = sorted((ROOT / "gin").glob("*.gin")) + sorted((ROOT / "gin" / "tables").glob("*.gin"))
-
-
-@pytest.fixture
-def example():
-    """The class MyGAN of the section on extending."""
-    code = next(block for block in re.findall(r"```python\n(.*?)```", README, re.S) if "class MyGAN" in block)
-    names = {
-        **{"GenerativeModel": GenerativeModel, "Player": Player, "numerics": numerics, "adversarial": adversarial},
-        **{"DCGANGenerator": DCGANGenerator, "DCGANDiscriminator": DCGANDiscriminator, "tf": tf, "gin": gin},
-        **{"standard_normal": standard_normal, "as_seed": as_seed},
-    }
-    exec(code.replace("@gin.register", ""), names)
-    return names["MyGAN"]
 
 
 def test_the_python_examples_run_in_a_process_of_their_own(tmp_path):
@@ -49,7 +28,7 @@ def test_the_python_examples_run_in_a_process_of_their_own(tmp_path):
         f"--run_dir={folder}",
         "--train_only",
     ]
-    assert run(train.main, [*arguments, "--gin_bindings=steps = 1", "--gin_bindings=Showing.samples = 0"]) == 0
+    assert run(train.main, [*arguments, "--gin_bindings=steps = 1", "--gin_bindings=Visualisation.samples = 0"]) == 0
     assert run(export.main, [f"--run_dir={folder}", f"--out={folder / 'export'}"]) == 0
     blocks = [block for block in re.findall(r"```python\n(.*?)```", README, re.S) if "runs/vgh_pp" in block]
     assert len(blocks) == 2
@@ -65,40 +44,31 @@ def test_the_python_examples_run_in_a_process_of_their_own(tmp_path):
         assert result.returncode == 0, result.stderr
 
 
-def test_a_new_model_trains_with_several_discriminator_steps(example, source):
-    keras.utils.set_random_seed(0)
-    model = example((16, 16, 3), latent_size=4)
-    schedule = (("discriminator",) * 5, ("generator",))
-    model.compile(lambda name: keras.optimizers.Adam(1e-4), schedule=schedule, fresh_batches=True)
-    batch = source.fetch(np.arange(48)).reshape(8, 6, 16, 16, 3)
-    logs = model.train_step(tf.constant(batch))
-    assert set(logs) == {
-        "generator/adversarial",
-        "discriminator/real",
-        "discriminator/fake",
-        "generator/gradient_norm",
-        "discriminator/gradient_norm",
-    }
-    assert int(model.optimizers["discriminator"].iterations.numpy()) == 5
-    with pytest.raises(NotImplementedError, match="MyGAN cannot encode: it has no encoder"):
-        model.encode(batch[:, 0])
-
-
-def test_a_new_model_trains_by_the_launcher(example, tmp_path, monkeypatch, capsys):
-    """As README says: a class and a gin file; evaluation and export leave out what the model cannot answer."""
-    monkeypatch.setattr(common, "CACHE", tmp_path / "cache")
-    gin.register(example, module="readme")
-    (tmp_path / "my_gan.gin").write_text(
-        "include 'gin/fragments/run.gin'\ninclude 'gin/data/color_digits.gin'\nRecipe.model = @readme.MyGAN\n"
-        "train_classifier.steps = 10\nseed = 0\n"
-    )
-    flags = [f"--gin_file={tmp_path / 'my_gan.gin'}", f"--gin_file={TINY}", f"--run_dir={tmp_path / 'run'}"]
-    assert run(train.main, flags) == 0
-    output = capsys.readouterr().out
-    assert "MyGAN cannot reconstruct: it has no encoder" in output
-    assert int(newest_state(tmp_path / "run")["step"]) == 6
-    served = tf.saved_model.load(str(tmp_path / "run" / "export")).signatures
-    assert set(served) == {"sample", "serving_default"} or "encode" not in served
+def test_the_model_of_the_readme_goes_all_the_way(tmp_path, monkeypatch):
+    """README's own text as two files: trains, samples by class, resumes, is evaluated, exports, is opened."""
+    module, recipe = (re.search(rf"```\w*\n(# aae\.{kind}\n.*?)```", README, re.S)[1] for kind in ("py", "gin"))
+    assert len(module.splitlines()) <= 60
+    (tmp_path / "aae.py").write_text(module)
+    (tmp_path / "aae.gin").write_text(recipe)
+    monkeypatch.syspath_prepend(tmp_path)
+    small = ("DCGANEncoder.width = 4", "DCGANGenerator.width = 4", "batch_size = 8", "Recipe.interval = 2")
+    arguments = [f"--gin_file={tmp_path / 'aae.gin'}", *(f"--gin_bindings={line}" for line in small)]
+    folders = {name: tmp_path / name for name in ("once", "twice")}
+    for name, steps in (("twice", 2), ("once", 4)):
+        only = ["--train_only", f"--gin_bindings=steps = {steps}", f"--run_dir={folders[name]}"]
+        assert run(train.main, [*arguments, *only]) == 0
+    evaluated = [*arguments, "--gin_bindings=steps = 4", f"--run_dir={folders['twice']}"]
+    assert run(train.main, evaluated) == 0  # resumes, then evaluates and exports
+    assert_same_state(newest_state(folders["once"]), newest_state(folders["twice"]))
+    assert (folders["twice"] / "evaluation" / "reconstruction_error.json").is_file()
+    model = load_run(folders["twice"])
+    labels = np.array([3, 3, 7])
+    sampled = model.sample(3, labels=labels, seed=1)
+    assert not np.allclose(sampled, model.sample(3, labels=labels - 1, seed=1))
+    served = tf.saved_model.load(str(folders["twice"] / "export")).signatures["sample"]
+    scalars = {"n": tf.constant(3), "temperature": tf.constant(1.0), "seed": tf.constant(1, tf.int64)}
+    exported = served(**scalars, labels=tf.constant(labels, tf.int32))["images"]
+    np.testing.assert_allclose(exported, sampled, atol=1e-5)
 
 
 def test_readme_is_a_front_page():

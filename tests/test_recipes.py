@@ -22,9 +22,9 @@ def shallow(path) -> list[str]:
     """Bindings that take each stack of a recipe, and of what it includes, twice, and each pass of a step once."""
     text = path.read_text()
     lines = [f"{scope}.repeat = 2" for scope in re.findall(r"^(\w+/Stack)\.repeat", text, re.MULTILINE)]
-    for schedule in re.findall(r"^compile_model\.schedule = (\(.*?\))$", text, re.MULTILINE | re.DOTALL):
+    for schedule in re.findall(r"^Optimization\.schedule = (\(.*?\))$", text, re.MULTILINE | re.DOTALL):
         phases = tuple(tuple(dict.fromkeys(phase)) for phase in ast.literal_eval(schedule))
-        lines.append(f"compile_model.schedule = {phases}")
+        lines.append(f"Optimization.schedule = {phases}")
     included = re.findall(r"^include '(.*)'", text, re.MULTILINE)
     return lines + [line for file in included for line in shallow(ROOT / file)]
 
@@ -43,7 +43,7 @@ def test_the_refinements_of_ade_go_together(tmp_path):
     fragments = [ROOT / "gin" / "fragments" / f"{name}.gin" for name in names]
     bindings = [f"{stack}/Stack.repeat = 1" for stack in ("couplings", "second", "third")]
     files = (ROOT / "gin" / "av_ade.gin", *fragments, TINY)
-    assert train_here(tmp_path / "run", "steps = 2", *bindings, "Showing.samples = 0", files=files) == 0
+    assert train_here(tmp_path / "run", "steps = 2", *bindings, "Visualisation.samples = 0", files=files) == 0
     names = list(newest_state(tmp_path / "run"))
     assert any(name.startswith("flow/") for name in names)
 
@@ -58,7 +58,7 @@ def test_published_settings_train_on_embedded_data(path, tmp_path):
         f"load.image_size = {size}",
         "load.crop = None",
         "steps = 2",
-        "Showing.samples = 0",
+        "Visualisation.samples = 0",
     )
     assert train_here(tmp_path / "run", *bindings, *shallow(path), files=(path, TINY)) == 0
     state = newest_state(tmp_path / "run")
@@ -94,7 +94,7 @@ def test_a_step_compiled_by_xla_is_the_same_step(tmp_path):
     rows = []
     for jit_compile in (False, True):
         run = tmp_path / str(jit_compile)
-        assert train_here(run, "steps = 1", f"compile_model.jit_compile = {jit_compile}") == 0
+        assert train_here(run, "steps = 1", f"Optimization.jit_compile = {jit_compile}") == 0
         with (run / "history.csv").open() as file:
             rows += [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
     plain, compiled = rows

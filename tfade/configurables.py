@@ -44,10 +44,10 @@ import tfade.networks.topdown
 import tfade.objectives.divergences
 import tfade.objectives.mmd
 import tfade.objectives.penalties
+import tfade.training.checkpoint_writer
 import tfade.training.fit_density
 import tfade.training.inference_bound
 import tfade.training.optimizers
 import tfade.training.recipe
-import tfade.training.saving
-import tfade.training.showing
+import tfade.training.visualisation
 import tfade.workflows.ablation

@@ -17,12 +17,15 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
     Signatures (images are float32 [batch, H, W, C] in [0, 1], or uint8 under the same name with suffix "_uint8"; models
     of vectors take and give `images` of float32 [batch, D]):
 
-        sample(n int32, temperature float32, seed int64) → images      also `serving_default`
+        sample(n int32, temperature float32, seed int64) → images
         sample_from_latents(latents float32 [batch, Z]) → images
         encode(images) → latents (the posterior's mean, a flow's centre), and scale for Gaussian codes
         reconstruct(images) → images
+        translate(images) → images of the second domain, and translate_back
         discriminate(images) → logits [batch]
-        log_prob(images) → log_prob [batch], nats of the kind that `model.likelihood` says
+        log_prob(images) → log_prob [batch], nats of the kind that `model.likelihood` declares
+
+    Those of a conditional model take labels int32 [batch] besides. The first one is also `serving_default`.
 
     Batch norm is in inference mode, averaged weights are used where the run has them, and samples are a function of
     the seed alone.
@@ -32,7 +35,7 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
         folder: where to; it must not exist, or hold an earlier export, which is replaced.
 
     Returns:
-        The names of the signatures; a question that the model has no answer to has none.
+        The names of the signatures; a question that the model does not answer has none.
 
     Raises:
         UsageError: `folder` holds something else.
@@ -44,16 +47,16 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
         raise UsageError(f"out={str(folder)!r} exists and is no earlier export; give another folder")
     module = tf.Module()
     module.variables_of_the_model = [variable.value for variable in _serving_variables(model)]
-    for name, (function, signature) in _endpoints(model).items():
+    endpoints = _endpoints(model)
+    if not endpoints:
+        raise UsageError(f"{type(model).__name__} answers no question that could be exported")
+    signatures = {}
+    for name, (function, signature) in endpoints.items():
         traced = tf.function(function, input_signature=[tf.TensorSpec(*spec) for spec in signature])
-        try:
-            traced.get_concrete_function()
-        except NotImplementedError:
-            continue
+        signatures[name] = traced.get_concrete_function()
         setattr(module, name, traced)
-    names = [name for name in _endpoints(model) if hasattr(module, name)]
-    signatures = {name: getattr(module, name).get_concrete_function() for name in names}
-    signatures["serving_default"] = signatures["sample"]
+    names = list(signatures)
+    signatures["serving_default"] = signatures[names[0]]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as workshop:
         # Whoever serves this folder sees an old export or a new one, never a half.
@@ -66,39 +69,51 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
 
 
 def _endpoints(model: GenerativeModel) -> dict:
-    """name → (function, its arguments as (shape, dtype, name))."""
-    shape = (None, *model.image_shape)
-
-    def encode(images):
-        scale = {"scale": model.encode(images).stddev()} if getattr(model, "stochastic_codes", False) else {}
-        return {"latents": model.codes(images), **scale}
-
-    on_images = {
-        "encode": encode,
-        "reconstruct": lambda images: {"images": model.reconstruct(images)},
-        "discriminate": lambda images: {"logits": model.discriminate(images)},
-        "log_prob": lambda images: {"log_prob": model.log_prob(images)},
-    }
-    endpoints = {
-        "sample": (
-            lambda n, temperature, seed: {"images": model.sample(n, temperature, seed)},
-            [((), tf.int32, "n"), ((), tf.float32, "temperature"), ((), tf.int64, "seed")],
+    """name → (function, its arguments as (shape, dtype, name)), of every question that the model answers."""
+    labels = [((None,), tf.int32, "labels")] if model.conditional else []
+    endpoints = {}
+    if model.answers("sample"):
+        scalars = [((), tf.int32, "n"), ((), tf.float32, "temperature"), ((), tf.int64, "seed")]
+        endpoints["sample"] = (
+            lambda n, temperature, seed, *labels: {"images": model.sample(n, temperature, seed, *labels)},
+            scalars + labels,
         )
-    }
-    if hasattr(model, "latent_size"):
+    if model.answers("decode") and model.latent_size is not None:
+        latents = ((None, model.latent_size), tf.float32, "latents")
         endpoints["sample_from_latents"] = (
-            lambda latents: {"images": model.decode(latents)},
-            [((None, model.latent_size), tf.float32, "latents")],
+            lambda latents, *labels: {"images": model.decode(latents, *labels)},
+            [latents, *labels],
         )
-    for name, function in on_images.items():
-        endpoints[name] = (function, [(shape, tf.float32, "images")])
-        if len(model.image_shape) == 3:
-            endpoints[f"{name}_uint8"] = (_from_levels(function), [(shape, tf.uint8, "images")])
+    for question, function in _on_images(model).items():
+        if not model.answers(question):
+            continue
+        spec = model.spec.other if question == "translate_back" else model.spec
+        shape, more = (None, *spec.shape), [] if question.startswith("translate") else labels
+        endpoints[question] = (function, [(shape, tf.float32, "images"), *more])
+        if spec.is_image:
+            endpoints[f"{question}_uint8"] = (_from_levels(function), [(shape, tf.uint8, "images"), *more])
     return endpoints
 
 
+def _on_images(model: GenerativeModel) -> dict:
+    """question → function of images, and of labels where the model is conditional."""
+
+    def encode(images, *labels):
+        scale = {"scale": model.encode(images, *labels).stddev()} if model.gaussian_codes else {}
+        return {"latents": model.codes(images, *labels), **scale}
+
+    return {
+        "encode": encode,
+        "reconstruct": lambda images, *labels: {"images": model.reconstruct(images, *labels)},
+        "translate": lambda images: {"images": model.translate(images)},
+        "translate_back": lambda images: {"images": model.translate_back(images)},
+        "discriminate": lambda images, *labels: {"logits": model.discriminate(images, *labels)},
+        "log_prob": lambda images, *labels: {"log_prob": model.log_prob(images, 1, *labels)},
+    }
+
+
 def _from_levels(function):
-    return lambda images: function(numerics.to_unit(images))
+    return lambda images, *labels: function(numerics.to_unit(images), *labels)
 
 
 def _serving_variables(model: GenerativeModel) -> list[keras.Variable]:

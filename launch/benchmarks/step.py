@@ -31,7 +31,7 @@ def measure(steps: int) -> Figures:
         return build_model(recipe)
 
     ours, by_hand = fresh(), fresh()
-    if ours.stochastic_codes or ours.encoder_fools_discriminator or len(ours.passes) > 1:
+    if ours.gaussian_codes or ours.encoder_fools_discriminator or len(ours.passes) > 1:
         raise UsageError("the hand-written step is VGH++ with its defaults; leave out schedules and switches")
     ours.make_train_function()
     iterator, other_iterator = iter(dataset), iter(dataset)

@@ -11,7 +11,7 @@ from tests.helpers import ROOT, TINY, assert_same_state, newest_state, run
 from tfade.training import configuration
 from tfade.training.isolation import isolated
 from tfade.training.recipe import Recipe
-from tfade.training.run_directory import held
+from tfade.training.run_directory import directory_lock
 from tfade.workflows import ablation_runs
 from tfade.workflows.ablation_command import LOCK, read_table
 
@@ -19,7 +19,7 @@ WORKSPACE = common.workspace()
 TABLE = ROOT / "gin" / "tables" / "ade_table1.gin"
 SMALL = (
     "steps = 2",
-    "Showing.samples = 0",
+    "Visualisation.samples = 0",
     "Ablation.rows = (@gan/Row(), @av_gde/Row())",
     "Ablation.evaluation = ('inference_bound.steps = 2', 'inference_bound.batch_size = 8')",
 )
@@ -126,7 +126,7 @@ def test_the_configuration_is_that_of_the_beginning(tmp_path, capsys):
                 gin.bind_parameter("GAN.latent_size", 8)
         with isolated(planned.configuration):
             assert gin.query_parameter("GAN.latent_size") == 6
-    with held(tmp_path / "t", LOCK):
+    with directory_lock(tmp_path / "t", LOCK):
         assert run(ablation.main, arguments(tmp_path / "t")) == 2
     assert "in use by another process" in capsys.readouterr().err
 

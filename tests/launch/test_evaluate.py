@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from launch import common, evaluate
-from tests.helpers import ROOT, TINY, run
+from tests.helpers import ROOT, SPEC_BINDING, TINY, run
 from tests.reporting.outline import Outline
 from tfade import pictures
 from tfade.data.digits import digits
@@ -37,7 +37,7 @@ def trained(tmp_path_factory):
     """The directory of a tiny VAE of grey digits, as six steps would leave it."""
     folder = RunDirectory(tmp_path_factory.mktemp("evaluated") / "a<b>&c")
     files = [str(ROOT / "gin" / "vae.gin"), str(ROOT / "gin" / "data" / "digits.gin"), TINY]
-    with common.workspace().configured(files, ["Recipe.image_shape = (16, 16, 1)"]):
+    with common.workspace().configured(files, [SPEC_BINDING]):
         model = build_model(configuration.make(Recipe))
         write_text(folder.config, configuration.text())
     model.step.assign(6)

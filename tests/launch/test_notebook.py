@@ -22,7 +22,7 @@ def test_every_launcher_twice_in_one_process(tmp_path, monkeypatch, bound):
     monkeypatch.setattr(common, "CACHE", tmp_path / "cache")
     run_dir, quick = tmp_path / "run", "train_classifier.steps = 3"
     for steps in (2, 3):
-        flags = train_arguments(run_dir, f"steps = {steps}", "Showing.samples = 0")
+        flags = train_arguments(run_dir, f"steps = {steps}", "Visualisation.samples = 0")
         assert train.main(flags) == 0
     for samples in (20, 30):
         flags = [f"--run_dir={run_dir}", f"--num_samples={samples}", "--metrics=pictures", f"--gin_bindings={quick}"]

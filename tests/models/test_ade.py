@@ -20,9 +20,11 @@ from tfade.flows.preprocessing import Logit
 from tfade.flows.squeeze import Squeeze
 from tfade.flows.stack import Stack
 from tfade.models.ade import ADE
+from tfade.models.optimization import Optimization
 from tfade.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 from tfade.networks.residual import ResidualConditioner
 from tfade.networks.sngan import ResidualDiscriminator, SNGANDiscriminator
+from tfade.spec import Batch
 from tfade.training.strategy import make_strategy, precision
 
 COUPLING = functools.partial(
@@ -59,7 +61,7 @@ def model_of(schedule=None, spread=0.05, optimizer=keras.optimizers.Adam, **argu
     generator = np.random.default_rng(0)
     for variable in model.trainable_variables:
         variable.assign_add(spread * generator.normal(size=variable.shape))
-    model.compile(lambda name: optimizer(1e-3), schedule=schedule)
+    model.compile(lambda name: optimizer(1e-3), Optimization(schedule=schedule))
     return model
 
 
@@ -80,7 +82,7 @@ def test_which_loss_moves_which_network(flow, images):
     """Likelihood: encoder, decoder and f; the adversary: decoder and f only; the discriminator: itself."""
     model = model_of(flow=FLOWS[flow])
     with tf.GradientTape(persistent=True) as tape:
-        losses = model.losses(tf.constant(images), model._seeds(0))
+        losses = model.losses(Batch(tf.constant(images)), model._seeds(0))
         terms = {name: tf.reduce_mean(value) for name, (_, value) in losses["autoencoder"].items()}
         judged = tf.add_n([tf.reduce_mean(getattr(term, "value", term)) for term in losses["discriminator"].values()])
     with_flow = {"flow"} if FLOWS[flow] else set()
@@ -96,7 +98,7 @@ def test_the_adversary_judges_decoder_means_in_image_space(images):
     """Equations 4 and 5, computed here in another way."""
     model = model_of(penalty=None)
     seeds = model._seeds(0)
-    losses = model.losses(tf.constant(images), seeds)
+    losses = model.losses(Batch(tf.constant(images)), seeds)
     z = model.prior().sample(6, seed=seeds("prior"))
     means = model.decoder(z, training=True)
     samples = 2 * model.flow.bijector().forward(means) - 1
@@ -111,7 +113,7 @@ def test_a_mean_that_depends_on_a_scale_does_not_move_it(images):
     """The mean of a logistic with its tails cut does; its scale belongs to the likelihood."""
     model = model_of(flow=None, pixels=DiscretizedLogistic)
     with tf.GradientTape(persistent=True) as tape:
-        losses = model.losses(tf.constant(images), model._seeds(0))["autoencoder"]
+        losses = model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]
         terms = {name: tf.reduce_mean(value) for name, (_, value) in losses.items()}
     assert reached(tape, model, terms["adversarial"]) == {"decoder", "discriminator"}
     assert "pixels" in reached(tape, model, terms["reconstruction"])
@@ -120,7 +122,7 @@ def test_a_mean_that_depends_on_a_scale_does_not_move_it(images):
 def test_a_learned_prior_is_part_of_the_generator(images):
     model = model_of(prior=DiagonalNormal)
     with tf.GradientTape(persistent=True) as tape:
-        adversarial = model.losses(tf.constant(images), model._seeds(0))["autoencoder"]["adversarial"].value
+        adversarial = model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]["adversarial"].value
     assert reached(tape, model, adversarial) == {"decoder", "flow", "discriminator", "prior"}
 
 
@@ -128,7 +130,7 @@ def test_averages_serve_every_question(images):
     """After a step with a quick average, what is asked differs from the networks that are trained."""
     model = model_of()
     kept = ("encoder", "posterior", "prior", "decoder", "flow", "pixels", "discriminator")
-    model.compile(lambda name: keras.optimizers.Adam(0.05), average_decay={name: 0.9 for name in kept})
+    model.compile(lambda name: keras.optimizers.Adam(0.05), Optimization(average_decay={name: 0.9 for name in kept}))
     questions = {
         "log_prob": lambda: model.log_prob(images),
         "sample": lambda: model.sample(3, seed=0),
@@ -190,8 +192,8 @@ def test_mixed_precision(policy, images):
 
 def test_levels_are_judged_as_images(images):
     model = model_of(flow=None, pixels=Categorical, decoder=functools.partial(DCGANGenerator, width=2))
-    np.testing.assert_allclose(model._judged(images), 2 * images.astype(np.float32) / 255 - 1, atol=1e-6)
-    assert "log_det" not in model.losses(tf.constant(images), model._seeds(0))["autoencoder"]
+    np.testing.assert_allclose(model.network_input(images), 2 * images.astype(np.float32) / 255 - 1, atol=1e-6)
+    assert "log_det" not in model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]
 
 
 def test_players_own_every_network():
@@ -214,12 +216,12 @@ def test_the_export_equals_the_live_model(tmp_path, posterior, images):
     model = model_of(posterior=POSTERIORS[posterior])
     names = assert_served(model, images, tmp_path / "export")
     assert {"sample", "sample_from_latents", "encode", "reconstruct", "discriminate", "log_prob"} <= names
-    assert model.stochastic_codes == (posterior == "diagonal")
+    assert model.gaussian_codes == (posterior == "diagonal")
 
 
 @pytest.mark.usefixtures("eager")
 def test_a_run_resumes_bit_for_bit(tmp_path):
-    settings = ("couplings/Stack.repeat = 2", "Showing.samples = 0")
+    settings = ("couplings/Stack.repeat = 2", "Visualisation.samples = 0")
     train = functools.partial(train_here, files=(ROOT / "gin" / "av_ade.gin", TINY))
     assert train(tmp_path / "two", *settings, "steps = 2") == 0
     assert train(tmp_path / "two", *settings, "steps = 4") == 0

@@ -16,7 +16,9 @@ from tfade.flows.actnorm import ActNorm
 from tfade.flows.coupling import Coupling
 from tfade.flows.stack import Stack
 from tfade.models.density import DensityModel
+from tfade.models.optimization import Optimization
 from tfade.seeds import Seeds
+from tfade.spec import Batch
 
 DENSITIES = {
     "diagonal": DiagonalNormal,
@@ -35,7 +37,7 @@ VECTORS = (VECTORS * [1, 5, 0.3] + [4, 0, -2]).astype("float32")
 def compiled(distribution, **arguments) -> DensityModel:
     keras.utils.set_random_seed(0)
     model = DensityModel((3,), distribution)
-    model.compile(lambda player: keras.optimizers.Adam(1e-2), **arguments)
+    model.compile(lambda player: keras.optimizers.Adam(1e-2), Optimization(**arguments))
     return model
 
 
@@ -50,14 +52,16 @@ def test_every_density_starts_at_the_data_and_learns(name):
     reported = model.fit(endless(), steps_per_epoch=1, epochs=15, verbose=0, shuffle=False).history["density/nll"]
     assert reported[0] < 7.5  # a Gaussian of the data's moments has 6.0, a standard one far more
     assert reported[-1] < reported[0] - (-1e-2 if name in OPTIMAL else 2e-2)
-    np.testing.assert_allclose(np.mean(model.validate(VECTORS)["nll"]), -np.mean(model.log_prob(VECTORS)), rtol=1e-6)
+    np.testing.assert_allclose(
+        np.mean(model.validate(Batch(VECTORS))["nll"]), -np.mean(model.log_prob(VECTORS)), rtol=1e-6
+    )
     moved = [variable for variable, value in before.items() if np.any(value != model.state()[variable].numpy())]
     assert len(moved) >= len(model.density.trainable_variables)
 
 
 def test_the_loss_is_the_negative_log_likelihood():
     model = compiled(DiagonalNormal)
-    losses = model.losses(tf.constant(VECTORS), Seeds(0, 0))
+    losses = model.losses(Batch(tf.constant(VECTORS)), Seeds(0, 0))
     assert {player: list(terms) for player, terms in losses.items()} == {"density": ["nll"]}
     by_hand = 0.5 * np.sum(VECTORS**2, -1) + 1.5 * np.log(2 * np.pi)
     np.testing.assert_allclose(losses["density"]["nll"], by_hand, rtol=1e-3)
@@ -66,7 +70,7 @@ def test_the_loss_is_the_negative_log_likelihood():
 def test_the_public_interface():
     model = compiled(functools.partial(GaussianMixture, 3))
     assert model.likelihood == "exact"
-    model.initialise(VECTORS)
+    model.initialise(Batch(VECTORS))
     samples = model.sample(500, seed=1)
     assert (samples.shape, samples.dtype) == ((500, 3), tf.float32)
     np.testing.assert_array_equal(samples, model.sample(500, seed=1))
@@ -85,7 +89,7 @@ def test_the_public_interface():
 def test_data_show_where_to_start_once():
     """The vectors that were shown first count, not the first batch of training that comes after them."""
     model = compiled(DiagonalNormal)
-    model.initialise(VECTORS)
+    model.initialise(Batch(VECTORS))
     np.testing.assert_allclose(model.density.shift, VECTORS.mean(0), rtol=1e-5)
     model.fit(tf.data.Dataset.from_tensors(VECTORS + 100), steps_per_epoch=1, verbose=0, shuffle=False)
     np.testing.assert_allclose(model.density.shift, VECTORS.mean(0), rtol=1e-5)

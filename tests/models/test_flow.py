@@ -17,8 +17,10 @@ from tfade.flows.preprocessing import Flatten, Logit
 from tfade.flows.stack import Stack
 from tfade.flows.transformers import Shift
 from tfade.models.flow import FlowModel
+from tfade.models.optimization import Optimization
 from tfade.networks.conditioner import MLPConditioner
 from tfade.seeds import per_example_noise
+from tfade.spec import Batch
 from tfade.training.strategy import make_strategy
 
 CONDITIONER = functools.partial(MLPConditioner, width=16)
@@ -124,7 +126,7 @@ def test_vectors_have_no_noise():
     model = model_of((3,), flow, prior=StandardLogistic)
     x = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     np.testing.assert_array_equal(model.log_prob(x), model.log_density(x))
-    assert set(model.validate(x)) == {"nll"}
+    assert set(model.validate(Batch(x))) == {"nll"}
     assert model.sample(7, seed=0).shape == (7, 3)
 
 
@@ -145,7 +147,7 @@ def test_actnorm_begins_with_the_first_global_batch(replicas, images):
     source = load("digits", "train")
     with strategy.scope():
         model = FlowModel((16, 16, 1), IMAGE_FLOW)
-        model.compile(lambda name: keras.optimizers.SGD(0.0), average_decay={"flow": 0.9})
+        model.compile(lambda name: keras.optimizers.SGD(0.0), Optimization(average_decay={"flow": 0.9}))
     dataset = batches(source, 32, seed=0)
     first = next(iter(dataset))["images"]
     model.fit(strategy.experimental_distribute_dataset(dataset), steps_per_epoch=1, verbose=0)
@@ -159,12 +161,12 @@ def test_actnorm_begins_with_the_first_global_batch(replicas, images):
 
 def test_training_lowers_the_nll():
     model = FlowModel((16, 16, 1), IMAGE_FLOW)
-    model.compile(lambda name: keras.optimizers.Adam(2e-3), jit_compile=True)
+    model.compile(lambda name: keras.optimizers.Adam(2e-3), Optimization(jit_compile=True))
     dataset = batches(load("digits", "train"), 32, seed=0)
     held_out = load("digits", "test").fetch(np.arange(100))
-    before = model.validate(held_out)["bits_per_dim"].numpy().mean()
+    before = model.validate(Batch(held_out))["bits_per_dim"].numpy().mean()
     model.fit(dataset, steps_per_epoch=150, verbose=0)
-    after = model.validate(held_out)["bits_per_dim"].numpy().mean()
+    after = model.validate(Batch(held_out))["bits_per_dim"].numpy().mean()
     assert after < min(before, 8.0) - 0.5
 
 

@@ -14,11 +14,13 @@ from tfade.flows.coupling import Coupling
 from tfade.flows.stack import Stack
 from tfade.models.flow import FlowModel
 from tfade.models.flow_gan import FlowGAN
+from tfade.models.optimization import Optimization
 from tfade.networks.critics import ConvDiscriminator, MLPDiscriminator
 from tfade.networks.layers import BatchNorm
 from tfade.objectives.divergences import Hellinger, Hinge, Wasserstein
 from tfade.objectives.penalties import R1, GradientPenalty
 from tfade.seeds import Seeds
+from tfade.spec import Batch
 
 CRITIC = functools.partial(ConvDiscriminator, channels=(4, 4), dense=(16,))
 FIVE = (("critic",) * 5, ("flow",))
@@ -34,7 +36,9 @@ def model_of(optimizer=None, schedule=None, compiled=True, **arguments) -> FlowG
     keras.utils.set_random_seed(5)
     model = FlowGAN((16, 16, 1), IMAGE_FLOW, **{"critic": CRITIC, **arguments})
     if compiled:
-        model.compile(optimizer or (lambda name: keras.optimizers.Adam(1e-3, 0.5, 0.9)), schedule=schedule)
+        model.compile(
+            optimizer or (lambda name: keras.optimizers.Adam(1e-3, 0.5, 0.9)), Optimization(schedule=schedule)
+        )
     return model
 
 
@@ -59,21 +63,21 @@ def test_the_terms_are_those_of_the_paper(images):
     """Equations of the docstring, computed here in another way."""
     model = model_of(likelihood_weight=0.3)
     seeds = Seeds(0, 0)
-    losses = model.losses(tf.constant(images), seeds)
+    losses = model.losses(Batch(tf.constant(images)), seeds)
     y = (images.astype(np.float32) + seeds.uniform("dequantisation", (8, 16, 16, 1))) / 256
     fake = model.flow.bijector().forward(model.prior().sample(8, seed=seeds("prior")))
-    np.testing.assert_allclose(losses["critic"]["real"], -model.critic(y)[:, 0], rtol=1e-4)
-    np.testing.assert_allclose(losses["critic"]["fake"], model.critic(fake)[:, 0], rtol=1e-4)
-    np.testing.assert_allclose(losses["flow"]["adversarial"], -model.critic(fake)[:, 0], rtol=1e-4)
+    np.testing.assert_allclose(losses["discriminator"]["real"], -model.discriminator(y)[:, 0], rtol=1e-4)
+    np.testing.assert_allclose(losses["discriminator"]["fake"], model.discriminator(fake)[:, 0], rtol=1e-4)
+    np.testing.assert_allclose(losses["flow"]["adversarial"], -model.discriminator(fake)[:, 0], rtol=1e-4)
     weight, nll = losses["flow"]["nll"]
     assert weight == 0.3
     np.testing.assert_allclose(nll, -model.log_density(y), rtol=1e-4)
-    assert losses["critic"]["gradient_penalty"].weight == 10.0
+    assert losses["discriminator"]["gradient_penalty"].weight == 10.0
 
 
 def test_without_likelihood_the_adversary_alone_trains(images):
     model = model_of(likelihood_weight=0.0)
-    assert set(model.losses(tf.constant(images), Seeds(0, 0))["flow"]) == {"adversarial"}
+    assert set(model.losses(Batch(tf.constant(images)), Seeds(0, 0))["flow"]) == {"adversarial"}
     assert model.likelihood == "exact"
     assert np.isfinite(model.log_prob(images)).all()
 
@@ -82,7 +86,7 @@ def test_five_critic_steps_share_their_noise_if_asked(images):
     """The paper's code draws one z for the six updates of a step."""
     for fresh in (True, False):
         model = model_of(compiled=False)
-        model.compile(lambda name: keras.optimizers.SGD(0.0), schedule=FIVE, fresh_noise=fresh)
+        model.compile(lambda name: keras.optimizers.SGD(0.0), Optimization(schedule=FIVE, fresh_noise=fresh))
         drawn = [model._seeds(index).normal("prior", (4, 2)).numpy() for index in range(6)]
         assert all(np.array_equal(drawn[0], other) for other in drawn[1:]) != fresh
         assert model.passes == (("critic",),) * 5 + (("flow",),)
@@ -118,7 +122,7 @@ def test_mixed_precision(precision, images):
 def test_the_hybrid_improves_both(images):
     """Some steps on digits: the likelihood rises, and the critic's own loss moves away from 0."""
     model = model_of(schedule=(("critic",) * 2, ("flow",)), likelihood_weight=1.0)
-    model.initialise(tf.constant(images))
+    model.initialise(Batch(tf.constant(images)))
     before = float(tf.reduce_mean(model.log_prob(images)))
     step = tf.function(model.train_step)
     for _ in range(40):
@@ -139,8 +143,8 @@ def test_a_penalised_critic_must_not_mix_examples():
         return keras.Sequential([keras.Input(shape), BatchNorm(), keras.layers.Flatten(), keras.layers.Dense(1)])
 
     with pytest.raises(UsageError, match=r"GradientPenalty with weight=10.0.*normalises over the batch"):
-        model_of(critic=critic)
-    model_of(critic=critic, penalty=None)
+        model_of(discriminator=critic)
+    model_of(discriminator=critic, penalty=None)
 
 
 def test_weights_are_not_negative():
@@ -161,9 +165,9 @@ def test_vectors_have_critics_of_their_own():
         FlowGAN((2,), flow)
     with pytest.raises(UsageError, match="depth=0"):
         MLPDiscriminator((2,), depth=0)
-    model = FlowGAN((2,), flow, critic=functools.partial(MLPDiscriminator, width=8, depth=1))
-    losses = model.losses(tf.zeros((3, 2)), Seeds(0, 0))
-    assert losses["critic"]["gradient_penalty"].value.shape == (3,)
+    model = FlowGAN((2,), flow, discriminator=functools.partial(MLPDiscriminator, width=8, depth=1))
+    losses = model.losses(Batch(tf.zeros((3, 2))), Seeds(0, 0))
+    assert losses["discriminator"]["gradient_penalty"].value.shape == (3,)
 
 
 def test_layer_norm_in_the_critic_keeps_examples_apart(images):

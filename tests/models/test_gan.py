@@ -19,6 +19,7 @@ from tfade.networks.sngan import ResidualDiscriminator, SNGANDiscriminator, SNGA
 from tfade.objectives.divergences import CrossEntropy, Hinge, LogRatio, Wasserstein
 from tfade.objectives.penalties import R1, GradientPenalty, WeightClipping
 from tfade.seeds import Seeds
+from tfade.spec import Batch
 from tfade.training import strategy
 
 PENALTIES = {
@@ -151,7 +152,7 @@ def test_terms_are_those_of_the_docstring(images):
     x = tf.constant(images / np.float32(127.5) - 1)
     fake = model.generator(model.prior().sample(8, seed=seeds("prior")), training=True)
     judged = lambda x: tf.sigmoid(model.discriminator(x))[:, 0]
-    losses = model.losses(tf.constant(images), seeds)
+    losses = model.losses(Batch(tf.constant(images)), seeds)
     np.testing.assert_allclose(losses["generator"]["adversarial"], -np.log(judged(fake)), rtol=1e-4)
     np.testing.assert_allclose(losses["discriminator"]["real"], -np.log(judged(x)), rtol=1e-4)
     np.testing.assert_allclose(losses["discriminator"]["fake"], -np.log(1 - judged(fake)), rtol=1e-4)
@@ -178,7 +179,7 @@ def test_dequantised_data_fill_their_bins(images):
     np.testing.assert_allclose(found, images / 128.0 - 1 + noise / 128, atol=1e-6)
     middle = (images / 128.0 - 1 + 0.5 / 128).astype(np.float32)
     np.testing.assert_allclose(model.discriminate(images), plain.discriminator(middle)[:, 0], atol=1e-5)
-    real = [m.losses(tf.constant(images), Seeds(0, 0))["discriminator"]["real"] for m in (model, plain)]
+    real = [m.losses(Batch(tf.constant(images)), Seeds(0, 0))["discriminator"]["real"] for m in (model, plain)]
     assert np.abs(real[0] - real[1]).max() > 1e-6
     np.testing.assert_allclose(real[0], tf.nn.softplus(-model.discriminator(found))[:, 0], rtol=1e-5)
 
@@ -231,8 +232,8 @@ def test_the_export_equals_the_live_model(tmp_path, images):
 @pytest.mark.usefixtures("eager")
 def test_a_run_resumes_bit_for_bit(tmp_path):
     """Spectral vectors, fresh batches for every pass, and the falling rate included."""
-    schedule = "compile_model.schedule = (('discriminator',), ('generator',))"  # a short one compiles sooner
-    settings = ("load.image_size = 8", "Showing.samples = 0", schedule)
+    schedule = "Optimization.schedule = (('discriminator',), ('generator',))"  # a short one compiles sooner
+    settings = ("load.image_size = 8", "Visualisation.samples = 0", schedule)
     train = functools.partial(train_here, files=(ROOT / "gin" / "sngan.gin", TINY))
     assert train(tmp_path / "two", *settings, "steps = 2") == 0
     assert train(tmp_path / "two", *settings, "steps = 4") == 0

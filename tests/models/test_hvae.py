@@ -20,6 +20,7 @@ from tfade.models.vae import VAE
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.networks.sngan import SNGANDiscriminator, SNGANGenerator
 from tfade.networks.topdown import BottomUpEncoder
+from tfade.spec import Batch
 from tfade.training.strategy import make_strategy, precision
 
 STEPS = functools.partial(IAF, conditioner=MASKED)
@@ -71,7 +72,7 @@ def noise_for(count, rows=6):
 
 
 def explained(model, images, noise):
-    return model._explained(model._middle(images), noise)
+    return model._elbo(model._middle(images), noise, model.network)
 
 
 # ---- One level ----
@@ -176,7 +177,7 @@ def test_everything_is_answered(variant, images):
     model = model_of(variant)
     size = TOP + INNER
     assert model.latent_size == size
-    assert not model.stochastic_codes
+    assert not model.gaussian_codes
     assert model.codes(images).shape == (6, size)
     assert model.reconstruct(images).shape == (6, 16, 16, 1)
     assert model.interpolate(images[:2], images[2:4], 3).shape == (2, 3, 16, 16, 1)
@@ -217,7 +218,7 @@ def test_every_variable_gets_a_gradient(variant, k, images):
     model = model_of(variant, importance_samples=k, compiled=True)
     (player,) = model.players()
     with tf.GradientTape() as tape:
-        losses = model.losses(tf.constant(images), model._seeds(0))["autoencoder"]
+        losses = model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]
         total = tf.add_n([weight * tf.reduce_mean(value) for weight, value in losses.values()])
     for variable, gradient in zip(player.variables, tape.gradient(total, player.variables)):
         assert gradient is not None, variable.path
@@ -258,7 +259,7 @@ def test_each_level_has_free_bits_of_its_own(images):
     model.free_bits = float(kl[TOP] + kl[TOP + 1]) / 2
     assert kl[TOP] > model.free_bits > max(*kl[:TOP], kl[TOP + 1])
     with tf.GradientTape() as tape:
-        terms = model.losses(tf.constant(images), model._seeds(0))["autoencoder"]
+        terms = model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]
         value = tf.reduce_mean(terms["kl_with_free_bits"].value)
     np.testing.assert_allclose(value, (TOP + 1) * model.free_bits + kl[TOP], rtol=1e-4)
     gradients = tape.gradient(value, [level.bottom_up.trainable_variables[0] for level in (first, last)])
@@ -269,7 +270,7 @@ def test_each_level_has_free_bits_of_its_own(images):
 def test_the_adversary_reaches_nothing_of_the_posterior(images):
     model = model_of("sum_iaf", ADE, compiled=True)
     with tf.GradientTape(persistent=True) as tape:
-        losses = model.losses(tf.constant(images), model._seeds(0))["autoencoder"]
+        losses = model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]
         adversarial = tf.reduce_mean(losses["adversarial"].value)
         likelihood = tf.add_n([tf.reduce_mean(value) for name, (_, value) in losses.items() if name != "adversarial"])
 
@@ -309,7 +310,7 @@ def test_the_export_equals_the_live_model(tmp_path, images):
 @pytest.mark.usefixtures("eager")
 def test_a_run_resumes_bit_for_bit(tmp_path):
     paths = (str(ROOT / "gin" / "hvae.gin"), TINY)
-    bindings = ("TopDownDecoder.flow = @IAF", "Showing.samples = 0", "LinearDecay.steps = 100")
+    bindings = ("TopDownDecoder.flow = @IAF", "Visualisation.samples = 0", "LinearDecay.steps = 100")
     for run, steps in (("grown", 1), ("grown", 2), ("whole", 2)):
         assert train_here(tmp_path / run, f"steps = {steps}", *bindings, files=paths) == 0
     assert_same_state(newest_state(tmp_path / "grown"), newest_state(tmp_path / "whole"))
@@ -354,10 +355,10 @@ def test_a_decoder_wants_noise_or_latents():
 def test_whole_codes_have_a_likelihood(images):
     """log p(x | z) of all levels' codes is the one that the bound is made of."""
     model, noise = model_of("sum"), noise_for(1)
-    y = model.observed(images)[0]
+    y = model.to_observation(images)[0]
     context, maps = model._encoded(y, model.network)
     top, inner = model._split(noise[:, 0])
     z = model.posterior.from_noise(top, context)[0]
     codes = tf.concat([z, model.decoder(z, noise=inner, maps=maps, training=False)[1].latents], -1)
-    expected = model._explained(y, noise).log_likelihood[:, 0]
+    expected = model._elbo(y, noise, model.network).log_likelihood[:, 0]
     np.testing.assert_allclose(model.log_likelihood(images, codes), expected, rtol=1e-4)

@@ -7,13 +7,16 @@ import tensorflow as tf
 
 from tfade.errors import UsageError
 from tfade.models.players import passes
+from tfade.spec import Batch
 
 PLAYERS = ("encoder", "generator", "discriminator", "code_discriminator")
 
 
 def weights(model):
     return {
-        name: [variable.numpy() for variable in network.trainable_variables] for name, network in model.networks.items()
+        name: [variable.numpy() for variable in network.trainable_variables]
+        for name, network in model.networks.items()
+        if network.trainable_variables
     }
 
 
@@ -56,7 +59,7 @@ def test_a_step_is_gradient_descent_on_the_reported_sum(make_model, images):
     model = make_model(optimizer=lambda name: keras.optimizers.SGD(0.1))
     before = model.discriminator.trainable_variables[0].numpy()
     with tf.GradientTape() as tape:
-        losses = model.losses(tf.constant(images), model._seeds(0))["discriminator"]
+        losses = model.losses(Batch(tf.constant(images)), model._seeds(0))["discriminator"]
         total = tf.add_n([tf.reduce_mean(value) for value in losses.values()])
     gradients = tape.gradient(total, model.discriminator.trainable_variables)
     logs = model.train_step(tf.constant(images))

@@ -37,6 +37,7 @@ from tfade.networks.made import MADE
 from tfade.networks.residual import ResidualConditioner
 from tfade.objectives.bounds import free_bits, importance_weighted_bound
 from tfade.seeds import per_example_noise
+from tfade.spec import Batch
 from tfade.training import strategy
 
 SMALL = functools.partial(MLPConditioner, width=8)
@@ -97,7 +98,9 @@ def test_pixel_distributions_train(pixels, images):
     model = model_of(pixels=pixels, compiled=True)
     logs = tf.function(model.train_step)(tf.constant(images))
     assert all(np.isfinite(value) for value in logs.values()), logs
-    assert set(model.validate(images)) == {"nll", "kl"} | ({"bits_per_dim"} if pixels is not Bernoulli else set())
+    assert set(model.validate(Batch(images))) == {"nll", "kl"} | (
+        {"bits_per_dim"} if pixels is not Bernoulli else set()
+    )
     sample = model.sample(4, seed=0).numpy()
     assert sample.shape == (4, 16, 16, 1)
     assert sample.min() >= 0
@@ -128,7 +131,7 @@ def test_the_export_equals_the_live_model(tmp_path, posterior, images):
 @pytest.mark.parametrize("recipe", ["vae_maf_posterior", "v_ade"])
 @pytest.mark.usefixtures("eager")
 def test_a_run_resumes_bit_for_bit(tmp_path, recipe):
-    settings = ("VAE.warm_up = 3", "Showing.samples = 0")
+    settings = ("VAE.warm_up = 3", "Visualisation.samples = 0")
     settings += ("couplings/Stack.repeat = 2",) if recipe == "v_ade" else ("VAE.pixels = @Categorical",)
     train = functools.partial(train_here, files=(ROOT / "gin" / f"{recipe}.gin", TINY))
     for run, steps in (("two", 2), ("two", 4), ("one", 4)):
@@ -142,7 +145,7 @@ def test_every_variable_gets_a_gradient(flow, k, images):
     model = model_of(flow=flow, importance_samples=k, compiled=True)
     (player,) = model.players()
     with tf.GradientTape() as tape:
-        losses = model.losses(tf.constant(images), model._seeds(0))["autoencoder"]
+        losses = model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]
         total = tf.add_n([weight * tf.reduce_mean(value) for weight, value in losses.values()])
     for variable, gradient in zip(player.variables, tape.gradient(total, player.variables)):
         assert gradient is not None, variable.path
@@ -152,7 +155,7 @@ def test_every_variable_gets_a_gradient(flow, k, images):
 def test_the_terms_add_up_to_the_negative_bound(images):
     """The loss in training against log-densities computed one by one."""
     model = model_of(flow=FLOW, compiled=True)
-    terms = model.losses(tf.constant(images), model._seeds(0))["autoencoder"]
+    terms = model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]
     seeds = model._seeds(0)
     y = (images.astype(np.float32) + seeds.uniform("dequantisation", (6, 16, 16, 1))) / 256
     features, log_det = model.flow.bijector().inverse_and_log_det(y)
@@ -204,7 +207,7 @@ def probabilistic_pca(scale=0.3):
 
 
 def explained(model, y, noise):
-    return model._explained(tf.constant(y, tf.float32), tf.constant(noise, tf.float32))
+    return model._elbo(tf.constant(y, tf.float32), tf.constant(noise, tf.float32), model.network)
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.5])
@@ -267,9 +270,9 @@ def test_many_images_are_decoded_a_few_at_a_time(images, monkeypatch):
     model = model_of(spread=0.2, pixels=Categorical)
     decoded, decoder = [], model.decoder.call
     monkeypatch.setattr(model.decoder, "call", lambda z, **given: decoded.append(len(z)) or decoder(z, **given))
-    whole = model.validate(images)
+    whole = model.validate(Batch(images))
     monkeypatch.setattr(vae, "NUMBERS_AT_A_TIME", 256 * 256 * 4)
-    parts = model.validate(images)
+    parts = model.validate(Batch(images))
     assert decoded == [6, 4, 2]
     for name, values in whole.items():
         np.testing.assert_allclose(parts[name], values, rtol=1e-4)
@@ -322,14 +325,14 @@ def test_kl_weight_and_warm_up(images):
     model = model_of(kl_weight=4.0, warm_up=10, compiled=True)
     for step, expected in ((0, 0.0), (5, 2.0), (10, 4.0), (50, 4.0)):
         model.step.assign(step)
-        weight = model.losses(tf.constant(images), model._seeds(0))["autoencoder"]["kl"].weight
+        weight = model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]["kl"].weight
         np.testing.assert_allclose(weight, expected / 256, rtol=1e-6)
 
 
 def test_free_bits_cost_the_same_and_have_no_gradient(images):
     model = model_of(free_bits=100.0, compiled=True)
     with tf.GradientTape() as tape:
-        terms = model.losses(tf.constant(images), model._seeds(0))["autoencoder"]
+        terms = model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]
     np.testing.assert_allclose(terms["kl_with_free_bits"].value, 500.0)
     assert terms["kl"].weight == 0
     gradients = tape.gradient(terms["kl_with_free_bits"].value, model.encoder.trainable_variables)
@@ -350,9 +353,9 @@ def test_free_bits_are_those_of_the_whole_batch(least, expected):
 @pytest.mark.parametrize("prior", [GaussianMixture, AutoregressiveMADE])
 def test_learned_priors_are_trained(prior, images):
     model = model_of(prior=prior, compiled=True)
-    before = [variable.numpy() for variable in model.prior_density.trainable_variables]
+    before = [variable.numpy() for variable in model.networks["prior"].trainable_variables]
     tf.function(model.train_step)(tf.constant(images))
-    assert any(np.any(old != new.numpy()) for old, new in zip(before, model.prior_density.trainable_variables))
+    assert any(np.any(old != new.numpy()) for old, new in zip(before, model.networks["prior"].trainable_variables))
 
 
 @pytest.mark.parametrize(
@@ -399,11 +402,11 @@ def test_training_lowers_the_bound():
     model = model_of(spread=0.0)
     model.compile(lambda name: keras.optimizers.Adam(2e-3))
     images = load("digits", "train").fetch(np.arange(64))
-    before = float(tf.reduce_mean(model.validate(images)["bits_per_dim"]))
+    before = float(tf.reduce_mean(model.validate(Batch(images))["bits_per_dim"]))
     step = tf.function(model.train_step)
     for _ in range(60):
         step(tf.constant(images))
-    assert float(tf.reduce_mean(model.validate(images)["bits_per_dim"])) < before - 0.3
+    assert float(tf.reduce_mean(model.validate(Batch(images))["bits_per_dim"])) < before - 0.3
 
 
 @pytest.mark.parametrize("pixels", PIXELS)
@@ -412,13 +415,13 @@ def test_a_likelihood_given_codes_is_part_of_the_bound(pixels, images):
     model = model_of(pixels=pixels, flow=flow)
     noise = np.random.default_rng(3).normal(size=(6, 1, 5)).astype(np.float32)
     y = model._target(tf.constant(images), per_example_noise)
-    parts = model._explained(y, noise)
+    parts = model._elbo(y, noise, model.network)
     context = model.encoder(2 * model.pixels.as_image(y) - 1, training=False)
     codes = model.posterior.from_noise(noise[:, 0], context)[0]
     given = model.log_likelihood(images, codes)
     np.testing.assert_allclose(given, parts.log_likelihood[:, 0] + parts.log_det, rtol=1e-4)
-    features, log_det = model.observed(images)
-    np.testing.assert_allclose(model.conditional(codes).log_prob(features), given - log_det, rtol=1e-4)
+    features, log_det = model.to_observation(images)
+    np.testing.assert_allclose(model.observation(codes).log_prob(features), given - log_det, rtol=1e-4)
     np.testing.assert_allclose(log_det, parts.log_det, rtol=1e-4)
 
 
@@ -426,13 +429,13 @@ def test_a_likelihood_given_codes_is_part_of_the_bound(pixels, images):
 def test_draws_given_codes_are_observations_of_images(pixels, images):
     flow = FLOW if pixels is IsotropicNormal else None
     model = model_of(pixels=pixels, flow=flow)
-    drawn = model.conditional(model.prior().sample(6, seed=(0, 1))).sample(seed=(0, 2))
-    made = model.unobserved(drawn).numpy()
+    drawn = model.observation(model.prior().sample(6, seed=(0, 1))).sample(seed=(0, 2))
+    made = model.to_image(drawn).numpy()
     assert made.shape == images.shape
     assert 0 <= made.min() < made.max() <= 1
-    features, _ = model.observed(images)
+    features, _ = model.to_observation(images)
     unit = images.astype(np.float32) / 255
     if pixels is Bernoulli:
-        np.testing.assert_array_equal(np.unique(model.unobserved(features)), [0, 1])
+        np.testing.assert_array_equal(np.unique(model.to_image(features)), [0, 1])
     else:
-        np.testing.assert_allclose(model.unobserved(features), unit, atol=1.01 / 256)
+        np.testing.assert_allclose(model.to_image(features), unit, atol=1.01 / 256)

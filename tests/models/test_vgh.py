@@ -8,6 +8,7 @@ from tfade.distributions.gaussian import diagonal_normal
 from tfade.errors import UsageError
 from tfade.models.vgh import VGH, VGHPlusPlus
 from tfade.seeds import Seeds
+from tfade.spec import Batch
 
 
 def log_sigmoid(x):
@@ -21,7 +22,7 @@ def value(term):
 def test_the_losses_are_those_of_appendix_f(make_model, images):
     model = make_model(VGHPlusPlus, model_arguments={"encoder_weight": 5.0, "generator_weight": 7.0})
     seeds = Seeds(0, 0)
-    losses = model.losses(tf.constant(images), seeds)
+    losses = model.losses(Batch(tf.constant(images)), seeds)
     x = images / 127.5 - 1
     code = model.encoder(x, training=True)
     z = seeds.rows("prior", 8, model.prior().sample)
@@ -41,7 +42,7 @@ def test_the_losses_are_those_of_appendix_f(make_model, images):
             "reconstruction": (1, -log_sigmoid(-rec)),
             "sample": (1, -log_sigmoid(-fake)),
         },
-        "code_discriminator": {"prior": (1, -log_sigmoid(prior)), "code": (1, -log_sigmoid(-posterior))},
+        "code_discriminator": {"real": (1, -log_sigmoid(prior)), "code": (1, -log_sigmoid(-posterior))},
     }
     assert {player: set(terms) for player, terms in losses.items()} == {p: set(t) for p, t in expected.items()}
     for player, terms in expected.items():
@@ -52,37 +53,39 @@ def test_the_losses_are_those_of_appendix_f(make_model, images):
 
 
 def test_vgh_has_no_term_on_samples(make_model, images):
-    losses = make_model(VGH).losses(tf.constant(images), Seeds(0, 0))
+    losses = make_model(VGH).losses(Batch(tf.constant(images)), Seeds(0, 0))
     assert set(losses["discriminator"]) == {"real", "reconstruction"}
     assert set(losses["generator"]) == {"reconstruction", "reconstruction_adversarial"}
 
 
 def test_the_other_reading_of_the_encoder(make_model, images):
     model = make_model(model_arguments={"encoder_fools_discriminator": True})
-    losses = model.losses(tf.constant(images), Seeds(0, 0))
+    losses = model.losses(Batch(tf.constant(images)), Seeds(0, 0))
     np.testing.assert_array_equal(
         value(losses["encoder"]["reconstruction_adversarial"]), value(losses["generator"]["reconstruction_adversarial"])
     )
 
 
 def test_the_sum_is_the_mean_times_the_dimensions(make_model, images):
-    mean = make_model().losses(tf.constant(images), Seeds(0, 0))["encoder"]["reconstruction"]
-    total = make_model(model_arguments={"reconstruction_reduction": "sum"}).losses(tf.constant(images), Seeds(0, 0))
+    mean = make_model().losses(Batch(tf.constant(images)), Seeds(0, 0))["encoder"]["reconstruction"]
+    total = make_model(model_arguments={"reconstruction_reduction": "sum"}).losses(
+        Batch(tf.constant(images)), Seeds(0, 0)
+    )
     np.testing.assert_allclose(value(total["encoder"]["reconstruction"]), value(mean) * 16 * 16 * 3, rtol=1e-4)
 
 
 def test_gaussian_codes_are_drawn_and_deterministic_ones_are_not(make_model, images):
-    model = make_model(model_arguments={"stochastic_codes": True})
+    model = make_model(model_arguments={"gaussian_codes": True})
     parameters = model.encoder(images / 127.5 - 1, training=True)
     posterior = model.encode(images)
     assert posterior.batch_shape == (8,)
     assert posterior.event_shape == (6,)
-    draws = tf.reshape(model._codes(tf.tile(parameters, (4000, 1)), Seeds(0, 0)), (4000, 8, 6))
+    draws = [model.code_sample(images / 127.5 - 1, Seeds(0, step)) for step in range(400)]
     q = diagonal_normal(parameters)
     np.testing.assert_allclose(
-        tf.reduce_mean(draws, 0), q.mean(), atol=6 * float(tf.reduce_max(q.stddev())) / 4000**0.5
+        tf.reduce_mean(draws, 0), q.mean(), atol=6 * float(tf.reduce_max(q.stddev())) / 400**0.5
     )
-    np.testing.assert_allclose(tf.math.reduce_std(draws, 0), q.stddev(), rtol=0.1)
+    np.testing.assert_allclose(tf.math.reduce_std(draws, 0), q.stddev(), rtol=0.25)
     deterministic = make_model()
     np.testing.assert_array_equal(deterministic.encode(images).mean(), deterministic.encode(images).sample(seed=(1, 2)))
 

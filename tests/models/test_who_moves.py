@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 
 from launch import common
-from tests.helpers import ROOT, TINY
+from tests.helpers import ROOT, SPEC_BINDING, TINY
 from tfade.data import load
 from tfade.models.players import Weighted
+from tfade.spec import Batch
 from tfade.training import configuration
 from tfade.training.recipe import Recipe, build_model
 
@@ -50,7 +51,7 @@ def recipe(request):
 @pytest.fixture
 def model(recipe):
     """With weights that are nowhere zero, so that no gradient vanishes at the start."""
-    bindings = ["data = 'digits'", "Recipe.image_shape = (16, 16, 1)"]
+    bindings = ["data = 'digits'", SPEC_BINDING]
     with common.workspace().configured([str(ROOT / "gin" / f"{recipe}.gin"), TINY], bindings):
         model = build_model(configuration.make(Recipe))
     generator = np.random.default_rng(0)
@@ -66,7 +67,7 @@ def x():
 
 def test_what_each_term_reaches(recipe, model, x, eager):
     with tf.GradientTape(persistent=True) as tape:
-        losses = model.losses(x, model._seeds(0))
+        losses = model.losses(Batch(x), model._seeds(0))
         terms = {
             name: tf.reduce_mean(value.value if isinstance(value, Weighted) else value)
             for player in losses.values()

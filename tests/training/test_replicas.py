@@ -33,7 +33,7 @@ def history(make_model, source, devices, **arguments):
         {
             "schedule": (("discriminator",) * 2, ("encoder", "generator", "code_discriminator")),
             "fresh_batches": True,
-            "model_arguments": {"stochastic_codes": True},
+            "model_arguments": {"gaussian_codes": True},
         },
     ],
     ids=["plain", "clipped_averaged", "critic_steps"],

@@ -11,7 +11,7 @@ from tests.helpers import assert_same_state, newest_state, start, train_argument
 from tfade import load_run
 from tfade.training.checkpoints import snapshot
 
-LONG = ("steps = 150", "Recipe.interval = 40", "Saving.every_steps = 7")
+LONG = ("steps = 150", "Recipe.interval = 40", "CheckpointSettings.every_steps = 7")
 
 
 def wait_for_checkpoint(process, run_dir, after: int = 0):
@@ -62,11 +62,11 @@ def test_a_longer_run_continues_a_finished_one(tmp_path):
 
 def test_averages_critic_batches_and_decay_resume_too(tmp_path):
     settings = (
-        "compile_model.average_decay = {'generator': 0.9, 'encoder': 0.5}",
-        "compile_model.schedule = (('discriminator',) * 1, ('encoder', 'generator', 'code_discriminator'))".replace(
+        "Optimization.average_decay = {'generator': 0.9, 'encoder': 0.5}",
+        "Optimization.schedule = (('discriminator',) * 1, ('encoder', 'generator', 'code_discriminator'))".replace(
             " * 1", ""
         ),
-        "compile_model.fresh_batches = True",
+        "Optimization.fresh_batches = True",
         "adam.learning_rate = @LinearDecay()",
         "LinearDecay.initial = 1e-3",
         "LinearDecay.steps = 6",
@@ -77,7 +77,7 @@ def test_averages_critic_batches_and_decay_resume_too(tmp_path):
     assert train_here(tmp_path / "one", *settings, "steps = 6") == 0
     one = newest_state(tmp_path / "one")
     assert_same_state(one, newest_state(tmp_path / "two"))
-    assert not np.array_equal(one["average.generator/000"], one["generator/000"])
+    assert not np.array_equal(one["average.generator/000.kernel"], one["generator/000.kernel"])
 
 
 def test_a_damaged_newest_checkpoint_is_reported_and_passed_over(tmp_path, capsys):
@@ -102,7 +102,7 @@ def test_a_damaged_newest_checkpoint_is_reported_and_passed_over(tmp_path, capsy
 
 def test_every_variable_comes_back(tmp_path):
     """Against the model's own list of variables, so that nothing can be left out of both sides."""
-    assert train_here(tmp_path / "run", "compile_model.average_decay = {'generator': 0.9}") == 0
+    assert train_here(tmp_path / "run", "Optimization.average_decay = {'generator': 0.9}") == 0
     model = load_run(tmp_path / "run")
     state = newest_state(tmp_path / "run")
     assert_same_state(snapshot(model.state()), state)
@@ -111,11 +111,11 @@ def test_every_variable_comes_back(tmp_path):
     assert {id(variable) for owner in owners for variable in owner.variables} <= listed
     assert {id(variable) for variable in model.variables} <= listed
     assert int(model.step.numpy()) == 6
-    assert int(state["optimizer.generator/000"]) == 6
+    assert int(state["optimizer.generator/000.iteration"]) == 6
 
 
 def test_the_best_is_kept_besides_the_newest(tmp_path):
-    settings = ("Saving.monitor = 'validation/reconstruction'", "Saving.keep = 1", "steps = 12")
+    settings = ("CheckpointSettings.monitor = 'validation/reconstruction'", "CheckpointSettings.keep = 1", "steps = 12")
     assert train_here(tmp_path / "run", *settings) == 0
     folder = tmp_path / "run" / "checkpoints"
     assert sorted(path.name for path in folder.iterdir()) == ["best.json", "best.npz", "step-000000012.npz"]
@@ -152,7 +152,7 @@ def test_loading_leaves_the_callers_configuration_alone(tmp_path, images):
 
 
 def test_checkpoints_by_minutes(tmp_path):
-    assert train_here(tmp_path / "run", "Saving.every_minutes = 1e-9", "Saving.keep = 100") == 0
+    assert train_here(tmp_path / "run", "CheckpointSettings.every_minutes = 1e-9", "CheckpointSettings.keep = 100") == 0
     names = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
     assert names == [f"step-{step:09d}.npz" for step in range(1, 7)]
 
@@ -175,7 +175,7 @@ def test_a_signal_in_the_last_interval_is_heard(tmp_path, monkeypatch, capsys):
     assert "stopped by SIGTERM after step 6" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) == before
     assert train_here(tmp_path / "run") == 0
-    assert "is trained already, 6 steps of 6" in capsys.readouterr().out
+    assert "is already trained, 6 steps of 6" in capsys.readouterr().out
 
 
 def test_all_checkpoints_damaged_is_an_error_and_nothing_is_removed(tmp_path, capsys):

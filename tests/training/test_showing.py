@@ -33,7 +33,7 @@ def test_every_player_and_term_has_a_curve(run, events):
         "encoder/reconstruction",
         "generator/sample_adversarial",
         "discriminator/sample",
-        "code_discriminator/prior",
+        "code_discriminator/real",
     } <= terms
     assert terms | {"images_per_second"} <= curves
     for term in terms:
@@ -67,10 +67,10 @@ def test_the_pictures_of_every_interval_are_files(run):
 
 def test_an_interpolation_begins_and_ends_at_reconstructions(make_model, images):
     from tfade import pictures
-    from tfade.training.showing import Showing, interpolation_picture, spread
+    from tfade.training.visualisation import Visualisation, interpolation_picture, spread
 
     model = make_model()
-    picture = interpolation_picture(model, images, Showing(interpolations=2, interpolation_steps=5))
+    picture = interpolation_picture(model, images, Visualisation(interpolations=2, interpolation_steps=5))
     rows = np.asarray(model.reconstruct(images[spread(8, 4)]))
     gap = pictures.GAP
     for row in range(2):
@@ -81,7 +81,7 @@ def test_an_interpolation_begins_and_ends_at_reconstructions(make_model, images)
 
 
 def test_few_of_many_are_spread_evenly():
-    from tfade.training.showing import spread
+    from tfade.training.visualisation import spread
 
     assert spread(10, 4).tolist() == [0, 3, 6, 9]
     assert spread(3, 12).tolist() == [0, 1, 2]

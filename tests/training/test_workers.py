@@ -34,7 +34,7 @@ def start_workers(module, flags, *own):
 
 def test_two_workers_equal_two_replicas(tmp_path):
     flags = train_arguments(
-        tmp_path / "workers", "Recipe.strategy = 'multi_worker'", "steps = 9", "Saving.every_steps = 3"
+        tmp_path / "workers", "Recipe.strategy = 'multi_worker'", "steps = 9", "CheckpointSettings.every_steps = 3"
     )
     workers = start_workers("tests.training.worker", flags, lambda index: tmp_path / f"{index}.npz")
     outputs = [worker.communicate(timeout=300)[0] for worker in workers]
@@ -56,7 +56,10 @@ def test_two_workers_equal_two_replicas(tmp_path):
 def test_workers_leave_together_when_one_is_asked(tmp_path):
     run = tmp_path / "run"
     flags = train_arguments(
-        run, "Recipe.strategy = 'multi_worker'", "steps = 100000", "Saving.monitor = 'validation/reconstruction'"
+        run,
+        "Recipe.strategy = 'multi_worker'",
+        "steps = 100000",
+        "CheckpointSettings.monitor = 'validation/reconstruction'",
     )
     workers = start_workers("launch.train", flags)
     deadline = time.monotonic() + 200

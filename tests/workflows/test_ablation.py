@@ -17,7 +17,7 @@ WORKSPACE = common.workspace()
 TABLE = ROOT / "gin" / "tables" / "ade_table1.gin"
 SMALL = (
     "steps = 2",
-    "Showing.samples = 0",
+    "Visualisation.samples = 0",
     "Ablation.rows = (@gan/Row(), @av_gde/Row())",
     "Ablation.evaluation = ('inference_bound.steps = 2', 'inference_bound.batch_size = 8')",
 )
@@ -94,7 +94,7 @@ def test_minutes_are_those_of_all_of_a_training(tmp_path):
     """A run that is made longer has none; a damaged file is none."""
 
     def planned(steps):
-        with WORKSPACE.configured([ROOT / "gin" / "gan.gin", TINY], [f"steps = {steps}", "Showing.samples = 0"]):
+        with WORKSPACE.configured([ROOT / "gin" / "gan.gin", TINY], [f"steps = {steps}", "Visualisation.samples = 0"]):
             return ablation_runs.PlannedRun("GAN", 0, tmp_path / "run", frozen(), 1)
 
     assert ablation_runs.train_run(planned(2), None) > 0

@@ -1,7 +1,7 @@
 """The one input pipeline: shuffled batches that are a pure function of (seed, step), sharded by replica."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -175,4 +175,25 @@ def _check_fields(fields: Sequence[str], source: Source, other: Source | None) -
     if "other" in fields and other is None:
         raise UsageError(
             "the model needs images of a second domain; set other_data = NAME beside data, as for tfade.data.load"
+        )
+
+
+def sequential_batches(
+    source: Source, batch_size: int, fields: Sequence[str] = ("images",), other: Source | None = None
+) -> Iterator[Batch]:
+    """Every example once, in order, for evaluation; the last batch may be short.
+
+    Args:
+        source: the examples.
+        batch_size: most examples in a batch.
+        fields: what a batch holds; "index" is left out, for it is a position in the training split. Examples of the
+            second domain begin anew when there are too few of them.
+        other: the data of the second domain.
+    """
+    for start in range(0, source.spec.num_examples, batch_size):
+        indices = np.arange(start, min(start + batch_size, source.spec.num_examples))
+        yield Batch(
+            source.fetch(indices),
+            labels=source.labels(indices) if "labels" in fields else None,
+            other=other.fetch(indices % other.spec.num_examples) if "other" in fields and other is not None else None,
         )

@@ -176,3 +176,18 @@ class ParametricLayer(StandardisedLayer):
         batch = tf.shape(context)[:-1]
         shaped = tf.reshape(tf.cast(flat, offset.dtype), tf.concat([batch, tf.shape(offset)], 0))
         return offset + tf.ensure_shape(shaped, (*context.shape[:-1], *offset.shape))
+
+
+def build_latent_distribution(name: str, make, latent_size: int, context_size: int = 0) -> DistributionLayer:
+    """A distribution over latents [latent_size], built, from the class that a user gave as the argument `name`.
+
+    Raises:
+        UsageError: `make` is not the class of a distribution.
+    """
+    if isinstance(make, keras.layers.Layer) or not callable(make) or not isinstance(layer := make(), DistributionLayer):
+        raise UsageError(
+            f"{name}={make!r} does not make a DistributionLayer; give its class, such as StandardNormal (in gin "
+            "@StandardNormal, without parentheses), or functools.partial(class, …)"
+        )
+    layer.build((latent_size,), context_size)
+    return layer

@@ -1,11 +1,12 @@
 """Exponential moving averages of a network's weights (Polyak averaging)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import keras
 import tensorflow as tf
 
 from tfade.errors import UsageError
+from tfade.models.players import Player
 
 
 class WeightAverages:
@@ -29,31 +30,38 @@ class WeightAverages:
         makers: dict[str, Callable[[], keras.Layer]],
         decays: dict[str, float],
     ):
-        if not isinstance(decays, dict):
-            raise UsageError(f"average_decay={decays!r} is not a dictionary such as {{'generator': 0.999}}")
         for name, decay in decays.items():
             if name not in networks:
                 raise UsageError(f"average_decay names the network {name!r}; the networks are {sorted(networks)}")
             if not 0 < decay < 1:
                 raise UsageError(f"average_decay[{name!r}]={decay!r} is not between 0 and 1; 0.999 is usual")
         self._decays = decays
-        self._sources = {name: networks[name] for name in decays}
+        self.sources = {name: networks[name] for name in decays}
         self.networks = {name: makers[name]() for name in decays}
         self.restart()
 
-    def restart(self) -> None:
-        """Sets every average to the weights as they are now."""
-        for name, network in self.networks.items():
-            network.set_weights(self._sources[name].get_weights())
+    def restart(self, players: Iterable[Player] | None = None) -> None:
+        """Sets the averages of these players' networks, or of all, to the weights as they are now."""
+        self.restart_networks(list(self.networks) if players is None else self._moved_by(players))
 
-    def update(self, step: keras.Variable) -> None:
-        """Moves every average towards its network; runs in the training step, after the update."""
+    def restart_networks(self, names: Iterable[str]) -> None:
+        """Sets the averages of the named networks to the weights as they are now."""
+        for name in names:
+            self.networks[name].set_weights(self.sources[name].get_weights())
+
+    def update(self, step: keras.Variable, players: Iterable[Player]) -> None:
+        """Moves the averages of these players' networks towards them; runs in the training step, after the update."""
         count = tf.cast(step.value, tf.float32)
-        for name, decay in self._decays.items():
+        for name in self._moved_by(players):
+            decay = self._decays[name]
             rate = tf.minimum(decay, (1.0 + count) / (10.0 + count))
-            pairs = list(zip(self.networks[name].variables, self._sources[name].variables, strict=True))
+            pairs = list(zip(self.networks[name].variables, self.sources[name].variables, strict=True))
             for average, variable in pairs:
                 _assign(average, variable, rate if variable.trainable else tf.zeros_like(rate))
+
+    def _moved_by(self, players: Iterable[Player]) -> list[str]:
+        moving = {id(variable) for player in players for variable in player.variables}
+        return [name for name, source in self.sources.items() if any(id(v) in moving for v in source.variables)]
 
 
 def _assign(average: keras.Variable, variable: keras.Variable, rate: tf.Tensor) -> None:

@@ -5,12 +5,13 @@ from collections.abc import Callable
 import gin
 import tensorflow as tf
 
-from tfade.distributions.layer import DistributionLayer
+from tfade.distributions.layer import DistributionLayer, build_latent_distribution
 from tfade.distributions.mixture import GaussianMixture
 from tfade.errors import UsageError
 from tfade.models.base import GenerativeModel
 from tfade.models.players import Player
-from tfade.seeds import as_seed
+from tfade.seeds import Seeds, as_seed
+from tfade.spec import Batch
 
 
 @gin.register
@@ -18,71 +19,62 @@ class DensityModel(GenerativeModel):
     """A density over vectors, trained by maximum likelihood: min_θ -E_data[log p_θ(x)].
 
     Its one player, `density`, has one term, `nll`: nats of the vectors as they are given. Nothing is standardised on
-    the way; what a distribution sets from data before the first step (see `DistributionLayer.initialise`) is part of
+    the way; what a distribution sets by data-dependent initialisation (see `DistributionLayer.initialise`) is part of
     the density and counts in its likelihood.
 
     Args:
-        image_shape: (D,), the shape of a vector.
+        spec: what the data look like, or the bare shape of a vector, (D,).
         distribution: class of the density, made without arguments.
 
     Raises:
-        UsageError: data that are no vectors.
+        UsageError: data that are not vectors.
     """
 
     likelihood = "exact"
 
-    def __init__(self, image_shape, distribution: Callable[[], DistributionLayer] = GaussianMixture):
-        super().__init__(image_shape)
-        if len(self.image_shape) != 1:
+    def __init__(self, spec, distribution: Callable[[], DistributionLayer] = GaussianMixture):
+        super().__init__(spec)
+        if self.spec.is_image:
             raise UsageError(
                 f"DensityModel was given data of shape {self.image_shape}; it fits vectors (D,). "
                 "Use a FlowModel for images, or flatten them"
             )
-
-        def make() -> DistributionLayer:
-            layer = distribution() if callable(distribution) else distribution
-            if not isinstance(layer, DistributionLayer) or layer is distribution:
-                raise UsageError(
-                    f"distribution={distribution!r} is no class of a density; give one such as GaussianMixture, or "
-                    "functools.partial(GaussianMixture, components=20)"
-                )
-            layer.build(self.image_shape)
-            return layer
-
-        self.density = self.add_network("density", make)
+        (size,) = self.image_shape
+        self.density = self.add_network(
+            "density", lambda: build_latent_distribution("distribution", distribution, size)
+        )
         self._initialised = False
 
     def players(self):
         return (Player("density", self.density),)
 
-    def losses(self, x, seeds):
-        return {"density": {"nll": -self._log_prob(self.density, x)}}
+    def losses(self, batch: Batch, seeds: Seeds):
+        return {"density": {"nll": -self._log_prob(self.density, batch.images)}}
 
-    def initialise(self, x):
-        """Lets the density look at vectors [batch, D] before the first step, unless it was fitted or has done so."""
+    def initialise(self, batch: Batch):
+        """Shows the density vectors [batch, D] before the first step, unless it is fitted or has seen some."""
         if not self._initialised and not self.density.is_fitted:
-            self.density.initialise(x)
+            self.density.initialise(batch.images)
         self._initialised = True
 
-    def validate(self, x):
-        return {"nll": -self.log_prob(x)}
+    def validate(self, batch: Batch):
+        return {"nll": -self.log_prob(batch.images)}
 
-    def log_prob(self, x, num_samples=1):
-        """Nats [batch] of vectors [batch, D]; exact, so `num_samples` plays no part."""
+    def log_prob(self, x, num_samples=1, labels=None):
+        """Nats [batch] of vectors [batch, D]; exact, so `num_samples` has no effect."""
+        self.checked_labels(labels)
         return self._log_prob(self.network("density"), x)
+
+    def log_density(self, y):
+        return self.log_prob(y)
 
     def distribution(self, temperature: float = 1.0):
         """The density as a TFP distribution, of the weights as they are now."""
         return self.network("density").distribution(temperature=temperature)
 
-    def sample(self, n, temperature=1.0, seed=None):
-        """Vectors [n, D], float32.
-
-        Args:
-            n: how many.
-            temperature: T > 0, the factor on the standard deviation; each distribution says what it scales.
-            seed: an integer or a scalar tensor; None draws fresh entropy.
-        """
+    def sample(self, n, temperature=1.0, seed=None, labels=None):
+        """Vectors [n, D], float32; the temperature T > 0 scales what each distribution says it scales."""
+        self.checked_labels(labels)
         return tf.cast(self.distribution(temperature).sample(n, seed=as_seed(seed)), tf.float32)
 
     @staticmethod

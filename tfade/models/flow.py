@@ -2,22 +2,23 @@
 
 import gin
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from tfade import numerics
 from tfade.distributions.standard import StandardNormal
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_whole
 from tfade.flows.layer import FlowLayer, size_of
 from tfade.flows.preprocessing import Flatten
 from tfade.flows.stack import Stack
-from tfade.models.base import GenerativeModel
+from tfade.models.contract import as_spec
+from tfade.models.latent import LatentVariableModel, deterministic
 from tfade.models.players import Player
-from tfade.seeds import Seeds, as_seed, per_example_noise
+from tfade.seeds import Seeds, per_example_noise
+from tfade.spec import Batch
 
 
 @gin.register
-class FlowModel(GenerativeModel):
-    """A flow f between data and codes z with a simple prior, trained by maximum likelihood.
+class FlowModel(LatentVariableModel):
+    """A flow f between data and latents z with a simple prior, trained by maximum likelihood.
 
         log p(x) = log p(f(y)) + log |det ∂f/∂y|,   y = (255 x + u) / 256,   u ~ U[0, 1)
 
@@ -29,9 +30,9 @@ class FlowModel(GenerativeModel):
     constant volume this samples the tempered density, for others it is an approximation.
 
     Args:
-        image_shape: (H, W, C), or (D,) for vectors.
+        spec: what the data look like, or the bare shape: (H, W, C), or (D,) for vectors.
         flow: class of f, made without arguments; preprocessing (`Logit`, `Rescale`) is part of it.
-        prior: class of the codes' density over (D,), made without arguments.
+        prior: class of the density of z over (D,), made without arguments.
 
     Raises:
         UsageError: no flow, or an object where a class is wanted.
@@ -41,99 +42,66 @@ class FlowModel(GenerativeModel):
 
     likelihood = "exact"
 
-    def __init__(self, image_shape, flow=None, prior=StandardNormal):
-        super().__init__(image_shape)
-        if not callable(flow) or not callable(prior):
+    def __init__(self, spec, flow=None, prior=StandardNormal):
+        spec = as_spec(spec)
+        super().__init__(spec, size_of(spec.shape), prior)
+        if not callable(flow) or isinstance(flow, FlowLayer):
             raise UsageError(
-                f"{type(self).__name__} has flow={flow!r} and prior={prior!r}; give classes that make them, such as "
-                "functools.partial(Stack, parts), or @Stack in gin"
+                f"flow={flow!r} of {type(self).__name__} is not a class; give one such as functools.partial(Stack, "
+                "parts), or @Stack in gin, without parentheses"
             )
 
         def make_flow() -> FlowLayer:
-            made = Stack([flow(), Flatten()])  # codes are vectors, whatever the flow ends in
+            made = Stack([flow(), Flatten()])  # latents are vectors, whatever the flow ends in
             made.build(self.image_shape)
             return made
 
-        def make_prior():
-            made = prior()
-            made.build((self.latent_size,))
-            return made
-
-        self.latent_size = size_of(self.image_shape)
         self.flow = self.add_network("flow", make_flow)
-        self.prior_density = self.add_network("prior", make_prior)
 
     def players(self):
-        return (Player("flow", self.flow, self.prior_density),)
+        return (Player("flow", self.flow, self.networks["prior"]),)
 
-    def losses(self, x, seeds: Seeds):
-        return {"flow": {"nll": -self._log_density(self._dequantised(x, seeds), self.flow, self.prior_density)}}
+    def losses(self, batch: Batch, seeds: Seeds):
+        return {"flow": {"nll": self._nll(self.unit(batch.images, self.uniform_noise(seeds)))}}
 
-    def initialise(self, x):
-        self.prior_density.initialise(self.flow.initialise(self._continuous(x, per_example_noise)))
+    def initialise(self, batch: Batch):
+        self.networks["prior"].initialise(self.flow.initialise(self.unit(batch.images, per_example_noise)))
 
-    def validate(self, x):
-        log_prob = self.log_prob(x)
+    def validate(self, batch: Batch):
+        log_prob = self.log_prob(batch.images)
         result = {"nll": -log_prob}
-        if self._of_images:
+        if self.spec.is_image:
             result["bits_per_dim"] = numerics.bits_per_dim(log_prob, self.latent_size)
         return result
 
-    @property
-    def _of_images(self) -> bool:
-        return len(self.image_shape) == 3
+    def _nll(self, y) -> tf.Tensor:
+        """-log p(y) in nats [batch] of the networks that are trained."""
+        return -_log_density(y, self.flow, self.networks["prior"])
 
-    def _dequantised(self, x, seeds: Seeds) -> tf.Tensor:
-        """y for training."""
-        return self._continuous(x, lambda unit: seeds.uniform("dequantisation", (tf.shape(unit)[0], *self.image_shape)))
+    def log_density(self, y):
+        return _log_density(tf.cast(y, tf.float32), self.network("flow"), self.network("prior"))
 
-    def _continuous(self, x, noise) -> tf.Tensor:
-        """y from images and `noise(images in [0, 1])`; vectors as they are."""
-        if not self._of_images:
-            return tf.cast(x, tf.float32)
-        unit = numerics.checked_unit(x, self.image_shape)
-        return numerics.dequantised(unit, noise(unit))
-
-    def _generated(self, z, flow: FlowLayer) -> tf.Tensor:
-        """y from codes, as the flow has it: a little outside [0, 1] where a logit keeps its distance from the ends."""
-        return flow.bijector().forward(z)
-
-    @staticmethod
-    def _log_density(y, flow: FlowLayer, prior) -> tf.Tensor:
-        z, log_det = flow.bijector().inverse_and_log_det(y)
-        return prior.distribution().log_prob(z) + log_det
-
-    def log_density(self, y) -> tf.Tensor:
-        """Nats [batch] of the density at continuous points y, images in [0, 1] or vectors: no noise is added."""
-        return self._log_density(tf.cast(y, tf.float32), self.network("flow"), self.network("prior"))
-
-    def log_prob(self, x, num_samples=1):
+    def log_prob(self, x, num_samples=1, labels=None):
         """Nats [batch] of the dequantised image; the mean over `num_samples` draws of its noise."""
-        if num_samples < 1:
-            raise UsageError(f"num_samples={num_samples!r} is below 1; it is the number of draws of the noise")
-        draws = num_samples if self._of_images else 1
-        values = [
-            self.log_density(self._continuous(x, lambda unit, k=k: per_example_noise(unit, k))) for k in range(draws)
-        ]
+        check_whole("num_samples", num_samples)
+        self.checked_labels(labels)
+        draws = num_samples if self.spec.is_image else 1
+        values = [self.log_density(self.unit(x, lambda y, k=k: per_example_noise(y, k))) for k in range(draws)]
         return tf.add_n(values) / draws
 
-    def prior(self, temperature=1.0):
-        """The codes' density, its standard deviation multiplied by `temperature`."""
-        return self.network("prior").distribution(temperature=temperature)
+    def encode(self, x, labels=None):
+        self.checked_labels(labels)
+        return deterministic(self.network("flow").bijector().inverse(self.unit(x, 0.5)))
 
-    def sample(self, n, temperature=1.0, seed=None):
-        return self.decode(self.prior(temperature).sample(n, seed=as_seed(seed)))
-
-    def encode(self, x):
-        z = self.network("flow").bijector().inverse(self._continuous(x, lambda unit: 0.5))
-        return tfp.distributions.Independent(tfp.distributions.Deterministic(z), 1)
-
-    def decode(self, z):
-        """Images in [0, 1] (or vectors) from codes; the gradient is the flow's, also where an image is clipped."""
-        y = self._generated(tf.cast(z, tf.float32), self.network("flow"))
-        if not self._of_images:
+    def decode(self, z, labels=None):
+        """Images in [0, 1] (or vectors) from latents; the gradient is the flow's, also where an image is clipped."""
+        self.checked_labels(labels)
+        y = self.network("flow").bijector().forward(tf.cast(z, tf.float32))
+        if not self.spec.is_image:
             return y
         return numerics.straight_through(lambda y: tf.clip_by_value(y, 0.0, 1.0), y)
 
-    def reconstruct(self, x):
-        return self.decode(self.codes(x))
+
+def _log_density(y, flow: FlowLayer, prior) -> tf.Tensor:
+    z, log_det = flow.bijector().inverse_and_log_det(y)
+    return prior.distribution().log_prob(z) + log_det

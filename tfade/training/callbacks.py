@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tfade import files
+from tfade.data.pipeline import sequential_batches
 from tfade.data.source import Source
 from tfade.errors import NonFiniteError
-from tfade.models.base import GRADIENT_NORM, GenerativeModel
+from tfade.models.base import GenerativeModel
+from tfade.models.stages import GRADIENT_NORM
 from tfade.training.run_directory import RunDirectory
 
 
@@ -22,7 +23,7 @@ class StepCallback(keras.callbacks.Callback):
     step = 0
 
     def begin(self, step: int) -> None:
-        """Tells how many steps were taken before training starts."""
+        """Called before training starts, with the number of steps that were taken."""
         self.step = step
 
     def on_train_batch_end(self, batch, logs=None):
@@ -90,7 +91,7 @@ class FiniteGuard(StepCallback):
             terms = [name for name in bad if not name.endswith(GRADIENT_NORM)] or bad
             raise NonFiniteError(
                 f"step {self.step}: {', '.join(f'{name} is {bad[name]}' for name in terms)}; see {self._report}. "
-                f"{self._hint()}Try a lower learning rate or compile_model.clip_norm, in a new run_dir."
+                f"{self._hint()}Try a lower learning rate or Optimization.clip_norm, in a new run_dir."
             )
 
     def _scaled(self) -> dict[str, keras.optimizers.LossScaleOptimizer]:
@@ -104,20 +105,22 @@ class Validation(keras.callbacks.Callback):
 
     Args:
         source: the held-out examples.
+        other: those of the second domain, or None.
         batch_size: examples at a time.
     """
 
-    def __init__(self, source: Source, batch_size: int = 500):
+    def __init__(self, source: Source, other: Source | None = None, batch_size: int = 500):
         super().__init__()
-        self._source, self._batch_size = source, batch_size
+        self._source, self._other, self._batch_size = source, other, batch_size
 
     def names(self, model: GenerativeModel) -> list[str]:
         """What is added to the report."""
-        return [f"validation/{name}" for name in model.validate(self._source.fetch(np.arange(1)))]
+        batch = next(sequential_batches(self._source, 1, model.fields, self._other))
+        return [f"validation/{name}" for name in model.validate(batch)]
 
     def on_epoch_end(self, epoch, logs=None):
         sums: dict[str, float] = {}
-        for batch in self._source.sequential(self._batch_size):
+        for batch in sequential_batches(self._source, self._batch_size, self.model.fields, self._other):
             for name, values in self.model.validate(batch).items():
                 sums[name] = sums.get(name, 0.0) + float(tf.reduce_sum(values))
         logs.update({f"validation/{name}": value / self._source.spec.num_examples for name, value in sums.items()})

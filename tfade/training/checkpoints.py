@@ -10,8 +10,11 @@ import numpy as np
 
 from tfade import files
 from tfade.errors import UsageError
+from tfade.models.base import GenerativeModel
 
 BEST = "best"
+FORMAT = 2  # of the names and values in a checkpoint; raise it when they change
+_FORMAT_KEY = "format"
 
 
 class Checkpoints:
@@ -41,14 +44,14 @@ class Checkpoints:
     def save(self, step: int, state: dict[str, np.ndarray]) -> Path:
         """Writes the checkpoint of `step` and removes the oldest beyond `keep`."""
         path = self.path(step)
-        files.write_atomically(path, lambda file: np.savez(file, **state))
+        _write(path, state)
         for old in self.steps()[: -self._keep]:
             self.path(old).unlink(missing_ok=True)
         return path
 
     def save_best(self, step: int, metric: str, value: float, state: dict[str, np.ndarray]) -> None:
         """Writes best.npz, and best.json with what made it the best."""
-        files.write_atomically(self._folder / f"{BEST}.npz", lambda file: np.savez(file, **state))
+        _write(self._folder / f"{BEST}.npz", state)
         files.write_json(self._folder / f"{BEST}.json", {"step": step, "metric": metric, "value": value})
 
     def set_aside(self, after: int) -> None:
@@ -77,7 +80,7 @@ class Checkpoints:
         steps = self.steps()
         for step in reversed(steps):
             try:
-                return files.read_arrays(self.path(step))
+                return _read(self.path(step))
             except ValueError as error:
                 self._say(f"checkpoint {self.path(step)} is damaged and passed over ({error})")
         if steps:
@@ -102,7 +105,7 @@ class Checkpoints:
         if not path.is_file() or not (step == BEST or step.isdigit()):
             raise UsageError(f"checkpoint={which!r} does not exist; there are 'latest', 'best' and {self.steps()}")
         try:
-            return files.read_arrays(path)
+            return _read(path)
         except ValueError as error:
             raise UsageError(f"checkpoint={which!r} is damaged: {error}; use another one of {self.steps()}") from error
 
@@ -112,31 +115,55 @@ def snapshot(variables: dict[str, keras.Variable]) -> dict[str, np.ndarray]:
     return {name: np.array(variable.numpy()) for name, variable in variables.items()}
 
 
-def restore(variables: dict[str, keras.Variable], state: dict[str, np.ndarray]) -> None:
-    """Assigns every variable its saved value, after all names and shapes were compared.
+def restore(model: GenerativeModel, state: dict[str, np.ndarray]) -> None:
+    """Assigns every variable of a model its saved value, after all names and shapes were compared.
 
     Args:
-        variables: name → variable.
+        model: a compiled model.
         state: name → value.
 
     Raises:
         UsageError: a variable without a value, a value without a variable, or another shape; nothing is assigned.
     """
+    variables = model.state()
     missing = sorted(variables.keys() - state.keys())
     extra = sorted(state.keys() - variables.keys())
     shapes = [
-        f"{name}: {state[name].shape} saved, {tuple(variable.shape)} wanted"
+        f"{name}: {state[name].shape} saved, {tuple(variable.shape)} in the model"
         for name, variable in variables.items()
         if name in state and state[name].shape != tuple(variable.shape)
     ]
+    differences = (("not saved", missing), ("not in the model", extra), ("other shapes", shapes))
     if missing or extra or shapes:
         raise UsageError(
             "the checkpoint does not fit the model: "
             + "; ".join(
-                f"{what}: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"
-                for what, names in (("not saved", missing), ("not in the model", extra), ("other shapes", shapes))
+                f"{kind}: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"
+                for kind, names in differences
                 if names
             )
         )
     for name, variable in variables.items():
         variable.assign(state[name])
+    model.restore_stage()
+
+
+def _write(path: Path, state: dict[str, np.ndarray]) -> None:
+    files.write_atomically(path, lambda file: np.savez(file, **{_FORMAT_KEY: np.int64(FORMAT)}, **state))
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """The state in a file.
+
+    Raises:
+        ValueError: the file is damaged.
+        UsageError: it has another format.
+    """
+    state = files.read_arrays(path)
+    found = int(state.pop(_FORMAT_KEY, 1))
+    if found != FORMAT:
+        raise UsageError(
+            f"checkpoint {path} has format {found}, this version of tfade reads format {FORMAT}; train in a new "
+            "run_dir, or use the version that wrote it"
+        )
+    return state

@@ -38,7 +38,7 @@ def parse(
             raise UsageError(f"gin_file={str(file)!r} does not exist; give the path of a recipe such as gin/vgh_pp.gin")
     if root is not None:
         gin.add_config_file_search_path(str(root))
-    with _told():
+    with _one_line():
         gin.parse_config(list(defaults))
         gin.parse_config_files_and_bindings([str(file) for file in files], list(bindings), skip_unknown=False)
     _refuse_unused_macros()
@@ -50,12 +50,12 @@ def bind(lines: Sequence[str]) -> None:
     Raises:
         UsageError: a syntax error or an unknown name.
     """
-    with _told(), gin.unlock_config():
+    with _one_line(), gin.unlock_config():
         gin.parse_config(list(lines), skip_unknown=False)
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _one_line() -> Iterator[None]:
     """gin's errors as a UsageError of one line."""
     try:
         yield
@@ -185,7 +185,7 @@ def text() -> str:
 def values(text: str) -> dict[str, str]:
     """The bindings of a configuration: "scope/Thing.parameter" → its value as gin writes it."""
     with isolated():
-        with _told():
+        with _one_line():
             gin.parse_config(text, skip_unknown=False)
         return {
             "/".join(filter(None, (scope, selector.rpartition(".")[2]))) + f".{parameter}": repr(value)
@@ -199,7 +199,15 @@ def differences(old: str, new: str) -> list[str]:
     before, after = values(old), values(new)
     # A run may be made longer, but not where its length has shaped its past, as a decay over %steps has.
     users = [key for key, value in after.items() if "%steps" in value]
-    ends = {"Recipe.steps"} | ({"steps/macro.value"} if users == ["Recipe.steps"] else set())
+    has_stages = after.get("Recipe.stages", "()") != "()"  # then a longer stage moves those after it
+    users = [] if has_stages else users
+    ends = (
+        {"Recipe.steps", "steps/macro.value"}
+        if users == ["Recipe.steps"]
+        else set()
+        if has_stages
+        else {"Recipe.steps"}
+    )
     lines = []
     for key in sorted(before.keys() | after.keys()):
         was, now = before.get(key), after.get(key)

@@ -1,18 +1,19 @@
 """A density of some vectors, in one call."""
 
-import math
 from collections.abc import Callable
 
 import gin
 import keras
 import numpy as np
 
-from tfade.data.pipeline import batches
 from tfade.data.source import ArraySource
 from tfade.distributions.layer import DistributionLayer
 from tfade.distributions.mixture import GaussianMixture
-from tfade.errors import NonFiniteError, UsageError
+from tfade.errors import UsageError
 from tfade.models.density import DensityModel
+from tfade.models.optimization import Optimization
+from tfade.spec import Batch
+from tfade.training.fitting import fit_model
 from tfade.training.optimizers import LinearDecay
 
 METHODS = ("gradient", "em")
@@ -76,22 +77,21 @@ def fit_density(
     schedule = LinearDecay(learning_rate, steps, learning_rate / 100)
     model.compile(
         lambda player: keras.optimizers.Adam(schedule, 0.9, 0.999),
+        Optimization(clip_norm=clip_norm, jit_compile=jit_compile),
         seed=seed,
-        clip_norm=clip_norm,
-        jit_compile=jit_compile,
     )
     source = ArraySource("vectors", "train", vectors)
     order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(vectors))
-    model.initialise(vectors[order[:INITIAL_VECTORS]])
-    interval = math.ceil(steps / REPORTS)
-    for start in range(0, steps, interval):
-        stop = min(start + interval, steps)
-        dataset = batches(source, batch_size, seed, start_step=start)
-        report = model.fit(dataset, steps_per_epoch=stop - start, verbose=0, shuffle=False).history
-        values = {name: mean[-1] for name, mean in report.items()}
-        if not all(map(math.isfinite, values.values())):
-            raise NonFiniteError(f"between steps {start} and {stop}: {values}; try a lower learning_rate")
-        progress(f"step {stop:,} of {steps:,}: {values['density/nll']:.4f} nats")
+    model.initialise(Batch(vectors[order[:INITIAL_VECTORS]]))
+    fit_model(
+        model,
+        source,
+        steps=steps,
+        batch_size=batch_size,
+        seed=seed,
+        reports=REPORTS,
+        report=lambda step, means: progress(f"step {step:,} of {steps:,}: {means['density/nll']:.4f} nats"),
+    )
     return model
 
 

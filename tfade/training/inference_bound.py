@@ -1,22 +1,21 @@
 """Likelihood bounds of models that have none: an inference network around the frozen generator."""
 
 import functools
-import math
 from collections.abc import Callable
 
 import gin
 import keras
 import numpy as np
 
-from tfade.data.pipeline import batches
 from tfade.data.source import Source
 from tfade.distributions.gaussian import DiagonalNormal, standard_normal
-from tfade.errors import NonFiniteError, UsageError, check_positive, check_whole
+from tfade.errors import UsageError, check_positive, check_whole
 from tfade.flows.preprocessing import Rescale
 from tfade.models.base import GenerativeModel
 from tfade.models.vae import VAE
 from tfade.networks.conditioner import LinearConditioner
 from tfade.networks.dcgan import DCGANEncoder
+from tfade.training.fitting import fit_model
 from tfade.training.optimizers import LinearDecay
 
 REPORTS = 5  # lines of progress in a fit
@@ -58,7 +57,7 @@ def inference_bound(
     the exact posterior, so in bits per dimension the number is an upper bound of that density's.
 
     Args:
-        model: has `decode`, codes of `latent_size` dimensions and the prior N(0, I).
+        model: answers `decode` and `prior`, which is N(0, I).
         train: training images.
         steps, batch_size, learning_rate, seed: of the fit by Adam, whose rate falls linearly to 0.
         encoder: class of the inference network, called as `encoder(image_shape, context_size)`; DCGAN's if None.
@@ -94,15 +93,12 @@ def inference_bound(
         context_size=context_size,
     )
     bound.compile(lambda name: keras.optimizers.Adam(LinearDecay(learning_rate, steps)), seed=seed)
-    interval = math.ceil(steps / REPORTS)
-    for start in range(0, steps, interval):
-        stop = min(start + interval, steps)
-        dataset = batches(train, batch_size, seed, start_step=start)
-        report = bound.fit(dataset, steps_per_epoch=stop - start, verbose=0, shuffle=False).history
-        nats = report["autoencoder/reconstruction"][-1] + report["autoencoder/kl"][-1]
-        if not math.isfinite(nats):
-            raise NonFiniteError(f"inference_bound: {nats} nats between steps {start} and {stop}; lower learning_rate")
-        progress(f"  inference network: step {stop:,} of {steps:,}, {nats:,.1f} nats")
+
+    def report(step: int, means) -> None:
+        nats = means["autoencoder/reconstruction"] + means["autoencoder/kl"]
+        progress(f"  inference network: step {step:,} of {steps:,}, {nats:,.1f} nats")
+
+    fit_model(bound, train, steps=steps, batch_size=batch_size, seed=seed, reports=REPORTS, report=report)
     bound.fit_protocol = {
         "inference_steps": steps,
         "inference_batch_size": batch_size,

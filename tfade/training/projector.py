@@ -9,7 +9,7 @@ from tfade import files, pictures
 from tfade.data.source import Source
 from tfade.models.base import GenerativeModel
 from tfade.seeds import as_seed
-from tfade.training.showing import PICTURE_SEED, spread
+from tfade.training.model_pictures import PICTURE_SEED, spread
 
 FOLDER = "projector"
 LARGEST_SPRITE = 8192  # pixels of a side that TensorBoard takes
@@ -33,7 +33,7 @@ def project(model: GenerativeModel, held_out: Source, logs: Path, count: int) ->
     """Writes the codes of held-out images and as many of the prior, if the model has both and a code is not too long.
 
     Args:
-        model: has `encode`, `prior` and `decode`.
+        model: any; nothing is written for one that does not answer `encode`, `prior` and `decode`.
         held_out: images.
         logs: see `write_projector`.
         count: images at most, evenly spaced.
@@ -41,17 +41,17 @@ def project(model: GenerativeModel, held_out: Source, logs: Path, count: int) ->
     Returns:
         Whether it did.
     """
-    if not held_out.spec.is_image or getattr(model, "latent_size", LARGEST_CODE + 1) > LARGEST_CODE:
+    if not held_out.spec.is_image or not all(map(model.answers, ("encode", "prior", "decode"))):
+        return False
+    if model.latent_size > LARGEST_CODE:
         return False
     chosen = spread(held_out.spec.num_examples, count)
     images = held_out.fetch(chosen)
-    try:
-        codes = model.encode(images).sample(seed=as_seed(PICTURE_SEED))
-    except NotImplementedError:
-        return False
-    prior = model.prior().sample(len(images), seed=as_seed(PICTURE_SEED + 1))
     labels = held_out.labels(chosen) if held_out.spec.num_classes else None
-    write_projector(logs, codes, images, labels, prior, model.decode(prior))
+    condition = model.conditions(labels)
+    codes = model.encode(images, **condition).sample(seed=as_seed(PICTURE_SEED))
+    prior = model.prior().sample(len(images), seed=as_seed(PICTURE_SEED + 1))
+    write_projector(logs, codes, images, labels, prior, model.decode(prior, **condition))
     return True
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import gin
@@ -11,7 +11,11 @@ from tfade import data
 from tfade.data.source import Source
 from tfade.errors import UsageError, check_whole
 from tfade.models.base import GenerativeModel
+from tfade.models.optimization import Optimization
+from tfade.models.stages import Stage
+from tfade.spec import Spec
 from tfade.training import checkpoints, configuration, optimizers, strategy
+from tfade.training.reach import require_reached
 from tfade.training.run_directory import RunDirectory
 
 
@@ -23,14 +27,16 @@ class Recipe:
     Attributes:
         model: the model's class; gin binds its other arguments.
         data: name of the data set, as `tfade.data.load` takes it.
-        steps: training steps in all.
+        steps: training steps; of each stage that does not state its own.
         batch_size: of the global batch, over all replicas.
         seed: of initial weights, data order and noise, 0 or more.
         interval: steps between two reports (a line of history, pictures, validation).
         horizontal_flip: mirror training images at random.
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
         strategy, devices: see `make_strategy`.
-        image_shape, stacked: recorded from the data when training starts, so that a run can be rebuilt without them.
+        other_data: name of the second data set of a model of two domains; None for the others.
+        stages: stages of training in order, instances of `Stage`; none for one stage that moves every player.
+        spec: recorded from the data when training starts (`Spec.to_dict`), so that a run can be rebuilt without them.
     """
 
     model: type[GenerativeModel]
@@ -43,8 +49,9 @@ class Recipe:
     precision: str = "float32"
     strategy: str = "auto"
     devices: int | None = None
-    image_shape: tuple[int, ...] | None = None
-    stacked: bool = False
+    other_data: str | None = None
+    stages: Sequence[Stage] = ()
+    spec: Mapping | None = None
 
     def __post_init__(self):
         if not callable(self.model):
@@ -53,52 +60,59 @@ class Recipe:
             raise UsageError(f"seed={self.seed!r} is beyond 2³² - 1, the largest that NumPy takes")
         for name, least in (("steps", 1), ("batch_size", 1), ("seed", 0), ("interval", 1)):
             check_whole(name, getattr(self, name), least)
+        if not isinstance(self.stages, Sequence) or not all(isinstance(stage, Stage) for stage in self.stages):
+            raise UsageError(f"Recipe.stages={self.stages!r} are not stages; in gin (@first/Stage(), @second/Stage())")
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) < len(names):
+            raise UsageError(f"Recipe.stages are named {names}; give each a name of its own")
+        stages = tuple(stage.lasting(self.steps) for stage in self.stages)
+        object.__setattr__(self, "stages", stages)
+
+    @property
+    def stage_ends(self) -> tuple[int, ...]:
+        """The training step that each stage ends with; one of a run without stages."""
+        if not self.stages:
+            return (self.steps,)
+        return tuple(sum(stage.steps for stage in self.stages[: index + 1]) for index in range(len(self.stages)))
+
+    @property
+    def stacked(self) -> bool:
+        """Whether images are stacked digits, which are shown channel by channel."""
+        return bool(self.spec and self.spec.get("stacked"))
 
 
-@gin.configurable
-def compile_model(
-    model: GenerativeModel,
-    seed: int,
-    *,
-    schedule: Sequence[Sequence[str]] | None = None,
-    fresh_batches: bool = False,
-    fresh_noise: bool = True,
-    clip_norm: float | None = None,
-    average_decay: dict[str, float] | None = None,
-    jit_compile: bool = False,
-) -> None:
-    """Compiles a model for training; the arguments are those of `GenerativeModel.compile`."""
+def recipe_of_data() -> tuple[Recipe, Source, Source | None]:
+    """The recipe that gin describes, with its training data, whose specification is bound to it from now on.
 
-    def make_optimizer(player: str):
-        with gin.config_scope(player):
-            return optimizers.make_optimizer()
-
-    model.compile(
-        make_optimizer,
-        seed=seed,
-        schedule=schedule,
-        fresh_batches=fresh_batches,
-        fresh_noise=fresh_noise,
-        clip_norm=clip_norm,
-        average_decay=average_decay,
-        jit_compile=jit_compile,
-    )
-
-
-def recipe_of_data() -> tuple[Recipe, Source]:
-    """The recipe that gin describes and its training data, whose shape is bound to the recipe from now on."""
-    source = data.load(configuration.make(Recipe).data, "train")
+    Returns:
+        The recipe, the training split, and that of the second domain or None.
+    """
+    recipe = configuration.make(Recipe)
+    source = data.load(recipe.data, "train")
+    other = None if recipe.other_data is None else data.load(recipe.other_data, "train")
+    spec = dataclasses.replace(source.spec, other=None if other is None else other.spec)
     with gin.unlock_config():
-        gin.bind_parameter("Recipe.image_shape", source.spec.shape)
-        gin.bind_parameter("Recipe.stacked", source.stacked is not None)
-    return configuration.make(Recipe), source
+        gin.bind_parameter("Recipe.spec", spec.to_dict())
+    return configuration.make(Recipe), source, other
 
 
 def build_model(recipe: Recipe) -> GenerativeModel:
-    """The compiled model of a recipe, in the scope of the current strategy."""
+    """The compiled model of a recipe, in the scope of the current strategy.
+
+    Raises:
+        UsageError: something about the model is wrong, or a bound class is used by the model and made without gin.
+    """
+
+    def make_optimizer(player: str, of_stage=None):
+        with gin.config_scope(player):
+            return of_stage() if of_stage is not None else optimizers.make_optimizer()
+
     with strategy.precision(recipe.precision):
-        model = recipe.model(recipe.image_shape)
-        compile_model(model, recipe.seed)
+        model = recipe.model(Spec.from_dict(recipe.spec))
+        if not isinstance(model, GenerativeModel):
+            raise UsageError(f"Recipe.model={recipe.model!r} makes a {type(model).__name__}, which is not a model")
+        model.compile(make_optimizer, configuration.make(Optimization), seed=recipe.seed, stages=recipe.stages)
+    require_reached(model)
     return model
 
 
@@ -106,7 +120,7 @@ def build_model(recipe: Recipe) -> GenerativeModel:
 def run_configuration(
     run_dir: str | Path, bindings: Sequence[str] = (), files: Sequence[str] = (), root: str | Path | None = None
 ) -> Iterator[Recipe]:
-    """Inside, gin holds the configuration of a run, with `files` and then `bindings` over it; outside, the caller's.
+    """Inside, gin holds the configuration of a run, overridden by `files` and then `bindings`; outside, the caller's.
 
     `include` paths in the files are relative to `root`.
 
@@ -136,5 +150,5 @@ def load_run(run_dir: str | Path, checkpoint: str | int = "latest") -> Generativ
     with run_configuration(run_dir) as recipe:
         state = checkpoints.Checkpoints(RunDirectory(run_dir).checkpoints).load(checkpoint)
         model = build_model(recipe)
-        checkpoints.restore(model.state(), state)
+        checkpoints.restore(model, state)
     return model

@@ -12,10 +12,12 @@ from tfade.errors import UsageError
 from tfade.training import configuration
 
 LOCK = ".lock"
+FORMAT = 2  # of config.gin; raise it when a run of before can no longer be rebuilt
+_HEADER = "# tfade run, format "
 
 
 @contextlib.contextmanager
-def held(folder: Path, lock_name: str = LOCK) -> Iterator[None]:
+def directory_lock(folder: Path, lock_name: str = LOCK) -> Iterator[None]:
     """Holds a directory for this process, by a lock on a file in it; the system releases it however the process ends.
 
     Raises:
@@ -59,7 +61,7 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def claim(self) -> Iterator[None]:
-        """Holds the directory for this process, see `held`.
+        """Holds the directory for this process, see `directory_lock`.
 
         Raises:
             UsageError: also if the directory holds other files and no run.
@@ -70,7 +72,7 @@ class RunDirectory:
                 f"run_dir={str(self.path)!r} holds other files and no run; give a new or empty directory, "
                 "or the directory of a run to continue"
             )
-        with held(self.path):
+        with directory_lock(self.path):
             yield
 
     def configure(self, config: str) -> None:
@@ -80,8 +82,9 @@ class RunDirectory:
             UsageError: the run was started with another configuration; the differences are listed.
         """
         if self.config.exists():
+            self._check_format()
             try:
-                changed = configuration.differences(self.config.read_text(), config)
+                changed = configuration.differences(self.config.read_text(encoding="utf-8"), config)
             except UsageError as error:
                 raise UsageError(
                     f"{self.config} cannot be read by this version ({error}); give another run_dir"
@@ -91,12 +94,22 @@ class RunDirectory:
                     f"run_dir={str(self.path)!r} belongs to another configuration ({'; '.join(changed)}); "
                     "give another run_dir, or the settings it was started with"
                 )
-        files.write_text(self.config, config)
+        files.write_text(self.config, f"{_HEADER}{FORMAT}\n{config}")
+
+    def _check_format(self) -> None:
+        first = self.config.read_text(encoding="utf-8").partition("\n")[0]
+        found = first.removeprefix(_HEADER) if first.startswith(_HEADER) else "1"
+        if found != str(FORMAT):
+            raise UsageError(
+                f"run_dir={str(self.path)!r} has format {found}, this version of tfade reads format {FORMAT}; train in "
+                "a new run_dir, or use the version that wrote it"
+            )
 
     def require(self) -> None:
-        """Raises a UsageError unless a run lies here."""
+        """Raises a UsageError unless a run of this format lies here."""
         if not self.config.is_file():
             raise UsageError(f"run_dir={str(self.path)!r} holds no run (no config.gin); train one with launch.train")
+        self._check_format()
 
     def read_history(self) -> list[dict[str, str]]:
         """The rows of history.csv, as text; empty before the first interval ended."""

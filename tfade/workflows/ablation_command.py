@@ -10,7 +10,7 @@ from pathlib import Path
 from tfade.errors import NonFiniteError, UsageError, one_line
 from tfade.reporting.ablation_report import RunReport, write_report
 from tfade.training import configuration
-from tfade.training.run_directory import held
+from tfade.training.run_directory import directory_lock
 from tfade.workflows.ablation import Ablation
 from tfade.workflows.ablation_runs import Plan, evaluate_trained, plan_runs, train_run
 from tfade.workflows.workspace import Workspace
@@ -44,7 +44,7 @@ def run_ablation(
     """
     lines = sort_bindings(bindings)
     ablation = read_table(workspace, table, lines["table"])
-    with held(folder, LOCK):
+    with directory_lock(folder, LOCK):
         plan = plan_runs(workspace, folder, ablation, files, lines["runs"], lines["evaluation"])
         spread = ablation.check_parameters(plan.parameters)
         listed = ", ".join(f"{name} {count:,}" for name, count in plan.parameters.items())

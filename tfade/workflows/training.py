@@ -7,11 +7,12 @@ from tfade.errors import UsageError
 from tfade.evaluation import Report
 from tfade.export import export
 from tfade.training import configuration
+from tfade.training.model_pictures import write_overview
 from tfade.training.projector import project
 from tfade.training.recipe import Recipe
 from tfade.training.run_directory import RunDirectory
-from tfade.training.showing import Showing, write_overview
 from tfade.training.train import train
+from tfade.training.visualisation import Visualisation
 from tfade.workflows.evaluation import evaluate_run
 from tfade.workflows.workspace import Workspace
 
@@ -50,9 +51,10 @@ def train_recipe(workspace: Workspace, run_dir: Path, train_only: bool = False) 
 def finish_run(workspace: Workspace, run: RunDirectory) -> Report:
     """Shows, evaluates and exports what lies on disk, as anybody would who opens the run later."""
     with workspace.open_run(run.path) as opened:
-        showing, held_out = configuration.make(Showing), data.load(opened.recipe.data, "test")
-        picture = write_overview(opened.model, held_out, run, showing, opened.recipe.stacked)
-        project(opened.model, held_out, run.logs, showing.codes)
+        settings, held_out = configuration.make(Visualisation), data.load(opened.recipe.data, "test")
+        picture = run.samples / "overview.png"
+        write_overview(opened.model, held_out, picture, settings.samples or 36, settings.reconstructions)
+        project(opened.model, held_out, run.logs, settings.codes)
         report = evaluate_run(opened)
         export(opened.model, run.export)
     print(

@@ -64,7 +64,7 @@ def test_images_are_dequantised_as_for_the_likelihood(images):
     y = dequantised(images)
     np.testing.assert_array_equal(np.floor(256 * y), images)
     np.testing.assert_array_equal(y[1:2], dequantised(images[1:2]))
-    np.testing.assert_array_equal(y, model_of().observed(images)[0])
+    np.testing.assert_array_equal(y, model_of().to_observation(images)[0])
     np.testing.assert_allclose(y, dequantised(images.astype(np.float32) / 255), atol=1e-6)
     vectors = np.linspace(-3, 3, 6).reshape(3, 2)
     np.testing.assert_allclose(dequantised(vectors), vectors, rtol=1e-6)

@@ -72,15 +72,15 @@ def latent_model(model, data, sigma: float | None = None) -> LatentModel:
         return _with_noise(model, data, prior, sigma)
     if sigma is not None:
         raise UsageError(f"sigma={sigma!r}, but {name} has a distribution p(x | z) of its own; leave sigma None")
-    observed = [model.observed(data[start : start + ROWS]) for start in range(0, len(data), ROWS)]
+    observed = [model.to_observation(data[start : start + ROWS]) for start in range(0, len(data), ROWS)]
     x, log_det = (np.concatenate([np.asarray(part) for part in parts]) for parts in zip(*observed))
     return LatentModel(
         x,
         log_det,
         prior,
-        lambda z, x: model.conditional(z).log_prob(x),
-        lambda z, seed: model.conditional(z).sample(seed=seed),
-        _posterior(model, lambda x: model.encode(model.unobserved(x)), x[:1]),
+        lambda z, x: model.observation(z).log_prob(x),
+        lambda z, seed: model.observation(z).sample(seed=seed),
+        _posterior(model, lambda x: model.encode(model.to_image(x)), x[:1]),
         {"observation": "the model's p(x | z)", **pixel_protocol(model)},
     )
 
@@ -95,7 +95,7 @@ def pixel_protocol(model) -> dict:
 
 def has_conditional(model) -> bool:
     """Whether the model has a distribution p(x | z) of its own."""
-    return _answers(model, "conditional")
+    return _answers(model, "observation")
 
 
 def _answers(model, question: str) -> bool:

@@ -5,6 +5,7 @@ import math
 import signal
 import threading
 import time
+from collections.abc import Sequence
 
 import gin
 import tensorflow as tf
@@ -26,7 +27,7 @@ class Interrupted(Exception):
 
 @gin.register
 @dataclasses.dataclass(frozen=True)
-class Saving:
+class CheckpointSettings:
     """How often and how many.
 
     Attributes:
@@ -45,30 +46,38 @@ class Saving:
 
     def __post_init__(self):
         if self.keep < 1:
-            raise UsageError(f"Saving.keep={self.keep!r} is below 1; a run needs its newest checkpoint to continue")
+            raise UsageError(
+                f"CheckpointSettings.keep={self.keep!r} is below 1; a run needs its newest checkpoint to continue"
+            )
         if self.every_steps is not None and self.every_steps < 1:
-            raise UsageError(f"Saving.every_steps={self.every_steps!r} is below 1; use None for once an interval")
+            raise UsageError(
+                f"CheckpointSettings.every_steps={self.every_steps!r} is below 1; use None for once an interval"
+            )
         if self.every_minutes is not None and not self.every_minutes > 0:
-            raise UsageError(f"Saving.every_minutes={self.every_minutes!r} is not positive; use None for never")
+            raise UsageError(
+                f"CheckpointSettings.every_minutes={self.every_minutes!r} is not positive; use None for never"
+            )
 
 
-class Saver(StepCallback):
+class CheckpointWriter(StepCallback):
     """Writes checkpoints, and answers SIGTERM and SIGINT with one.
 
     It comes last: what is reported at the end of an interval is on disk before the checkpoint that follows it. Several
     workers leave together, at the end of the interval in which any of them was asked to; elsewhere it is the next step.
 
     Args:
-        saving: how often.
+        settings: how often.
         checkpoints: where to; None in processes that do not write, which still take part.
         interval: steps of a reporting interval; at its end the checkpoint waits for the report.
-        last_step: the step that training ends with; it always leaves a checkpoint.
+        ends: the steps that the stages end with; each leaves a checkpoint.
     """
 
-    def __init__(self, saving: Saving, checkpoints: Checkpoints | None, interval: int, last_step: int):
+    def __init__(
+        self, settings: CheckpointSettings, checkpoints: Checkpoints | None, interval: int, ends: Sequence[int]
+    ):
         super().__init__()
-        self._saving, self._checkpoints = saving, checkpoints
-        self._interval, self._last_step = interval, last_step
+        self._settings, self._checkpoints = settings, checkpoints
+        self._interval, self._ends = interval, frozenset(ends)
         self._asked: str | None = None  # the signal that this process got
         self._leaving: str | None = None  # the one that all processes know of
         self._saved_at = time.monotonic()
@@ -77,7 +86,7 @@ class Saver(StepCallback):
     def begin(self, step):
         super().begin(step)
         best = self._checkpoints and self._checkpoints.best(up_to=step)
-        self._best = best["value"] if best and best["metric"] == self._saving.monitor else None
+        self._best = best["value"] if best and best["metric"] == self._settings.monitor else None
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():  # only there may signals be handled
@@ -93,23 +102,23 @@ class Saver(StepCallback):
         signal.signal(number, self._handlers[number])  # whoever asks twice does not want to wait
 
     def on_step(self, logs):
-        if self.step % self._interval == 0 or self.step == self._last_step:
+        if self.step % self._interval == 0 or self.step in self._ends:
             return  # on_epoch_end comes right after
-        minutes = self._saving.every_minutes
+        minutes = self._settings.every_minutes
         overdue = minutes is not None and time.monotonic() - self._saved_at >= 60 * minutes
         if not self._several_workers:
             self._leaving = self._asked
-        if self._leaving or overdue or self.step % (self._saving.every_steps or self._interval) == 0:
-            self._save()
+        if self._leaving or overdue or self.step % (self._settings.every_steps or self._interval) == 0:
+            self.save()
         self.leave_if_asked()
 
     def on_epoch_end(self, epoch, logs=None):
         # The best goes first: a run that is killed in between takes this step again, and judges it again.
-        if self._checkpoints and self._saving.monitor is not None:
-            self._save_if_best(float(logs[self._saving.monitor]))
-        self._save()
+        if self._checkpoints and self._settings.monitor is not None:
+            self._save_if_best(float(logs[self._settings.monitor]))
+        self.save()
         self._leaving = self._agreed() if self._several_workers else self._asked
-        if self.step < self._last_step:
+        if self.step < max(self._ends):
             self.leave_if_asked()
 
     def leave_if_asked(self) -> None:
@@ -118,12 +127,13 @@ class Saver(StepCallback):
             raise Interrupted(self.step, self._leaving)
 
     def _save_if_best(self, value: float):
-        better = self._best is None or (value > self._best if self._saving.higher_is_better else value < self._best)
+        better = self._best is None or (value > self._best if self._settings.higher_is_better else value < self._best)
         if better and math.isfinite(value):
             self._best = value
-            self._checkpoints.save_best(self.step, self._saving.monitor, value, snapshot(self.model.state()))
+            self._checkpoints.save_best(self.step, self._settings.monitor, value, snapshot(self.model.state()))
 
-    def _save(self):
+    def save(self) -> None:
+        """Writes a checkpoint of the state as it is now."""
         if self._checkpoints:
             self._checkpoints.save(self.step, snapshot(self.model.state()))
         self._saved_at = time.monotonic()

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 
-class TermMeans(keras.metrics.Metric):
+class RunningMeans(keras.metrics.Metric):
     """Means over the steps since the last reset, under the names they are reported by.
 
     One vector holds all sums, so reporting twenty terms costs one addition a step; a term that was once not finite
@@ -23,18 +23,22 @@ class TermMeans(keras.metrics.Metric):
         self.total = _mirrored((len(self.names),), "total")
         self.count = _mirrored((), "count")
 
-    def update_state(self, values: dict[str, tf.Tensor]):
-        """Adds one step's values, a scalar for each name."""
+    def update_state(self, values: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Adds one step's values, a scalar for each name; returns their means over the replicas, [names]."""
         step = tf.stack([tf.cast(values[name], tf.float32) for name in self.names])
         context = tf.distribute.get_replica_context()
         if context and context.num_replicas_in_sync > 1:
             step = context.all_reduce(tf.distribute.ReduceOp.MEAN, step)
         self.total.assign_add(step)
         self.count.assign_add(1.0)
+        return step
+
+    def named(self, values: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The entries of a vector [names] by name."""
+        return dict(zip(self.names, tf.unstack(values, len(self.names)), strict=True))
 
     def result(self) -> dict[str, tf.Tensor]:
-        means = tf.unstack(tf.math.divide_no_nan(self.total.value, self.count.value), len(self.names))
-        return dict(zip(self.names, means, strict=True))
+        return self.named(tf.math.divide_no_nan(self.total.value, self.count.value))
 
 
 def _mirrored(shape: tuple[int, ...], name: str) -> keras.Variable:

@@ -1,0 +1,244 @@
+"""The public contract: the questions that every model answers, or declines with a reason."""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from tfade.errors import UsageError
+from tfade.spec import Spec
+
+QUESTIONS = (
+    *("sample", "prior", "encode", "codes", "decode", "reconstruct", "interpolate", "translate", "translate_back"),
+    *("discriminate", "log_prob", "log_density", "observation", "to_observation", "to_image", "log_likelihood"),
+)
+
+
+def unanswered(reason: str) -> Callable:
+    """A question that has no answer: the method keeps its signature and docstring, and raises NotImplementedError."""
+
+    def decorate(method):
+        @functools.wraps(method)
+        def decline(self, *args, **kwargs):
+            raise self.cannot(method.__name__, reason)
+
+        decline.reason = reason
+        return decline
+
+    return decorate
+
+
+def needs(*questions: str, network: str | None = None) -> Callable:
+    """A method that answers only where the model answers other `questions`, or has a `network` of that name."""
+
+    def decorate(method):
+        method.questions, method.network = questions, network
+        return method
+
+    return decorate
+
+
+def forwarded(member: str, *questions: str) -> Callable:
+    """A class whose answers to `questions` are those of a model that it holds in the attribute `member`."""
+
+    def forward(question: str):
+        @functools.wraps(getattr(Contract, question))
+        def method(self, *args, **kwargs):
+            return getattr(getattr(self, member), question)(*args, **kwargs)
+
+        method.member, method.reason, method.questions = member, None, ()
+        return method
+
+    def decorate(kind: type) -> type:
+        for question in questions:
+            setattr(kind, question, forward(question))
+        return kind
+
+    return decorate
+
+
+class Contract:
+    """What may be asked of a model. Images are NHWC, uint8 or float32 in [0, 1]; vectors are float32 [batch, D].
+
+    Conditional models take `labels`, integers [batch] in [0, num_classes), in every question about examples.
+
+    Attributes:
+        spec: what the data look like.
+        fields: the fields of a `Batch` that training needs.
+        likelihood: what `log_prob` returns: "exact", "unbiased" (an estimate), "lower_bound", or None for nothing.
+        latent_size: dimension of z, or None for a model without latent variables.
+        levels: None where `log_prob` is of a density on [0, 1]^D, otherwise the number of levels whose pmf it is of.
+        gaussian_codes: `encode` returns a distribution with a standard deviation in closed form.
+        conditional: the model is of p(x | y) and takes labels.
+        finite: `sample` hands out a fixed set of images, each once.
+        fit_protocol: settings that `log_prob` depends on and the recipe does not state.
+    """
+
+    spec: Spec
+    fields: tuple[str, ...] = ("images",)
+    likelihood: str | None = None
+    latent_size: int | None = None
+    levels: int | None = None
+    gaussian_codes: bool = False
+    conditional: bool = False
+    finite: bool = False
+    fit_protocol: dict = {}
+    networks: dict = {}
+
+    # ---- Questions about the contract itself ----
+
+    def answers(self, question: str) -> bool:
+        """Whether the model answers a question, the name of one of the methods below.
+
+        Raises:
+            ValueError: no such question.
+        """
+        if question not in QUESTIONS:
+            raise ValueError(f"question={question!r} is not one of {', '.join(QUESTIONS)}")
+        method = getattr(type(self), question)
+        if getattr(method, "reason", None) is not None:
+            return False
+        if member := getattr(method, "member", None):
+            return getattr(self, member).answers(question)
+        network = getattr(method, "network", None)
+        return (network is None or network in self.networks) and all(
+            map(self.answers, getattr(method, "questions", ()))
+        )
+
+    def cannot(self, question: str, reason: str) -> NotImplementedError:
+        """The error of a question that this model has no answer to."""
+        return NotImplementedError(f"{type(self).__name__} cannot {question}: {reason}")
+
+    def conditions(self, labels) -> dict:
+        """Keyword arguments that condition a question on labels: {} for an unconditional model."""
+        return {"labels": labels} if self.conditional else {}
+
+    def checked_labels(self, labels, count=None) -> tf.Tensor | None:
+        """Labels int32 [count] of a conditional model; None of an unconditional one.
+
+        Raises:
+            UsageError: labels for an unconditional model, none for a conditional one, or labels that are not integers
+                [count] in [0, num_classes).
+        """
+        name = type(self).__name__
+        if not self.conditional:
+            if labels is not None:
+                raise UsageError(f"labels were given to {name}, which is not conditional; leave them out")
+            return None
+        classes = self.spec.num_classes
+        if labels is None:
+            raise UsageError(f"labels=None, but {name} is conditional; give integers [batch] in [0, {classes})")
+        labels = tf.convert_to_tensor(labels)
+        known = isinstance(count, int) and labels.shape.rank is not None
+        if (
+            not labels.dtype.is_integer
+            or labels.shape.rank not in (None, 1)
+            or (known and labels.shape[0] not in (None, count))
+        ):
+            expected = count if isinstance(count, int) else "batch"
+            raise UsageError(f"labels are {labels.dtype.name} {list(labels.shape)}; give integers [{expected}]")
+        labels = tf.cast(labels, tf.int32)
+        if tf.executing_eagerly() and not bool(tf.reduce_all((labels >= 0) & (labels < classes))):
+            lowest, highest = int(tf.reduce_min(labels)), int(tf.reduce_max(labels))
+            raise UsageError(f"labels lie in [{lowest}, {highest}]; the classes of {name} are 0 to {classes - 1}")
+        return labels
+
+    # ---- Samples and latent variables ----
+
+    @unanswered("it does not define samples")
+    def sample(self, n: int, temperature: float = 1.0, seed=None, labels=None) -> tf.Tensor:
+        """Images [n, H, W, C], float32 in [0, 1] (vectors [n, D]).
+
+        Args:
+            n: how many.
+            temperature: factor on the standard deviation of the prior; 1 is the model itself.
+            seed: an integer or a scalar tensor; equal seeds give equal images. None draws fresh entropy.
+            labels: classes of a conditional model, integers [n]; None draws them uniformly, from `seed`.
+        """
+
+    @unanswered("it has no prior over latent variables")
+    def prior(self, temperature: float = 1.0):
+        """The TFP distribution p(z) over latents [latent_size], its standard deviation times `temperature`."""
+
+    @unanswered("it has no encoder")
+    def encode(self, x, labels=None):
+        """The TFP distribution over codes [batch, latent_size] given examples."""
+
+    @needs("encode")
+    def codes(self, x, labels=None) -> tf.Tensor:
+        """The code that stands for each example, [batch, latent_size]: the mean of `encode`, or its centre."""
+        return self.encode(x, **self.conditions(labels)).mean()
+
+    @unanswered("it has no decoder")
+    def decode(self, z, labels=None) -> tf.Tensor:
+        """Images in [0, 1], [batch, H, W, C], from latents [batch, latent_size]."""
+
+    @needs("encode", "decode")
+    def reconstruct(self, x, labels=None) -> tf.Tensor:
+        """Images in [0, 1] decoded from the codes of examples."""
+        condition = self.conditions(labels)
+        return self.decode(self.codes(x, **condition), **condition)
+
+    @needs("encode", "decode")
+    def interpolate(self, first, last, steps: int = 8, labels=None) -> tf.Tensor:
+        """Images on straight lines between codes: [n, steps, H, W, C], from `first` [n, H, W, C] to `last`."""
+        condition = self.conditions(labels)
+        ends = [self.codes(images, **condition)[:, None] for images in (first, last)]
+        weights = tf.reshape(tf.linspace(0.0, 1.0, steps), (1, -1, 1))
+        codes = tf.reshape(ends[0] * (1 - weights) + ends[1] * weights, (-1, ends[0].shape[-1]))
+        if self.conditional:
+            condition = self.conditions(tf.repeat(labels, steps))
+        return tf.reshape(self.decode(codes, **condition), (-1, steps, *self.spec.shape))
+
+    # ---- A second domain ----
+
+    @unanswered("it has one domain")
+    def translate(self, x) -> tf.Tensor:
+        """Images [batch, ...] of the second domain, in [0, 1], from images of the first."""
+
+    @unanswered("it has one domain")
+    def translate_back(self, y) -> tf.Tensor:
+        """Images [batch, H, W, C] of the first domain, in [0, 1], from images of the second."""
+
+    # ---- Judgements and likelihood ----
+
+    @unanswered("it has no discriminator")
+    def discriminate(self, x, labels=None) -> tf.Tensor:
+        """The data discriminator's outputs [batch] on examples."""
+
+    @unanswered("it defines no density")
+    def log_prob(self, x, num_samples: int = 1, labels=None) -> tf.Tensor:
+        """Nats per example [batch], of the kind that `likelihood` declares.
+
+        Args:
+            x: examples.
+            num_samples: draws of what the model integrates over by sampling: latents, or dequantisation noise.
+            labels: of a conditional model, whose log p(x | y) this is.
+        """
+
+    @unanswered("its density has no closed form")
+    def log_density(self, y) -> tf.Tensor:
+        """Nats [batch] of an exact density at continuous points y, images in [0, 1] or vectors; no noise is added."""
+
+    @unanswered("it has no observation model around what it decodes")
+    def observation(self, z):
+        """The TFP distribution p(· | z) of what a model with a bound observes, for latents [batch, latent_size]."""
+
+    @unanswered("it has no observation model around what it decodes")
+    def to_observation(self, x) -> tuple[tf.Tensor, tf.Tensor]:
+        """What `observation` is a distribution of, for examples, and log |det| of that change of variables, [batch]."""
+
+    @unanswered("it has no observation model around what it decodes")
+    def to_image(self, observed) -> tf.Tensor:
+        """Images in [0, 1] from what `observation` is a distribution of, such as its draws."""
+
+    @needs("observation", "to_observation")
+    def log_likelihood(self, x, z) -> tf.Tensor:
+        """log p(x | z) in nats [batch] of examples with one latent vector each."""
+        observed, log_det = self.to_observation(x)
+        return self.observation(z).log_prob(observed) + log_det
+
+
+def as_spec(spec: Spec | Sequence[int]) -> Spec:
+    """The specification of the data that a model is made for, given one or the bare shape of an example."""
+    return spec if isinstance(spec, Spec) else Spec.of_shape(spec)

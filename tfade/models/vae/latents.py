@@ -1,0 +1,175 @@
+"""Inference of a VAE's latents, one vector or a hierarchy: z, log p(z), log q(z | y) and their KL divergence."""
+
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfade.distributions.gaussian import DiagonalNormal
+from tfade.distributions.layer import build_latent_distribution
+from tfade.distributions.standard import StandardNormal
+from tfade.distributions.topdown import TopDownDecoder
+from tfade.distributions.topdown_codes import TopDownCodes
+from tfade.errors import UsageError
+from tfade.models.vae.observation_model import Network
+from tfade.networks.topdown import BottomUpEncoder
+from tfade.seeds import Seeds
+
+
+class Inferred(NamedTuple):
+    """Latents drawn from the posterior, and the decoder's output.
+
+    Attributes:
+        parameters: of the observation model, [batch · k, ...].
+        log_prior: log p(z), [batch, k].
+        log_posterior: log q(z | y), [batch, k].
+        kl: KL(q ‖ p), [batch, groups]; see `ELBOTerms.kl`.
+    """
+
+    parameters: tf.Tensor
+    log_prior: tf.Tensor
+    log_posterior: tf.Tensor
+    kl: tf.Tensor
+
+
+class FlatLatents:
+    """A vector z: networks "encoder" (images → context), "posterior", "prior" and "decoder".
+
+    It owns no variables: `network` arguments look its networks up in the model.
+
+    Args:
+        model: the VAE whose networks these are.
+
+    Attributes:
+        size: dimension of all latents together.
+    """
+
+    def __init__(self, model, size: int):
+        self.size = size
+
+    def context(self, images, network: Network, training: bool = False):
+        """What the posterior is conditioned on: the encoder's output for images in [-1, 1]."""
+        return network("encoder")(images, training=training)
+
+    def infer(self, context, noise, network: Network, training: bool = False) -> Inferred:
+        """Latents of the posterior.
+
+        Args:
+            context: see `context`.
+            noise: standard normal, [batch, k, size].
+        """
+        z, log_prior, log_posterior, kl = self._top(context, noise, network)
+        parameters = network("decoder")(tf.reshape(z, (-1, z.shape[-1])), training=training)
+        return Inferred(parameters, log_prior, log_posterior, kl)
+
+    @staticmethod
+    def _top(context, noise, network: Network):
+        """z₀ [batch, k, ·], its log-densities [batch, k] and its KL [batch, groups]."""
+        posterior, prior = network("posterior"), network("prior")
+        z, log_posterior = posterior.from_noise(noise, context[:, None])
+        log_prior = prior.distribution().log_prob(z)
+        if isinstance(posterior, DiagonalNormal) and isinstance(prior, (StandardNormal, DiagonalNormal)):
+            normals = (part.distribution for part in (posterior.distribution(context), prior.distribution()))
+            kl = tfp.distributions.kl_divergence(*normals)  # of every dimension
+        else:
+            kl = (log_posterior - log_prior)[:, :1]
+        return z, log_prior, log_posterior, kl
+
+    def generate(self, rows, seeds: Seeds, network: Network) -> tf.Tensor:
+        """The decoder's output in training for latents of the prior; nothing of the posterior takes part."""
+        z = seeds.rows("prior", rows, network("prior").distribution().sample)
+        return network("decoder")(z, training=True)
+
+    def prior(self, network: Network, temperature=1.0):
+        return network("prior").distribution(temperature=temperature)
+
+    def posterior(self, context, network: Network):
+        return network("posterior").distribution(context)
+
+    def centre(self, context, network: Network) -> tf.Tensor:
+        """The code that noise 0 gives, [batch, size]."""
+        return network("posterior").from_noise(tf.zeros((tf.shape(context)[0], self.size)), context)[0]
+
+    def decode(self, z, network: Network) -> tf.Tensor:
+        """The decoder's output, in inference mode."""
+        return network("decoder")(tf.cast(z, tf.float32), training=False)
+
+
+class HierarchicalLatents(FlatLatents):
+    """A vector z₀ and latents at the feature maps of a `TopDownDecoder`, one level after the other in one vector."""
+
+    def __init__(self, model, size: int):
+        super().__init__(model, size + model.decoder.hierarchical_size)
+        self._hierarchical_size = model.decoder.hierarchical_size
+
+    def _split(self, latents) -> tuple[tf.Tensor, tf.Tensor]:
+        """z₀, and the latents inside the decoder; of latents, or of the noise that they are made of."""
+        return tf.split(latents, [-1, self._hierarchical_size], -1)
+
+    def infer(self, context, noise, network, training=False):
+        (context, maps), (rows, count) = context, (tf.shape(noise)[0], noise.shape[1])
+        top, inner = self._split(noise)
+        z, log_prior, log_posterior, kl = self._top(context, top, network)
+        maps = [tf.repeat(features, count, 0) for features in maps]
+        inner = tf.reshape(inner, (-1, self._hierarchical_size))
+        z = tf.reshape(z, (-1, z.shape[-1]))
+        parameters, drawn = network("decoder")(z, noise=inner, maps=maps, training=training)
+        log_prior += tf.reshape(tf.reduce_sum(drawn.log_prior, -1), (rows, count))
+        log_posterior += tf.reshape(tf.reduce_sum(drawn.log_posterior, -1), (rows, count))
+        levels = tf.reshape(drawn.kl, (rows, count, drawn.kl.shape[-1]))[:, 0]
+        return Inferred(parameters, log_prior, log_posterior, tf.concat([kl, levels], -1))
+
+    def generate(self, rows, seeds, network):
+        z = seeds.rows("prior", rows, network("prior").distribution().sample)
+        noise = seeds.normal("prior levels", (rows, self._hierarchical_size))
+        return network("decoder")(z, noise=noise, training=True)[0]
+
+    def prior(self, network, temperature=1.0):
+        return TopDownCodes(super().prior(network, temperature), network("decoder"), None, temperature)
+
+    def posterior(self, context, network):
+        context, maps = context
+        return TopDownCodes(super().posterior(context, network), network("decoder"), maps)
+
+    def centre(self, context, network):
+        context, maps = context
+        top, inner = self._split(tf.zeros((tf.shape(context)[0], self.size)))
+        z = network("posterior").from_noise(top, context)[0]
+        return tf.concat([z, network("decoder")(z, noise=inner, maps=maps, training=False)[1].latents], -1)
+
+    def decode(self, z, network):
+        top, inner = self._split(tf.cast(z, tf.float32))
+        return network("decoder")(top, latents=inner, training=False)[0]
+
+
+def add_latent_networks(model, latent_size: int, encoder, decoder, posterior, context_size: int) -> FlatLatents:
+    """Registers the networks "encoder", "posterior" and "decoder" of a VAE; returns its latents.
+
+    Raises:
+        UsageError: a hierarchy in only one of encoder and decoder, or something that cannot be a posterior.
+    """
+    model.encoder = model.add_network("encoder", lambda: encoder(model.image_shape, context_size))
+    layer = model.add_network(
+        "posterior", lambda: build_latent_distribution("posterior", posterior, latent_size, context_size)
+    )
+    outputs = model.observation_model.output_shape
+    model.decoder = model.add_network("decoder", lambda: _build_decoder(decoder, outputs, latent_size, model.encoder))
+    layer.from_noise(tf.zeros((1, latent_size)), tf.zeros((1, context_size)))  # rejects what cannot be a posterior
+    kind = HierarchicalLatents if isinstance(model.decoder, TopDownDecoder) else FlatLatents
+    return kind(model, latent_size)
+
+
+def _build_decoder(make, shape, latent_size: int, encoder) -> keras.Layer:
+    """The decoder; the shapes of the encoder's feature maps are handed to one with a hierarchy."""
+    decoder = make(shape, latent_size, activation=None)
+    hierarchical, maps = isinstance(decoder, TopDownDecoder), isinstance(encoder, BottomUpEncoder)
+    if hierarchical != maps:
+        has = {True: "has", False: "has no"}
+        raise UsageError(
+            f"decoder={make!r} {has[hierarchical]} latents at feature maps, but {type(encoder).__name__} {has[maps]} "
+            "feature maps to give: TopDownDecoder goes with BottomUpEncoder, DCGANGenerator with DCGANEncoder"
+        )
+    if hierarchical:
+        decoder.build_posterior(encoder.map_shapes)
+    return decoder

@@ -1,0 +1,208 @@
+"""Variational autoencoders, whose encoder, decoder, prior, posterior and pixel distribution can be exchanged."""
+
+import gin
+import tensorflow as tf
+
+from tfade import numerics
+from tfade.distributions.gaussian import DiagonalNormal
+from tfade.distributions.pixels import IsotropicNormal
+from tfade.distributions.standard import StandardNormal
+from tfade.errors import check_whole
+from tfade.models.latent import LatentVariableModel
+from tfade.models.players import Player, Weighted
+from tfade.models.vae.elbo import BoundWeights, ELBOTerms
+from tfade.models.vae.latents import HierarchicalLatents, add_latent_networks
+from tfade.models.vae.observation_model import Network, ObservationModel
+from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
+from tfade.objectives.bounds import importance_weighted_bound
+from tfade.seeds import Seeds, per_example_noise, per_example_normal_noise
+from tfade.spec import Batch
+
+OUTPUTS_AT_ONCE = 2**22  # of the decoder in `log_prob`; the feature maps before them are ten times as many
+
+
+@gin.register
+class VAE(LatentVariableModel):
+    """A variational autoencoder, on pixels or on features that a flow f makes of them (V-ADE).
+
+        log p(y) ≥ E_q(z|y)[log p(f(y) | z)] - KL(q(z | y) ‖ p(z)) + log |det ∂f/∂y|,   y = (255 x + u) / 256
+
+    u ~ U[0, 1) is dequantisation noise. Without a flow f is the identity. The one player, `autoencoder`, moves
+    everything by the negative bound. Terms are reported in nats and minimised in nats per dimension, so that weights
+    mean the same for every size of image.
+
+    With a pmf of levels (see `tfade.distributions.pixels`) the bound is one of log P(x), without dequantisation.
+
+    `log_prob` draws its noise as a function of the image, so that an image's value is its own; with `num_samples` k > 1
+    it is the importance-weighted bound of k codes at one draw of u. Samples and reconstructions are decoder means.
+
+    A decoder may hold further latents at several resolutions (`TopDownDecoder`, with `BottomUpEncoder`). A code is then
+    the vector z₀ and they, one level after the other: `encode` and `prior` are over all of it, `decode` takes all of
+    it, and the model's attribute `latent_size` is the dimension of all of it. Each level is a group of its own to
+    `free_bits`.
+
+    Args:
+        spec: what the data look like, or the bare shape: (H, W, C), or (D,) for vectors, which have no noise: y = x.
+        latent_size: dimension of z, of z₀ where the decoder holds latents, too.
+        encoder: class of the network from images in [-1, 1] to the posterior's context, called as
+            `encoder(image_shape, context_size)`. `BottomUpEncoder` returns feature
+            maps, too. Vectors: `MLPEncoder`.
+        decoder: class of the network from codes to the parameters of the pixels' distribution, called as
+            `decoder((H, W, C · size), latent_size, activation=None)`. Vectors: `MLPDecoder`.
+        posterior: class of q(z | context): `DiagonalNormal`, or a flow over it (`RealNVPDensity`, `MAFDensity`,
+            `IAFDensity`, with `base = DiagonalNormal`).
+        prior: class of p(z), trained along if it has variables.
+        pixels: class of p(· | z).
+        flow: class of f, from images in [0, 1] to features of the shape of an image; None for the identity.
+        context_size: outputs of the encoder, which condition the posterior.
+        kl_weight: β ≥ 0 of the KL term; 1 is the bound.
+        warm_up: training steps over which the weight of the KL term rises linearly from 0.
+        free_bits: λ ≥ 0, nats that every group of latents may spend at no cost; see `objectives.bounds.free_bits`.
+            A group is one latent where prior and posterior are diagonal normals, the whole code where one of them is
+            not, and a level of a decoder that has latents inside: with another posterior another λ is the same freedom.
+        importance_samples: k ≥ 1 codes an image in training; above 1 the importance-weighted bound is maximised.
+
+    Raises:
+        UsageError: a value out of range, k > 1 together with another weight than 1, warm-up or free bits, or parts that
+            do not fit each other.
+
+    Reference: Kingma and Welling 2014; Burda et al. 2016 (k > 1); Lucas et al. 2019, equation 3 (f).
+    """
+
+    likelihood = "lower_bound"
+
+    def __init__(
+        self,
+        spec,
+        latent_size: int = 32,
+        encoder=DCGANEncoder,
+        decoder=DCGANGenerator,
+        posterior=DiagonalNormal,
+        prior=StandardNormal,
+        pixels=IsotropicNormal,
+        flow=None,
+        context_size: int = 256,
+        kl_weight: float = 1.0,
+        warm_up: int = 0,
+        free_bits: float = 0.0,
+        importance_samples: int = 1,
+    ):
+        super().__init__(spec, latent_size, prior)
+        check_whole("context_size", context_size)
+        self.weights_of_bound = BoundWeights(kl_weight, warm_up, free_bits, importance_samples)
+        self.observation_model = ObservationModel(self.add_network, self.image_shape, pixels, flow)
+        self.latents = add_latent_networks(self, latent_size, encoder, decoder, posterior, context_size)
+        self.latent_size, self.levels = self.latents.size, self.observation_model.levels
+        flat = not isinstance(self.latents, HierarchicalLatents)
+        self.gaussian_codes = flat and isinstance(self.networks["posterior"], DiagonalNormal)
+
+    # ---- Training ----
+
+    def players(self):
+        return (Player("autoencoder", *self.networks.values()),)
+
+    def losses(self, batch: Batch, seeds: Seeds):
+        return {"autoencoder": self.bound_losses(batch, seeds)}
+
+    def bound_losses(self, batch: Batch, seeds: Seeds, per_dimension: bool = True) -> dict[str, Weighted]:
+        """The negative bound on a training batch, as terms in nats minimised in nats per dimension (or not)."""
+        rows, count = batch.size, self.weights_of_bound.importance_samples
+        target = self.observation_model.target(self.unit(batch.images), self.uniform_noise(seeds))
+        noise = seeds.normal("code", (rows, count, self.latent_size))
+        terms = self._elbo(target, noise, self.networks.__getitem__, training=True)
+        scale = 1.0 / self.spec.dimensions if per_dimension else 1.0
+        return self.weights_of_bound.losses(terms, scale, self.step.value, self.observation_model.flow is not None)
+
+    def generate(self, rows, seeds: Seeds) -> tf.Tensor:
+        """Decoder means as images [rows, H, W, C] in training, for latents of the prior."""
+        network = self.networks.__getitem__
+        return self.observation_model.images(self.latents.generate(rows, seeds, network), network)
+
+    def initialise(self, batch: Batch):
+        """Data-dependent initialisation of f and of the prior's flow."""
+        target = self.observation_model.target(self.unit(batch.images), per_example_noise)
+        self.observation_model.initialise(target)
+        if not isinstance(self.latents, HierarchicalLatents):
+            network = self.networks.__getitem__
+            self.networks["prior"].initialise(self.latents.centre(self._context(target, network), network))
+
+    def _elbo(self, target, noise, network: Network, training: bool = False) -> ELBOTerms:
+        """The bound's terms for y [batch, ...] and standard normal noise [batch, k, latent_size]."""
+        rows, count = tf.shape(noise)[0], noise.shape[1]
+        features, log_det = self.observation_model.features(target, network)
+        drawn = self.latents.infer(self._context(target, network, training), noise, network, training)
+        likelihood = network("pixels").distribution(drawn.parameters)
+        log_likelihood = tf.reshape(likelihood.log_prob(tf.repeat(features, count, 0)), (rows, count))
+        log_weight = log_likelihood + drawn.log_prior - drawn.log_posterior + log_det[:, None]
+        return ELBOTerms(log_likelihood, log_weight, log_det, drawn.kl)
+
+    def _context(self, target, network: Network, training: bool = False):
+        return self.latents.context(self.observation_model.encoder_input(target), network, training)
+
+    # ---- Public contract ----
+
+    def log_prob(self, x, num_samples=1, labels=None):
+        """A lower bound in nats [batch]; it rises with `num_samples`, the codes drawn for each example."""
+        self.checked_labels(labels)
+        return self._bound(x, num_samples)[0]
+
+    def validate(self, batch: Batch):
+        bound, kl = self._bound(batch.images, 1)
+        terms = {"nll": -bound, "kl": kl}
+        if self.spec.is_image and self.levels != 2:
+            terms["bits_per_dim"] = numerics.bits_per_dim(bound, self.spec.dimensions, self.levels is None)
+        return terms
+
+    def _bound(self, x, num_samples: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """The bound and the KL divergence of every example, [batch] each."""
+        check_whole("num_samples", num_samples)
+        unit, outputs = self.unit(x), self.spec.dimensions * self.observation_model.size
+        rows = max(1, OUTPUTS_AT_ONCE // outputs)
+        if tf.executing_eagerly() and len(unit) > rows:  # 256 levels of large images are gigabytes for a whole batch
+            parts = [self._bound(unit[start : start + rows], num_samples) for start in range(0, len(unit), rows)]
+            return tuple(tf.concat(values, 0) for values in zip(*parts))
+        target = self.observation_model.target(unit, per_example_noise)
+        together = max(1, OUTPUTS_AT_ONCE // ((unit.shape[0] or 1) * outputs))
+        noise = per_example_normal_noise(unit, 1, (num_samples, self.latent_size))
+        terms = [
+            self._elbo(target, noise[:, start : start + together], self.network)
+            for start in range(0, num_samples, together)
+        ]
+        last, kl = terms[-1], tf.reduce_sum(terms[-1].kl, -1)
+        if num_samples == 1:
+            return last.log_likelihood[:, 0] - kl + last.log_det, kl
+        return importance_weighted_bound(tf.concat([part.log_weight for part in terms], -1)), kl
+
+    def prior(self, temperature=1.0):
+        return self.latents.prior(self.network, temperature)
+
+    def encode(self, x, labels=None):
+        self.checked_labels(labels)
+        return self.latents.posterior(self._noiseless_context(x), self.network)
+
+    def codes(self, x, labels=None):
+        """The centres of the posteriors [batch, latent_size]: noise 0 at every level."""
+        self.checked_labels(labels)
+        return self.latents.centre(self._noiseless_context(x), self.network)
+
+    def _noiseless_context(self, x):
+        target = self.observation_model.target(self.unit(x), lambda unit: tf.fill(tf.shape(unit), 0.5))
+        return self._context(target, self.network)
+
+    def decode(self, z, labels=None):
+        """Decoder means as images in [0, 1], through the inverse of f; the gradient passes the clip."""
+        self.checked_labels(labels)
+        return self.observation_model.images(self.latents.decode(z, self.network), self.network)
+
+    def to_observation(self, x):
+        """f(y) [batch, H, W, C] and log |det ∂f/∂y| in nats [batch]; noise as in `log_prob`."""
+        return self.observation_model.features(
+            self.observation_model.target(self.unit(x), per_example_noise), self.network
+        )
+
+    def observation(self, z):
+        """p(f(y) | z) of latents [batch, latent_size]: a density of dequantised images or features, or a pmf."""
+        return self.network("pixels").distribution(self.latents.decode(z, self.network))
+
+    def to_image(self, observed):
+        return self.observation_model.to_image(observed, self.network)

@@ -1,0 +1,113 @@
+"""Pictures of what a model answers: samples, reconstructions, interpolations, translations."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfade import pictures
+from tfade.data.source import Source
+from tfade.models.base import GenerativeModel
+
+GAP = 6  # white rows between the parts of the overview, before magnification
+SCATTERED = 2000  # vectors in a scatter plot
+PICTURE_SEED = 12345  # the same latents at every look, so that one sees them change
+
+
+def spread(total: int, count: int) -> np.ndarray:
+    """At most `count` of the indices below `total`, evenly spaced: folders are often sorted by class."""
+    return np.linspace(0, total - 1, min(total, count)).astype(np.int64)
+
+
+def examples(model: GenerativeModel, source: Source, count: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Examples of a source, and their labels for a conditional model."""
+    indices = spread(source.spec.num_examples, count)
+    return source.fetch(indices), source.labels(indices) if model.conditional else None
+
+
+def sample_picture(model: GenerativeModel, count: int, seed: int = PICTURE_SEED) -> np.ndarray:
+    """A grid of samples; of a conditional model with a row for each class."""
+    columns, condition = _columns(model), {}
+    if model.conditional:
+        classes = model.spec.num_classes
+        columns = max(1, round(count / classes))
+        condition = {"labels": np.repeat(np.arange(classes), columns)}
+        count = classes * columns
+    return pictures.grid(model.sample(count, seed=seed, **condition), columns, stacked=model.spec.stacked)
+
+
+def scatter_picture(model: GenerativeModel, held_out: Source, seed: int = PICTURE_SEED) -> np.ndarray:
+    """Samples of a model of vectors beside held-out ones."""
+    real, labels = examples(model, held_out, SCATTERED)
+    return pictures.scatter(samples=model.sample(len(real), seed=seed, **model.conditions(labels)), data=real)
+
+
+def reconstruction_picture(model: GenerativeModel, held_out: Source, count: int) -> np.ndarray:
+    """Originals, and their reconstructions below them."""
+    images, labels = examples(model, held_out, count)
+    reconstructed = model.reconstruct(images, **model.conditions(labels))
+    return pictures.before_and_after(images, reconstructed, _columns(model), stacked=model.spec.stacked)
+
+
+def interpolation_picture(model: GenerativeModel, held_out: Source, pairs: int, steps: int) -> np.ndarray:
+    """Rows of decoded points between the codes of two images: straight lines in code space."""
+    ends, labels = examples(model, held_out, 2 * min(held_out.spec.num_examples // 2, pairs))
+    condition = model.conditions(None if labels is None else labels[0::2])
+    images = model.interpolate(ends[0::2], ends[1::2], steps, **condition)
+    return pictures.grid(tf.reshape(images, (-1, *model.image_shape)), steps)
+
+
+def translation_picture(model: GenerativeModel, held_out: Source, count: int) -> np.ndarray:
+    """Images, their translations below them, and these translated back."""
+    images, _ = examples(model, held_out, count)
+    translated = model.translate(images)
+    back = model.translate_back(translated) if model.answers("translate_back") else images
+    rows = [pictures.grid(part, len(images)) for part in (images, translated, back)]
+    return np.concatenate(rows[: 3 if model.answers("translate_back") else 2])
+
+
+def all_pictures(
+    model: GenerativeModel,
+    held_out: Source,
+    *,
+    samples: int = 36,
+    reconstructions: int = 12,
+    interpolations: int = 0,
+    interpolation_steps: int = 8,
+) -> Iterator[tuple[str, np.ndarray]]:
+    """(name, picture) of everything that the model answers."""
+    if not held_out.spec.is_image:
+        if model.answers("sample"):
+            yield "samples", scatter_picture(model, held_out)
+        return
+    if model.answers("sample"):
+        yield "samples", sample_picture(model, samples)
+    if model.answers("reconstruct"):
+        yield "reconstructions", reconstruction_picture(model, held_out, reconstructions)
+    if model.answers("translate"):
+        yield "translations", translation_picture(model, held_out, reconstructions)
+    if interpolations and model.answers("interpolate") and held_out.spec.num_examples >= 2:
+        yield "interpolation", interpolation_picture(model, held_out, interpolations, interpolation_steps)
+
+
+def write_overview(model: GenerativeModel, held_out: Source, path: Path, samples: int, reconstructions: int) -> bool:
+    """One picture of samples and, below them, originals with their reconstructions (or translations).
+
+    Returns:
+        Whether there was anything to show.
+    """
+    parts = [part for _, part in all_pictures(model, held_out, samples=samples, reconstructions=reconstructions)]
+    if not parts:
+        return False
+    width = max(part.shape[1] for part in parts)
+    white = [np.full((part.shape[0], width - part.shape[1], 3), 255, np.uint8) for part in parts]
+    rows = [np.concatenate(pair, 1) for pair in zip(parts, white)]
+    between = np.full((GAP, width, 3), 255, np.uint8)
+    pictures.save(path, pictures.magnified(np.concatenate([rows[0], *(x for row in rows[1:] for x in (between, row))])))
+    return True
+
+
+def _columns(model: GenerativeModel) -> int:
+    """Images in a row; a stacked one is four tiles wide."""
+    return 4 if model.spec.stacked else 12

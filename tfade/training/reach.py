@@ -1,0 +1,70 @@
+"""Bindings that do not reach a model, for it makes the class by a default and not through gin."""
+
+import functools
+import inspect
+from collections.abc import Collection, Mapping
+
+import keras
+from gin import config as gin_config
+
+from tfade.errors import UsageError
+
+
+def require_reached(model) -> None:
+    """Rejects bindings of a class whose instances in a model were made without gin, so that the bindings miss them.
+
+    A class that is the default of another class's argument is made as it is; `Owner.argument = @Class` makes it by gin.
+
+    Raises:
+        UsageError: names the binding and the argument to bind.
+    """
+    made = made_classes(model)
+    for (scope, selector), parameters in gin_config._CONFIG.items():
+        registered = gin_config._REGISTRY.get(selector)
+        if not parameters or registered is None or registered.wrapped not in made:
+            continue
+        if any(used == selector for _, used in gin_config._OPERATIVE_CONFIG):
+            continue
+        name, binding = registered.wrapped.__name__, next(iter(parameters))
+        owners = [f"{owner}.{argument} = @{name}" for owner, argument in _defaults_to(registered.wrapped, made)]
+        remedy = f"bind {' or '.join(owners)}" if owners else f"let gin make it, as @{name}"
+        bound = "/".join(filter(None, (scope, f"{name}.{binding}")))
+        raise UsageError(
+            f"{bound} is bound, but {type(model).__name__} makes its {name} by a default, out of gin's reach; {remedy}"
+        )
+
+
+def made_classes(model) -> set[type]:
+    """The exact classes of a model, its networks, and everything that these hold."""
+    seen, found, queue = set(), set(), [model]
+    while queue:
+        thing = queue.pop()
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, Mapping):
+            queue += thing.values()
+        elif isinstance(thing, (list, tuple, set)):
+            queue += thing
+        elif isinstance(thing, functools.partial):
+            queue += [*thing.args, *thing.keywords.values()]
+        elif isinstance(thing, keras.layers.Layer) or type(thing).__module__.partition(".")[0] not in _FOREIGN:
+            found.add(type(thing))
+            queue += [value for name, value in getattr(thing, "__dict__", {}).items() if name not in _KERAS_LINKS]
+    return found
+
+
+_FOREIGN = ("builtins", "keras", "tensorflow", "tensorflow_probability", "numpy", "functools", "types", "optree")
+# Attributes by which Keras layers lead to graphs of tensors and operations, where nothing of ours lies.
+_KERAS_LINKS = ("_inbound_nodes", "_outbound_nodes", "_functional", "train_function", "_tracker")
+
+
+def _defaults_to(kind: type, made: Collection[type]) -> list[tuple[str, str]]:
+    """The arguments of registered, used classes whose default is `kind`: (class, argument)."""
+    return [
+        (owner.__name__, name)
+        for owner in sorted(made, key=lambda owner: owner.__name__)
+        if owner.__init__ is not object.__init__
+        for name, argument in inspect.signature(owner).parameters.items()
+        if argument.default is kind
+    ]

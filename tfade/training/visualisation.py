@@ -1,0 +1,103 @@
+"""What a person looks at while a model trains: TensorBoard and the pictures in samples/."""
+
+import dataclasses
+import time
+
+import gin
+import tensorflow as tf
+
+from tfade import pictures
+from tfade.data.source import Source
+from tfade.errors import check_whole
+from tfade.training import model_pictures
+from tfade.training.callbacks import StepCallback
+from tfade.training.model_pictures import PICTURE_SEED
+from tfade.training.run_directory import RunDirectory
+
+
+@gin.register
+@dataclasses.dataclass(frozen=True)
+class Visualisation:
+    """Which pictures are made, at the end of every interval.
+
+    Attributes:
+        samples: images in the sample grid (vectors are shown as a scatter plot); 0 for no pictures at all.
+        reconstructions: held-out images in the reconstruction grid.
+        interpolations: rows in the interpolation grid, of `interpolation_steps` images each.
+        interpolation_steps: images from one end to the other.
+        codes: held-out images whose codes make the histogram.
+    """
+
+    samples: int = 36
+    reconstructions: int = 12
+    interpolations: int = 6
+    interpolation_steps: int = 8
+    codes: int = 1000
+
+    def __post_init__(self):
+        least = {"samples": 0, "reconstructions": 1, "interpolations": 0, "interpolation_steps": 2, "codes": 1}
+        for name, bound in least.items():
+            check_whole(f"Visualisation.{name}", getattr(self, name), bound)
+
+
+class TensorBoard(StepCallback):
+    """Scalars of every player and term, images per second, pictures, histograms and the configuration.
+
+    Args:
+        run: the run directory.
+        config: the gin configuration, shown as text.
+        held_out: examples for reconstructions and codes.
+        batch_size: global batch size, for images per second.
+        settings: which pictures.
+    """
+
+    def __init__(self, run: RunDirectory, config: str, held_out: Source, batch_size: int, settings: Visualisation):
+        super().__init__()
+        self._run, self._config, self._batch_size = run, config, batch_size
+        self._settings, self._held_out = settings, held_out
+        self._began: float | None = None
+        self._steps = 0
+
+    def begin(self, step):
+        super().begin(step)
+        self._writer = tf.summary.create_file_writer(str(self._run.logs))
+        with self._writer.as_default(step=self.step):
+            tf.summary.text("configuration", "\n".join(f"    {line}" for line in self._config.splitlines()))
+
+    def on_step(self, logs):
+        self._ended = time.monotonic()
+        if self._began is None:  # the first step compiles
+            self._began = self._ended
+        else:
+            self._steps += 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        with self._writer.as_default(step=self.step):
+            for name, value in logs.items():
+                tf.summary.scalar(name, value)
+            if self._steps:
+                tf.summary.scalar("images_per_second", self._steps * self._batch_size / (self._ended - self._began))
+            if self._settings.samples:
+                self._show()
+        self._writer.flush()
+        self._began, self._steps = None, 0
+
+    def _show(self):
+        settings, model = self._settings, self.model
+        for name, picture in model_pictures.all_pictures(
+            model,
+            self._held_out,
+            samples=settings.samples,
+            reconstructions=settings.reconstructions,
+            interpolations=settings.interpolations,
+            interpolation_steps=settings.interpolation_steps,
+        ):
+            picture = pictures.magnified(picture)
+            tf.summary.image(name, picture[None])
+            pictures.save(self._run.samples / f"{name}-{self.step:09d}.png", picture)
+        if model.answers("encode") and model.spec.is_image:
+            x, labels = model_pictures.examples(model, self._held_out, settings.codes)
+            codes = model.encode(x, **model.conditions(labels)).sample(seed=(PICTURE_SEED, 0))
+            tf.summary.histogram("codes/encoded", codes)
+            if model.answers("prior"):
+                tf.summary.histogram("codes/prior", model.prior().sample(settings.codes, seed=(PICTURE_SEED, 1)))
