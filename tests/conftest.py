@@ -19,7 +19,7 @@ from tfade.data.stacked import StackedSource
 from tfade.models.optimization import Optimization
 from tfade.models.vgh import VGH, VGHPlusPlus
 from tfade.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
-from tfade.networks.mlp import CodeDiscriminator
+from tfade.networks.discriminators import CodeDiscriminator
 
 TINY = {
     "latent_size": 6,

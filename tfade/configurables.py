@@ -33,11 +33,10 @@ import tfade.models.vae
 import tfade.models.vgh
 import tfade.networks.color_mnist
 import tfade.networks.conditioner
-import tfade.networks.critics
 import tfade.networks.dcgan
+import tfade.networks.discriminators
 import tfade.networks.glow
 import tfade.networks.made
-import tfade.networks.mlp
 import tfade.networks.residual
 import tfade.networks.sngan
 import tfade.networks.topdown

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfade.errors import UsageError
 from tfade.models.adversary import Adversary
-from tfade.networks.critics import MLPDiscriminator
+from tfade.networks.discriminators import MLPDiscriminator
 from tfade.networks.layers import BatchNorm
 from tfade.objectives.divergences import CrossEntropy, Hinge, LogRatio, Wasserstein
 from tfade.objectives.penalties import R1, GradientPenalty, WeightClipping

@@ -15,7 +15,7 @@ from tfade.flows.stack import Stack
 from tfade.models.flow import FlowModel
 from tfade.models.flow_gan import FlowGAN
 from tfade.models.optimization import Optimization
-from tfade.networks.critics import ConvDiscriminator, MLPDiscriminator
+from tfade.networks.discriminators import ConvDiscriminator, MLPDiscriminator
 from tfade.networks.layers import BatchNorm
 from tfade.objectives.divergences import Hellinger, Hinge, Wasserstein
 from tfade.objectives.penalties import R1, GradientPenalty

@@ -82,9 +82,7 @@ def test_gaussian_codes_are_drawn_and_deterministic_ones_are_not(make_model, ima
     assert posterior.event_shape == (6,)
     draws = [model.code_sample(images / 127.5 - 1, Seeds(0, step)) for step in range(400)]
     q = diagonal_normal(parameters)
-    np.testing.assert_allclose(
-        tf.reduce_mean(draws, 0), q.mean(), atol=6 * float(tf.reduce_max(q.stddev())) / 400**0.5
-    )
+    np.testing.assert_allclose(tf.reduce_mean(draws, 0), q.mean(), atol=6 * float(tf.reduce_max(q.stddev())) / 400**0.5)
     np.testing.assert_allclose(tf.math.reduce_std(draws, 0), q.stddev(), rtol=0.25)
     deterministic = make_model()
     np.testing.assert_array_equal(deterministic.encode(images).mean(), deterministic.encode(images).sample(seed=(1, 2)))

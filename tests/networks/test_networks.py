@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tfade.errors import UsageError
-from tfade.networks import color_mnist, dcgan, mlp, sngan
+from tfade.networks import color_mnist, dcgan, discriminators, sngan
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_color_mnist_networks():
 
 
 def test_the_papers_code_discriminator():
-    shapes = [v.shape for v in mlp.CodeDiscriminator(64).trainable_variables]
+    shapes = [v.shape for v in discriminators.CodeDiscriminator(64).trainable_variables]
     assert shapes == [(64, 1000), (1000,), (1000, 1000), (1000,), (1000, 1000), (1000,), (1000, 1), (1,)]
 
 

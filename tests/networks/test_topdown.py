@@ -8,7 +8,7 @@ import pytest
 
 from tfade.errors import UsageError
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
-from tfade.networks.mlp import CodeDiscriminator
+from tfade.networks.discriminators import CodeDiscriminator
 from tfade.networks.sngan import SNGANDiscriminator, SNGANGenerator
 from tfade.networks.topdown import BottomUpEncoder, feature_maps
 

@@ -7,7 +7,7 @@ from tfade.distributions.standard import StandardNormal
 from tfade.errors import check_finite
 from tfade.models.flow import FlowModel
 from tfade.models.players import Player, Weighted
-from tfade.networks.critics import ConvDiscriminator
+from tfade.networks.discriminators import ConvDiscriminator
 from tfade.objectives.divergences import Wasserstein
 from tfade.objectives.penalties import GradientPenalty
 from tfade.seeds import Seeds

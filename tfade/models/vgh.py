@@ -8,7 +8,7 @@ from tfade.models.contract import unanswered
 from tfade.models.latent import Autoencoder
 from tfade.models.players import Player, Weighted
 from tfade.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
-from tfade.networks.mlp import CodeDiscriminator
+from tfade.networks.discriminators import CodeDiscriminator
 from tfade.objectives.divergences import CrossEntropy
 from tfade.objectives.reconstruction import absolute_error
 from tfade.seeds import Seeds

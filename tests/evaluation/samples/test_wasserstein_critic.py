@@ -10,8 +10,8 @@ from tests.evaluation.samples.test_frechet_inception import Replay
 from tfade.errors import NonFiniteError, UsageError
 from tfade.evaluation import IndependentWassersteinCritic, Subject, evaluate, independent_wasserstein_critic, select
 from tfade.evaluation.samples.wasserstein_critic import _examples
-from tfade.networks.critics import ConvDiscriminator, MLPDiscriminator
 from tfade.networks.dcgan import DCGANDiscriminator
+from tfade.networks.discriminators import ConvDiscriminator, MLPDiscriminator
 
 SMALL = {"network": functools.partial(MLPDiscriminator, width=32, depth=2), "steps": 150, "learning_rate": 3e-3}
 TINY = {**SMALL, "network": functools.partial(MLPDiscriminator, width=4, depth=1), "steps": 2}

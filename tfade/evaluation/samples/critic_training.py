@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfade.fitting import by_batches, fit, minimise
-from tfade.networks.critics import MLPDiscriminator
+from tfade.networks.discriminators import MLPDiscriminator
 from tfade.networks.sngan import SNGANDiscriminator
 from tfade.objectives.penalties import GradientPenalty, gradient_norms, gradient_penalty
 
