@@ -29,6 +29,8 @@ import tfade.models.density
 import tfade.models.flow
 import tfade.models.flow_gan
 import tfade.models.gan
+import tfade.models.optimization
+import tfade.models.stages
 import tfade.models.vae
 import tfade.models.vgh
 import tfade.networks.color_mnist
@@ -45,6 +47,7 @@ import tfade.objectives.mmd
 import tfade.objectives.penalties
 import tfade.training.checkpoint_writer
 import tfade.training.fit_density
+import tfade.training.fit_prior
 import tfade.training.inference_bound
 import tfade.training.optimizers
 import tfade.training.recipe
