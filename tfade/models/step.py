@@ -168,6 +168,22 @@ class TrainingStep:
             scope=str(index) if self.optimization.fresh_noise else "",
         )
 
+    def over_global_batch(self, values: tf.Tensor) -> tf.Tensor:
+        """The rows of every replica, for a loss that couples the examples of the whole batch (MMD over codes).
+
+        Every replica gets all rows in the order of the global batch, and its gradient is that of the one loss.
+
+        Args:
+            values: this replica's rows, [rows, ...].
+
+        Returns:
+            [global batch, ...].
+        """
+        context = tf.distribute.get_replica_context()
+        if context is None or context.num_replicas_in_sync == 1:
+            return values
+        return context.all_gather(values, axis=0)
+
     def _move(self, players: Sequence[str], batch: Batch, seeds: Seeds) -> dict[str, tf.Tensor]:
         """One pass: a forward pass, then the players' gradients, then their updates; returns what is reported."""
         reported, gradients = {}, {}
