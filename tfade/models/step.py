@@ -182,7 +182,7 @@ class TrainingStep:
         context = tf.distribute.get_replica_context()
         if context is None or context.num_replicas_in_sync == 1:
             return values
-        return context.all_gather(values, axis=0)
+        return tf.ensure_shape(context.all_gather(values, axis=0), (None, *values.shape[1:]))
 
     def _move(self, players: Sequence[str], batch: Batch, seeds: Seeds) -> dict[str, tf.Tensor]:
         """One pass: a forward pass, then the players' gradients, then their updates; returns what is reported."""
