@@ -39,6 +39,7 @@ import tfade.networks.dcgan
 import tfade.networks.discriminators
 import tfade.networks.glow
 import tfade.networks.made
+import tfade.networks.mlp
 import tfade.networks.residual
 import tfade.networks.sngan
 import tfade.networks.topdown

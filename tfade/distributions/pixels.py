@@ -34,7 +34,7 @@ class PixelDistribution(keras.layers.Layer):
         """Makes the variables.
 
         Args:
-            shape: (H, W, C) of what is described.
+            shape: (H, W, C) of what is described, or (D,).
             in_image_space: whether that is the image, and not features of it, which have no bounds.
 
         Raises:
@@ -44,8 +44,8 @@ class PixelDistribution(keras.layers.Layer):
         self.in_image_space = in_image_space
         if self.levels and not in_image_space:
             raise UsageError(
-                f"pixels={type(self).__name__} is a pmf of {self.levels} levels, but a flow makes continuous "
-                "features of images; use IsotropicNormal or QuantizedNormal, or leave out the flow"
+                f"pixels={type(self).__name__} is a pmf of {self.levels} levels, but what is observed is continuous: "
+                "vectors, or features that a flow makes of images; use IsotropicNormal or QuantizedNormal"
             )
 
     def target(self, unit: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
@@ -61,8 +61,8 @@ class PixelDistribution(keras.layers.Layer):
         return target if self.levels is None else target / (self.levels - 1)
 
     def distribution(self, parameters) -> tfd.Distribution:
-        """p(· | z) as a TFP distribution over events of shape (H, W, C)."""
-        return tfd.Independent(self._distribution(tf.cast(parameters, tf.float32)), 3)
+        """p(· | z) as a TFP distribution over events of shape (H, W, C) or (D,)."""
+        return tfd.Independent(self._distribution(tf.cast(parameters, tf.float32)), len(self.event_shape))
 
     def mean(self, parameters) -> tf.Tensor:
         """E[x | z]: images, in [0, 1] up to rounding, or features; [batch, H, W, C]."""

@@ -1,0 +1,66 @@
+"""A VAE of vectors: the bound against the closed form of a linear Gaussian model, and everything it answers."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.stats import multivariate_normal
+
+from tfade.distributions.gaussian import DiagonalNormal
+from tfade.distributions.pixels import Categorical, QuantizedNormal
+from tfade.errors import UsageError
+from tfade.flows.coupling import Coupling
+from tfade.models.vae import VAE
+from tfade.networks.conditioner import LinearConditioner
+from tfade.networks.mlp import MLPDecoder, MLPEncoder
+from tfade.spec import Batch
+
+VECTORS = np.random.default_rng(0).normal(1.0, 2.0, (40, 3)).astype(np.float32)
+SMALL = {
+    "latent_size": 2,
+    "context_size": 5,
+    "encoder": functools.partial(MLPEncoder, width=8),
+    "decoder": functools.partial(MLPDecoder, width=8),
+    "posterior": functools.partial(DiagonalNormal, conditioner=LinearConditioner),
+}
+
+
+class LinearDecoder(keras.Sequential):
+    """x = W z + b."""
+
+    def __init__(self, shape, latent_size, activation=None):
+        super().__init__([keras.Input((latent_size,)), keras.layers.Dense(shape[0])])
+
+
+def test_the_importance_weighted_bound_comes_to_the_closed_form():
+    model = VAE((3,), **{**SMALL, "decoder": LinearDecoder})
+    kernel, bias = (variable.numpy() for variable in model.decoder.variables)
+    sigma = float(model.networks["pixels"].scale())
+    covariance = kernel.T @ kernel + sigma**2 * np.eye(3)
+    x = multivariate_normal(bias, covariance).rvs(8, random_state=1).astype(np.float32)
+    exact = multivariate_normal(bias, covariance).logpdf(x)
+    np.testing.assert_allclose(model.log_prob(x, num_samples=20_000), exact, atol=0.3)
+    assert np.all(model.log_prob(x) <= exact + 1e-3)
+
+
+@pytest.mark.parametrize("flow", [None, Coupling], ids=["vectors", "features"])
+def test_it_trains_and_answers(flow):
+    model = VAE((3,), flow=flow, pixels=QuantizedNormal, **SMALL)
+    model.compile(lambda name: keras.optimizers.Adam(1e-2))
+    before = float(tf.reduce_mean(model.log_prob(VECTORS)))
+    for _ in range(60):
+        logs = model.train_step(tf.constant(VECTORS))
+    assert all(np.isfinite(value) for value in logs.values())
+    assert float(tf.reduce_mean(model.log_prob(VECTORS))) > before + 1.0
+    assert model.sample(5, seed=0).shape == (5, 3)
+    assert model.reconstruct(VECTORS).shape == (40, 3)
+    assert set(model.validate(Batch(VECTORS))) == {"nll", "kl"}
+    assert model.to_image(model.to_observation(VECTORS)[0]).shape == (40, 3)
+    np.testing.assert_allclose(model.to_image(model.to_observation(VECTORS)[0]), VECTORS, atol=1e-4)
+
+
+def test_levels_are_of_images():
+    with pytest.raises(UsageError, match="vectors"):
+        VAE((3,), pixels=Categorical, **SMALL)

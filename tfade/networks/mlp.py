@@ -1,0 +1,54 @@
+"""Fully connected encoders and decoders, of vectors or of small images."""
+
+import math
+
+import gin
+import keras
+
+from tfade.errors import check_whole
+from tfade.networks.layers import float32
+
+
+@gin.register
+class MLPEncoder(keras.Sequential):
+    """Vector or image, flattened → outputs [batch, outputs]: dense layers with rectifiers.
+
+    Args:
+        event_shape: shape of one example, (D,) or (H, W, C).
+        outputs: size of the output: a code, its parameters, or a posterior's context.
+        width, depth: units of a hidden layer, and how many there are.
+
+    Raises:
+        UsageError: a size below 1.
+    """
+
+    def __init__(self, event_shape, outputs: int, width: int = 256, depth: int = 2):
+        for name, value in (("outputs", outputs), ("width", width), ("depth", depth)):
+            check_whole(f"MLPEncoder.{name}", value)
+        layers = [keras.Input(tuple(event_shape)), keras.layers.Flatten()]
+        layers += [keras.layers.Dense(width, "relu") for _ in range(depth)]
+        super().__init__([*layers, keras.layers.Dense(outputs), float32()])
+
+
+@gin.register
+class MLPDecoder(keras.Sequential):
+    """Latents [batch, latent_size] → vector or image [batch, *event_shape]: dense layers with rectifiers.
+
+    Args:
+        event_shape: shape of one output, (D,) or (H, W, C).
+        latent_size: dimension of the latents.
+        activation: of the output: None for the parameters of a distribution and for vectors, "tanh" for images in
+            [-1, 1].
+        width, depth: units of a hidden layer, and how many there are.
+
+    Raises:
+        UsageError: a size below 1.
+    """
+
+    def __init__(self, event_shape, latent_size: int, activation: str | None = None, width: int = 256, depth: int = 2):
+        for name, value in (("latent_size", latent_size), ("width", width), ("depth", depth)):
+            check_whole(f"MLPDecoder.{name}", value)
+        layers = [keras.Input((latent_size,))]
+        layers += [keras.layers.Dense(width, "relu") for _ in range(depth)]
+        layers += [keras.layers.Dense(math.prod(event_shape), activation), keras.layers.Reshape(tuple(event_shape))]
+        super().__init__([*layers, float32()])
