@@ -59,6 +59,11 @@ def whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
     return parse
 
 
+def labels(text: str) -> list[int]:
+    """A flag's type: classes, whole numbers from 0 up with commas between."""
+    return [whole(0)(part) for part in text.split(",")]
+
+
 def readable(text: str) -> Path:
     """A flag's type: a path as the system takes it; whether something lies there is for its reader to say."""
     if not text:

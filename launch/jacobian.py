@@ -11,6 +11,7 @@ def main(arguments: list[str]) -> int | None:
     parser.add_argument("--num_codes", type=whole(1), default=64, help="latents drawn from the prior")
     parser.add_argument("--temperature", type=temperature, default=1.0, help="of the latents")
     parser.add_argument("--seed", type=whole(0), default=0, help="of the latents")
+    parser.add_argument("--label", type=whole(0), default=None, help="the class of conditional models")
     flags = parser.parse_args(arguments)
     workspace = common.workspace()
 
@@ -23,6 +24,7 @@ def main(arguments: list[str]) -> int | None:
         num_codes=flags.num_codes,
         temperature=flags.temperature,
         seed=flags.seed,
+        label=flags.label,
         checkpoint=flags.checkpoint,
     )
     print(f"{table}\nplot and numbers: {flags.out}")

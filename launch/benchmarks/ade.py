@@ -43,7 +43,7 @@ def step_of(recipe: str, bindings: Sequence[str] = (), files: Sequence[str] = ()
 
     paths = [str(common.ROOT / "gin" / f"{name}.gin") for name in (recipe, *files)]
     with common.workspace().configured(paths, bindings):
-        settings, _, dataset = with_data()
+        settings, dataset = with_data()
         model = build_model(settings)
     model.make_train_function()
     iterator = iter(dataset)
@@ -55,19 +55,20 @@ def flow_passes(model) -> Callable:
     import tensorflow as tf
 
     rows = 64
+    flow = model.networks["flow"]
     images = tf.random.stateless_uniform((rows, *model.image_shape), (0, 1))
-    features = tf.random.stateless_normal((rows, *model.feature_shape), (0, 2))
-    variables = model.flow.trainable_variables
+    features = tf.random.stateless_normal((rows, *flow.latent_shape), (0, 2))
+    variables = flow.trainable_variables
 
     @tf.function
     def call():
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(features)
-            latents, log_det = model.flow.bijector().inverse_and_log_det(images)
+            latents, log_det = flow.bijector().inverse_and_log_det(images)
             density = tf.reduce_sum(latents**2) - tf.reduce_sum(log_det)
-            sampled = tf.reduce_sum(model.flow.bijector().forward(features) ** 2)
+            sampled = tf.reduce_sum(flow.bijector().forward(features) ** 2)
         gradients = [*tape.gradient(density, variables), *tape.gradient(sampled, [features, *variables])]
-        other = model.flow.bijector().forward(features + 1.0)
+        other = flow.bijector().forward(features + 1.0)
         return [tf.reduce_sum(gradient) for gradient in gradients], tf.reduce_sum(other)
 
     return lambda: float(call()[1])

@@ -173,12 +173,12 @@ def real_nvp_step(steps: int) -> Figures:
     from tfade.training.recipe import build_model
 
     with common.workspace().configured([str(common.ROOT / "gin" / "real_nvp.gin")]):
-        recipe, _, dataset = with_data()
+        recipe, dataset = with_data()
         model = build_model(recipe)
         model.make_train_function()
         iterator = iter(dataset)
         model.train_function(iterator)
         times = [seconds(lambda: model.train_function(iterator)) for _ in range(max(5, steps // 10))]
-    shape = "×".join(map(str, recipe.image_shape))
+    shape = "×".join(map(str, recipe.spec["shape"]))
     name = f"RealNVP of {shape} images, batch {recipe.batch_size}, milliseconds a step"
     yield name, 1e3 * statistics.median(times), None

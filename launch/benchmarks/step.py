@@ -22,7 +22,7 @@ def measure(steps: int) -> Figures:
     from tfade.models.vgh import VGHPlusPlus
     from tfade.training.recipe import build_model
 
-    recipe, _, dataset = with_data()
+    recipe, dataset = with_data()
     if recipe.model.__name__ != VGHPlusPlus.__name__:
         raise UsageError(f"Recipe.model={recipe.model.__name__} has no hand-written step to compare; use VGHPlusPlus")
 

@@ -27,9 +27,9 @@ def paired(one: Callable, other: Callable, count: int, warm_up: int = 5) -> tupl
 
 
 def with_data():
-    """The configured recipe with the shape of its data, the source, and the batches for training."""
+    """The configured recipe with the specification of its data, and its batches of images for training."""
     from tfade.data.pipeline import batches
     from tfade.training.recipe import recipe_of_data
 
-    recipe, source = recipe_of_data()
-    return recipe, source, batches(source, recipe.batch_size, recipe.seed)
+    recipe, source, _ = recipe_of_data()
+    return recipe, batches(source, recipe.batch_size, recipe.seed)

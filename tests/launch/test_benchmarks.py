@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from launch import common
 from launch.benchmarks import ade as ade_benchmark
 from launch.benchmarks import flows as flow_benchmark
-from tests.models.test_ade import model_of
+from tests.helpers import ROOT, SPEC_BINDING, TINY
 from tfade.data import load
+from tfade.training import configuration
+from tfade.training.recipe import Recipe, build_model
 
 
 def test_a_step_is_a_training_step():
@@ -23,12 +26,14 @@ def test_a_step_is_a_training_step():
 @pytest.fixture
 def counted(monkeypatch):
     """A small AV-ADE that alternates, and the passes through its flow so far."""
-    model, passes = model_of((("discriminator",), ("autoencoder",))), []
+    alternating = "Optimization.schedule = (('discriminator',), ('autoencoder',))"
+    bindings = [alternating, SPEC_BINDING, "data = 'digits'", "couplings/Stack.repeat = 1"]
+    with common.workspace().configured([str(ROOT / "gin" / "av_ade.gin"), TINY], bindings):
+        model = build_model(configuration.make(Recipe))
+    flow, passes = model.networks["flow"], []
     for name in ("forward_and_log_det", "inverse_and_log_det"):
-        pass_of = getattr(model.flow, name)
-        monkeypatch.setattr(
-            model.flow, name, lambda *given, name=name, real=pass_of: passes.append(name) or real(*given)
-        )
+        pass_of = getattr(flow, name)
+        monkeypatch.setattr(flow, name, lambda *given, name=name, real=pass_of: passes.append(name) or real(*given))
     return model, passes
 
 

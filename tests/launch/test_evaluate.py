@@ -16,7 +16,6 @@ from tfade import pictures
 from tfade.data.digits import digits
 from tfade.errors import UsageError
 from tfade.evaluation import Figure, ForeignImages, Metric, Record, Result, Subject, read_records, suite
-from tfade.files import write_text
 from tfade.reporting.evaluation_report import write_report
 from tfade.training import configuration
 from tfade.training.checkpoints import Checkpoints, snapshot
@@ -39,7 +38,7 @@ def trained(tmp_path_factory):
     files = [str(ROOT / "gin" / "vae.gin"), str(ROOT / "gin" / "data" / "digits.gin"), TINY]
     with common.workspace().configured(files, [SPEC_BINDING]):
         model = build_model(configuration.make(Recipe))
-        write_text(folder.config, configuration.text())
+        folder.configure(configuration.text())
     model.step.assign(6)
     Checkpoints(folder.checkpoints).save(6, snapshot(model.state()))
     folder.write_history(

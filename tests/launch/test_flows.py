@@ -22,7 +22,7 @@ DENSE = "Stack.parts = (@couplings/Stack,)"  # vectors have nothing to be flatte
 def image_run(tmp_path_factory):
     """A hybrid Flow-GAN of two steps on grey digits."""
     path = tmp_path_factory.mktemp("flows") / "hybrid"
-    bindings = ("steps = 2", "couplings/Stack.repeat = 2", "Optimization.schedule = (('critic',), ('flow',))")
+    bindings = ("steps = 2", "couplings/Stack.repeat = 2", "Optimization.schedule = (('discriminator',), ('flow',))")
     assert train_here(path, *bindings, files=(ROOT / "gin" / "flow_gan_hybrid.gin", TINY)) == 0
     return path
 

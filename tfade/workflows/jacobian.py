@@ -3,21 +3,24 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import tensorflow as tf
+
 from tfade.errors import UsageError
 from tfade.evaluation.latents.jacobian import Spectrum, spectrum
 from tfade.reporting.jacobian_report import write_report
 from tfade.seeds import as_seed
-from tfade.workflows.workspace import Workspace
+from tfade.workflows.workspace import OpenRun, Workspace
 
 
 def compare_jacobians(
     workspace: Workspace,
-    run_dirs: Sequence[str],
+    run_dirs: Sequence[str | Path],
     out: Path,
     *,
     num_codes: int,
     temperature: float,
     seed: int,
+    label: int | None = None,
     checkpoint: str = "latest",
 ) -> str:
     """Measures the spectra of runs and writes their report.
@@ -28,38 +31,38 @@ def compare_jacobians(
         out: folder of jacobian.json and jacobian.png.
         num_codes: latents drawn from each prior.
         temperature, seed: of the latents.
+        label: the class of conditional models; None for the others.
         checkpoint: "latest", "best", or the step of a kept one.
 
     Returns:
         The summaries as text.
 
     Raises:
-        UsageError: no run, or a model without a prior and a decoder.
+        UsageError: no run, a model without a prior and a decoder, or a label where there should be none or one.
     """
     ambiguous = len({Path(run).name for run in run_dirs}) < len(run_dirs)
+    found = {}
+    for run_dir in run_dirs:
+        with workspace.open_run(run_dir, checkpoint) as run:
+            name = str(run_dir) if ambiguous else Path(run_dir).name
+            found[name] = _measure(run, num_codes, temperature, seed, label)
     protocol = {"num_codes": num_codes, "temperature": temperature, "seed": seed}
-    found = {
-        run_dir if ambiguous else Path(run_dir).name: _measure(workspace, run_dir, checkpoint, **protocol)
-        for run_dir in run_dirs
-    }
-    return write_report(out, found, protocol)
+    return write_report(out, found, protocol if label is None else {**protocol, "label": label})
 
 
-def _measure(
-    workspace: Workspace, run_dir: str, checkpoint: str, num_codes: int, temperature: float, seed: int
-) -> Spectrum:
-    with workspace.open_run(run_dir, checkpoint) as run:
-        model = run.model
-        try:
-            latents = model.prior(temperature).sample(num_codes, seed=as_seed(seed))
-            model.decode(latents[:1])
-        except (AttributeError, NotImplementedError) as error:
-            raise UsageError(
-                f"--run_dir={run_dir}: {type(model).__name__} has no prior and decoder ({error})"
-            ) from error
+def _measure(run: OpenRun, num_codes: int, temperature: float, seed: int, label: int | None) -> Spectrum:
+    model = run.model
+    if not (model.answers("prior") and model.answers("decode")):
+        raise UsageError(f"run_dir={str(run.path)!r} is a {type(model).__name__}, which has no prior and decoder")
+    if model.conditional != (label is not None):
+        need = "is conditional; give label, one of its classes" if model.conditional else "takes no label; leave it out"
+        raise UsageError(f"label={label}, but run_dir={str(run.path)!r} is a {type(model).__name__}, which {need}")
 
-        def progress(done):
-            if done % 16 == 0 or done == num_codes:
-                print(f"  {run_dir}: Jacobians of {done} of {num_codes} codes", flush=True)
+    def decode(latents):
+        return model.decode(latents, **model.conditions(None if label is None else tf.fill([len(latents)], label)))
 
-        return spectrum(model.decode, latents, progress)
+    def progress(done):
+        if done % 16 == 0 or done == num_codes:
+            print(f"  {run.path}: Jacobians at {done} of {num_codes} latents", flush=True)
+
+    return spectrum(decode, model.prior(temperature).sample(num_codes, seed=as_seed(seed)), progress)

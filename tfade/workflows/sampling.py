@@ -1,5 +1,6 @@
 """Drawing samples of a model into a file or a folder."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,53 +11,131 @@ from tfade.evaluation.subject import batch_seed
 from tfade.models.base import GenerativeModel
 
 CHUNK = 500  # images at a time
+COUNT = 64  # samples where no number is asked for
+PER_CLASS = 8  # of a conditional model, for each class
 
 
 def draw_to(
-    out: Path, model: GenerativeModel, count: int, temperature: float, seed: int, show_channels: bool = False
-) -> None:
-    """Draws samples and writes them; the arguments are those of `draw` and `write`.
+    out: Path,
+    model: GenerativeModel,
+    count: int | None = None,
+    *,
+    temperature: float = 1.0,
+    seed: int = 0,
+    labels: Sequence[int] | None = None,
+    show_channels: bool = False,
+) -> int:
+    """Draws samples and writes them, see `draw` and `write`.
+
+    Args:
+        out: a .png, a .npz or a folder.
+        model: draws images or vectors.
+        count: samples in all; None for 64, or for 8 for each class of a conditional model.
+        temperature, seed: of the samples.
+        labels: the classes to draw, equally often, from a conditional model; None for all.
+        show_channels: whether a grid of RGB images shows each channel beside its image.
+
+    Returns:
+        How many were written.
 
     Raises:
-        UsageError: a folder for vectors.
+        UsageError: a model that draws no samples, classes that it does not have, or a folder for vectors.
     """
-    if out.suffix == "" and len(model.image_shape) == 1:
+    if not model.answers("sample"):
+        raise UsageError(f"{type(model).__name__} draws no samples; open a run of another model")
+    if out.suffix == "" and not model.spec.is_image:
         raise UsageError(f"out={str(out)!r} is a folder for images, and this model draws vectors; give a .npz file")
-    write(out, draw(model, count, temperature, seed), show_channels)
+    classes = checked_classes(model, labels)
+    each = None
+    if classes is None:
+        count = count or COUNT
+    else:
+        count = count or PER_CLASS * len(classes)
+        each = np.repeat(classes, [len(part) for part in np.array_split(np.arange(count), len(classes))])
+    write(out, draw(model, count, temperature, seed, each), each, show_channels)
+    return count
 
 
-def draw(model: GenerativeModel, count: int, temperature: float, seed: int) -> np.ndarray:
-    """uint8 samples [count, H, W, C], or vectors float32 [count, D]: those that an evaluation with this seed judges.
+def checked_classes(model: GenerativeModel, labels: Sequence[int] | None) -> Sequence[int] | None:
+    """The classes to draw: those that are asked for, or all; None for an unconditional model.
 
-    A larger count only continues them.
+    Raises:
+        UsageError: classes of an unconditional model, or one that the model does not have.
+    """
+    name = type(model).__name__
+    if not model.conditional:
+        if labels is not None:
+            raise UsageError(f"label={list(labels)} is of no use, because {name} is not conditional; leave it out")
+        return None
+    known = range(model.spec.num_classes)
+    for label in labels or ():
+        if label not in known:
+            raise UsageError(f"label={label} is no class of {name}, which has 0 to {len(known) - 1}")
+    return labels or known
+
+
+def draw(
+    model: GenerativeModel, count: int, temperature: float, seed: int, labels: np.ndarray | None = None
+) -> np.ndarray:
+    """uint8 samples [count, H, W, C], or vectors float32 [count, D].
+
+    Those of an unconditional model are the ones that an evaluation with this seed judges; a larger count only continues
+    them.
+
+    Args:
+        model: draws images or vectors.
+        count: how many.
+        temperature, seed: of the samples.
+        labels: of a conditional model, int [count].
     """
     parts = []
     for start in range(0, count, CHUNK):
-        images = model.sample(CHUNK, temperature=temperature, seed=batch_seed(seed, start // CHUNK))
-        images = np.asarray(images) if len(model.image_shape) == 1 else pictures.to_uint8(images)
+        # Every call draws a whole chunk and the surplus is cut: one traced shape.
+        chosen = None if labels is None else np.resize(labels[start : start + CHUNK], CHUNK)
+        images = model.sample(
+            CHUNK, temperature=temperature, seed=batch_seed(seed, start // CHUNK), **model.conditions(chosen)
+        )
+        images = pictures.to_uint8(images) if model.spec.is_image else np.asarray(images)
         parts.append(images[: count - start])
         if count > 10 * CHUNK:
             print(f"  {min(start + CHUNK, count):,} of {count:,}", flush=True)
     return np.concatenate(parts)
 
 
-def write(out: Path, images: np.ndarray, show_channels: bool = False) -> None:
+def write(out: Path, images: np.ndarray, labels: np.ndarray | None = None, show_channels: bool = False) -> None:
     """Writes images as a grid, an array or a folder of PNG files; vectors as a scatter plot or an array.
+
+    Images with labels are a grid with a row for each class, an array beside that of their labels, or sub-folders named
+    by the classes.
 
     Args:
         out: a .png, a .npz or a folder.
         images: uint8 [n, H, W, C], or vectors [n, D].
+        labels: int [n], equal ones side by side; or None.
         show_channels: whether a grid of RGB images shows each channel beside its image.
     """
     vectors = images.ndim == 2
     if out.suffix == ".png" and vectors:
         pictures.save(out, pictures.scatter(samples=images))
     elif out.suffix == ".png":
-        picture = pictures.grid(images, stacked=show_channels and images.shape[-1] == 3)
+        rows, columns = (images, None) if labels is None else _rows(images, labels)
+        picture = pictures.grid(rows, columns, stacked=show_channels and images.shape[-1] == 3)
         pictures.save(out, pictures.magnified(picture))
     elif out.suffix == ".npz":
-        named = {"vectors" if vectors else "images": images}
+        named = {"vectors" if vectors else "images": images, **({} if labels is None else {"labels": labels})}
         files.write_atomically(out, lambda file: np.savez_compressed(file, **named))
     else:
         for place, image in enumerate(images):
-            pictures.save(out / f"{place:06d}.png", image)
+            folder = out if labels is None else out / str(labels[place])
+            pictures.save(folder / f"{place:06d}.png", image)
+
+
+def _rows(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, int]:
+    """Images with white ones behind each class that has fewer than the largest, and the images of a row."""
+    _, starts, counts = np.unique(labels, return_index=True, return_counts=True)
+    columns = counts.max()
+    rows = []
+    for place in np.argsort(starts):  # in the order in which the classes come
+        white = np.full((columns - counts[place], *images.shape[1:]), 255, np.uint8)
+        rows += [images[starts[place] : starts[place] + counts[place]], white]
+    return np.concatenate(rows), int(columns)
