@@ -8,12 +8,13 @@ import pytest
 import tensorflow as tf
 from scipy.stats import multivariate_normal
 
+from tfade.distributions.flow_densities import RealNVPDensity
 from tfade.distributions.gaussian import DiagonalNormal
 from tfade.distributions.pixels import Categorical, QuantizedNormal
 from tfade.errors import UsageError
 from tfade.flows.coupling import Coupling
 from tfade.models.vae import VAE
-from tfade.networks.conditioner import LinearConditioner
+from tfade.networks.conditioner import LinearConditioner, MLPConditioner
 from tfade.networks.mlp import MLPDecoder, MLPEncoder
 from tfade.spec import Batch
 
@@ -59,6 +60,18 @@ def test_it_trains_and_answers(flow):
     assert set(model.validate(Batch(VECTORS))) == {"nll", "kl"}
     assert model.to_image(model.to_observation(VECTORS)[0]).shape == (40, 3)
     np.testing.assert_allclose(model.to_image(model.to_observation(VECTORS)[0]), VECTORS, atol=1e-4)
+
+
+def test_the_first_batch_initialises_the_flow_of_the_prior():
+    prior = functools.partial(RealNVPDensity, 1, conditioner=functools.partial(MLPConditioner, width=4))
+    model = VAE((3,), prior=prior, **SMALL)
+    model.compile(lambda name: keras.optimizers.SGD(0.0))
+    offset = model.networks["posterior"].offset
+    offset.assign(offset + 3.0)  # codes far from where an untrained prior expects them
+    before = float(tf.reduce_mean(model.prior().log_prob(model.encode(VECTORS).sample(seed=1))))
+    model.fit(tf.data.Dataset.from_tensors(VECTORS).repeat(), steps_per_epoch=1, verbose=0, shuffle=False)
+    after = float(tf.reduce_mean(model.prior().log_prob(model.encode(VECTORS).sample(seed=1))))
+    assert after > before + 3.0
 
 
 def test_levels_are_of_images():

@@ -76,6 +76,10 @@ class FlatLatents:
             kl = (log_posterior - log_prior)[:, :1]
         return z, log_prior, log_posterior, kl
 
+    def initialise_prior(self, context, noise, network: Network) -> None:
+        """Data-dependent initialisation of the prior, on codes made of standard normal noise [batch, size]."""
+        network("prior").initialise(network("posterior").from_noise(noise, context)[0])
+
     def generate(self, rows, seeds: Seeds, network: Network) -> tf.Tensor:
         """The decoder's output in training for latents of the prior; nothing of the posterior takes part."""
         z = seeds.rows("prior", rows, network("prior").distribution().sample)
@@ -119,6 +123,9 @@ class HierarchicalLatents(FlatLatents):
         log_posterior += tf.reshape(tf.reduce_sum(drawn.log_posterior, -1), (rows, count))
         levels = tf.reshape(drawn.kl, (rows, count, drawn.kl.shape[-1]))[:, 0]
         return Inferred(parameters, log_prior, log_posterior, tf.concat([kl, levels], -1))
+
+    def initialise_prior(self, context, noise, network):
+        super().initialise_prior(context[0], self._split(noise)[0], network)
 
     def generate(self, rows, seeds, network):
         z = seeds.rows("prior", rows, network("prior").distribution().sample)

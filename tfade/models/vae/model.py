@@ -119,12 +119,12 @@ class VAE(LatentVariableModel):
         return self.observation_model.images(self.latents.generate(rows, seeds, network), network)
 
     def initialise(self, batch: Batch):
-        """Data-dependent initialisation of f and of the prior's flow."""
-        target = self.observation_model.target(self.unit(batch.images), per_example_noise)
+        """Data-dependent initialisation of f and of the prior, on codes drawn from the posterior."""
+        unit, network = self.unit(batch.images), self.networks.__getitem__
+        target = self.observation_model.target(unit, per_example_noise)
         self.observation_model.initialise(target)
-        if not isinstance(self.latents, HierarchicalLatents):
-            network = self.networks.__getitem__
-            self.networks["prior"].initialise(self.latents.centre(self._context(target, network), network))
+        noise = per_example_normal_noise(unit, 1, (self.latent_size,))
+        self.latents.initialise_prior(self._context(target, network), noise, network)
 
     def _elbo(self, target, noise, network: Network, training: bool = False) -> ELBOTerms:
         """The bound's terms for y [batch, ...] and standard normal noise [batch, k, latent_size]."""
