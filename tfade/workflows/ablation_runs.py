@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tfade import pictures
+from tfade.distributions.topdown import TopDownDecoder
 from tfade.errors import UsageError
 from tfade.evaluation import select
 from tfade.evaluation.records import FORMAT
@@ -115,15 +116,13 @@ def count_parameters(workspace: Workspace, files: Sequence[str], bindings: Seque
         UsageError: the configuration is wrong, or the data are vectors.
     """
     with workspace.configured(files, bindings):
-        recipe, _ = recipe_of_data()
-        if len(recipe.image_shape) != 3:
-            raise UsageError(f"data={recipe.data!r} are vectors of shape {recipe.image_shape}; tables are of images")
-        networks = recipe.model(recipe.image_shape).networks
+        recipe, source, _ = recipe_of_data()
+        if not source.spec.is_image:
+            raise UsageError(f"data={recipe.data!r} are vectors of shape {source.spec.shape}; tables are of images")
+        networks = recipe.model(source.spec).networks
     of_density = [network for name, network in networks.items() if name in GENERATIVE]
-    return sum(
-        _size(network.trainable_variables) - _size(getattr(network, "posterior_variables", ()))
-        for network in of_density
-    )
+    of_posterior = [network.posterior_variables for network in of_density if isinstance(network, TopDownDecoder)]
+    return sum(_size(network.trainable_variables) for network in of_density) - sum(map(_size, of_posterior))
 
 
 def _size(variables) -> int:
