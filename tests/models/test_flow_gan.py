@@ -22,8 +22,8 @@ from tfade.objectives.penalties import R1, GradientPenalty
 from tfade.seeds import Seeds
 from tfade.spec import Batch
 
-CRITIC = functools.partial(ConvDiscriminator, channels=(4, 4), dense=(16,))
-FIVE = (("critic",) * 5, ("flow",))
+DISCRIMINATOR = functools.partial(ConvDiscriminator, channels=(4, 4), dense=(16,))
+FIVE = (("discriminator",) * 5, ("flow",))
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def images():
 
 def model_of(optimizer=None, schedule=None, compiled=True, **arguments) -> FlowGAN:
     keras.utils.set_random_seed(5)
-    model = FlowGAN((16, 16, 1), IMAGE_FLOW, **{"critic": CRITIC, **arguments})
+    model = FlowGAN((16, 16, 1), IMAGE_FLOW, **{"discriminator": DISCRIMINATOR, **arguments})
     if compiled:
         model.compile(
             optimizer or (lambda name: keras.optimizers.Adam(1e-3, 0.5, 0.9)), Optimization(schedule=schedule)
@@ -50,11 +50,11 @@ def moved(network, before) -> bool:
     return any(np.any(old != new) for old, new in zip(before, values(network)))
 
 
-@pytest.mark.parametrize("player", ["flow", "critic"])
+@pytest.mark.parametrize("player", ["flow", "discriminator"])
 def test_each_player_moves_its_own_networks(player, images):
     model = model_of()
     before = {name: values(network) for name, network in model.networks.items()}
-    tf.function(lambda x: model._move((player,), x, model._seeds(0)))(tf.constant(images))
+    tf.function(lambda x: model._move((player,), Batch(x), model._seeds(0)))(tf.constant(images))
     for name, network in model.networks.items():
         assert moved(network, before[name]) == (name == player), name
 
@@ -82,14 +82,14 @@ def test_without_likelihood_the_adversary_alone_trains(images):
     assert np.isfinite(model.log_prob(images)).all()
 
 
-def test_five_critic_steps_share_their_noise_if_asked(images):
+def test_five_discriminator_steps_share_their_noise_if_asked(images):
     """The paper's code draws one z for the six updates of a step."""
     for fresh in (True, False):
         model = model_of(compiled=False)
         model.compile(lambda name: keras.optimizers.SGD(0.0), Optimization(schedule=FIVE, fresh_noise=fresh))
         drawn = [model._seeds(index).normal("prior", (4, 2)).numpy() for index in range(6)]
         assert all(np.array_equal(drawn[0], other) for other in drawn[1:]) != fresh
-        assert model.passes == (("critic",),) * 5 + (("flow",),)
+        assert model.passes == (("discriminator",),) * 5 + (("flow",),)
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_other_divergences_and_penalties_train(divergence, penalty, term, images
     for _ in range(2):
         logs = step(tf.constant(images))
     assert all(np.isfinite(value) for value in logs.values()), logs
-    assert {name for name in logs if name.startswith("critic/")} == {
-        f"critic/{name}" for name in ("real", "fake", "gradient_norm", *([term] if term else []))
+    assert {name for name in logs if name.startswith("discriminator/")} == {
+        f"discriminator/{name}" for name in ("real", "fake", "gradient_norm", *([term] if term else []))
     }
 
 
@@ -120,31 +120,31 @@ def test_mixed_precision(precision, images):
 
 
 def test_the_hybrid_improves_both(images):
-    """Some steps on digits: the likelihood rises, and the critic's own loss moves away from 0."""
-    model = model_of(schedule=(("critic",) * 2, ("flow",)), likelihood_weight=1.0)
+    """Some steps on digits: the likelihood rises, and the discriminator's own loss moves away from 0."""
+    model = model_of(schedule=(("discriminator",) * 2, ("flow",)), likelihood_weight=1.0)
     model.initialise(Batch(tf.constant(images)))
     before = float(tf.reduce_mean(model.log_prob(images)))
     step = tf.function(model.train_step)
     for _ in range(40):
         logs = step(tf.constant(images))
     assert float(tf.reduce_mean(model.log_prob(images))) > before + 10
-    assert abs(float(logs["critic/real"] + logs["critic/fake"])) > 1e-3
+    assert abs(float(logs["discriminator/real"] + logs["discriminator/fake"])) > 1e-3
 
 
-def test_the_critics_judgement_is_public(images):
+def test_the_discriminator_s_values_are_public(images):
     model = model_of()
     assert model.discriminate(images).shape == (8,)
     with pytest.raises(NotImplementedError, match="FlowModel cannot discriminate"):
         FlowModel((16, 16, 1), IMAGE_FLOW).discriminate(images)
 
 
-def test_a_penalised_critic_must_not_mix_examples():
-    def critic(shape):
+def test_a_discriminator_with_a_gradient_penalty_must_not_mix_examples():
+    def normalising(shape):
         return keras.Sequential([keras.Input(shape), BatchNorm(), keras.layers.Flatten(), keras.layers.Dense(1)])
 
     with pytest.raises(UsageError, match=r"GradientPenalty with weight=10.0.*normalises over the batch"):
-        model_of(discriminator=critic)
-    model_of(discriminator=critic, penalty=None)
+        model_of(discriminator=normalising)
+    model_of(discriminator=normalising, penalty=None)
 
 
 def test_weights_are_not_negative():
@@ -152,14 +152,14 @@ def test_weights_are_not_negative():
         model_of(likelihood_weight=-1.0)
 
 
-def test_critics_shapes():
+def test_shapes_of_discriminators():
     assert ConvDiscriminator((28, 28, 1), (1, 64), (1024,)).output_shape == (None, 1)
     assert MLPDiscriminator((8,), 16, 2).output_shape == (None, 1)
     with pytest.raises(UsageError, match="8×8 pixels 4 times"):
         ConvDiscriminator((8, 8, 1), (2, 2, 2, 2))
 
 
-def test_vectors_have_critics_of_their_own():
+def test_vectors_have_discriminators_of_their_own():
     flow = functools.partial(Stack, (Coupling,))
     with pytest.raises(UsageError, match=r"shape \(2,\); for vectors use MLPDiscriminator"):
         FlowGAN((2,), flow)
@@ -170,7 +170,7 @@ def test_vectors_have_critics_of_their_own():
     assert losses["discriminator"]["gradient_penalty"].value.shape == (3,)
 
 
-def test_layer_norm_in_the_critic_keeps_examples_apart(images):
-    critic = ConvDiscriminator((16, 16, 1), (4, 8), (), layer_norm=True)
+def test_layer_norm_keeps_examples_apart(images):
+    discriminator = ConvDiscriminator((16, 16, 1), (4, 8), (), layer_norm=True)
     x = images / np.float32(255)
-    np.testing.assert_allclose(critic(x)[:1], critic(x[:1]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(discriminator(x)[:1], discriminator(x[:1]), rtol=1e-4, atol=1e-5)

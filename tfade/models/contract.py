@@ -32,8 +32,14 @@ def needs(*questions: str, network: str | None = None) -> Callable:
     """A method that answers only where the model answers other `questions`, or has a `network` of that name."""
 
     def decorate(method):
-        method.questions, method.network = questions, network
-        return method
+        @functools.wraps(method)
+        def answer(self, *args, **kwargs):
+            if network is not None and network not in self.networks:
+                raise self.cannot(method.__name__, f"it has no {network}")
+            return method(self, *args, **kwargs)
+
+        answer.questions, answer.network = questions, network
+        return answer
 
     return decorate
 
