@@ -4,11 +4,12 @@ import argparse
 from pathlib import Path
 
 from launch import common
-from launch.flags import Parser, readable, temperature, whole, writable, writable_folder
+from launch.flags import TRUST, Parser, readable, temperature, whole, writable, writable_folder
 
 # The modes, and the flags that go with each.
 MODES = {
-    "run_dir": {"metrics", "num_samples", "seed", "temperature", "bound", "checkpoint", "gin_file", "gin_bindings"},
+    "run_dir": {"metrics", "num_samples", "seed", "temperature", "bound", "checkpoint", "gin_file", "gin_bindings"}
+    | {"trust_imports"},
     "images": {"reference", "metrics", "num_samples", "seed", "gin_file", "gin_bindings", "out"},
     "compare": {"out"},
 }
@@ -32,6 +33,7 @@ def argument_parser() -> Parser:
         "fit an inference network to a model without a likelihood, such as a GAN",
         action="store_true",
     )
+    flag("--trust_imports", TRUST, action="store_true")
     flag("--checkpoint", "'latest' (default), 'best', or the step of one that was kept")
     flag("--gin_file", "gin file that overrides the run's configuration, or names the reference data", action="append")
     flag(
@@ -84,7 +86,8 @@ def _run(given: dict):
     from tfade.workflows.evaluation import evaluate_run
 
     files, bindings = given.get("gin_file", []), given.get("gin_bindings", [])
-    with workspace.open_run(given["run_dir"], given.get("checkpoint", "latest"), files, bindings) as run:
+    trusted = given.get("trust_imports", False)
+    with workspace.open_run(given["run_dir"], given.get("checkpoint", "latest"), files, bindings, trusted) as run:
         wanted = ("metrics", "num_samples", "temperature", "seed", "bound")
         return run.path, evaluate_run(run, **{name: given[name] for name in wanted if name in given})
 

@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int | None:
 
     from tfade.export import export
 
-    with workspace.open_run(flags.run_dir, flags.checkpoint) as run:
+    with workspace.open_run(flags.run_dir, flags.checkpoint, trust_imports=flags.trust_imports) as run:
         names = export(run.model, flags.out)
     print(f"signatures: {', '.join(names)}\nexport: {flags.out}")
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+TRUST = "import the modules that the run was trained with, which executes their code"
 USAGE = 2  # exit status of a wrong flag or configuration
 
 
@@ -35,6 +36,7 @@ class Parser(argparse.ArgumentParser):
         about = {"help": "directory of a trained run", **run_dir}
         self.add_argument("--run_dir", required=True, type=readable, **about)
         self.add_argument("--checkpoint", default="latest", help="'latest', 'best', or the step of a kept one")
+        self.add_argument("--trust_imports", action="store_true", help=TRUST)
 
 
 def temperature(text: str) -> float:

@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int | None:
 
     from tfade.workflows.sampling import draw_to
 
-    with workspace.open_run(flags.run_dir, flags.checkpoint) as run:
+    with workspace.open_run(flags.run_dir, flags.checkpoint, trust_imports=flags.trust_imports) as run:
         count = draw_to(
             out,
             run.model,

@@ -1,14 +1,18 @@
 """A SavedModel of a model that runs where only TensorFlow is installed."""
 
+import json
 import tempfile
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
-from tfade import numerics
+from tfade import files, numerics
 from tfade.errors import UsageError
 from tfade.models.base import GenerativeModel
+
+MARKER = "tfade_export.json"  # names the entries of an export, which the next one may replace
+MOST_SAMPLES = 100_000  # of one call of an exported `sample`
 
 
 def export(model: GenerativeModel, folder: str | Path) -> list[str]:
@@ -41,10 +45,7 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
         UsageError: `folder` holds something else.
     """
     folder = Path(folder)
-    if folder.exists() and not (
-        folder.is_dir() and (not any(folder.iterdir()) or (folder / "saved_model.pb").is_file())
-    ):
-        raise UsageError(f"out={str(folder)!r} exists and is no earlier export; give another folder")
+    _require_replaceable(folder)
     module = tf.Module()
     module.variables_of_the_model = [variable.value for variable in _serving_variables(model)]
     endpoints = _endpoints(model)
@@ -62,10 +63,27 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
         # Whoever serves this folder sees an old export or a new one, never a half.
         new, old = Path(workshop) / "new", Path(workshop) / "old"
         tf.saved_model.save(module, str(new), signatures=signatures)
+        files.write_json(new / MARKER, {"entries": sorted([MARKER, *(path.name for path in new.iterdir())])})
         if folder.exists():
             folder.rename(old)
         new.rename(folder)
     return [*names, "serving_default"]
+
+
+def _require_replaceable(folder: Path) -> None:
+    """Rejects a folder that holds anything that no export of ours wrote."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise UsageError(f"out={str(folder)!r} is a file; give a folder")
+    present = {path.name for path in folder.iterdir()}
+    try:
+        ours = set(json.loads((folder / MARKER).read_text(encoding="utf-8"))["entries"])
+    except (OSError, ValueError, KeyError, TypeError):
+        ours = set()
+    if strange := sorted(present - ours):
+        named = f"{', '.join(strange[:5])}{' …' if len(strange) > 5 else ''}"
+        raise UsageError(f"out={str(folder)!r} holds {named}, which no export wrote; give another folder")
 
 
 def _endpoints(model: GenerativeModel) -> dict:
@@ -74,10 +92,18 @@ def _endpoints(model: GenerativeModel) -> dict:
     endpoints = {}
     if model.answers("sample"):
         scalars = [((), tf.int32, "n"), ((), tf.float32, "temperature"), ((), tf.int64, "seed")]
-        endpoints["sample"] = (
-            lambda n, temperature, seed, *labels: {"images": model.sample(n, temperature, seed, *labels)},
-            scalars + labels,
-        )
+
+        def sample(n, temperature, seed, *labels):
+            checks = (
+                tf.debugging.assert_positive(n, "n is not positive"),
+                tf.debugging.assert_less_equal(n, MOST_SAMPLES, f"n is above {MOST_SAMPLES}"),
+                tf.debugging.Assert(tf.math.is_finite(temperature), ["temperature is not finite", temperature]),
+                tf.debugging.assert_non_negative(temperature, "temperature is negative"),
+            )
+            with tf.control_dependencies([check for check in checks if check is not None]):
+                return {"images": model.sample(tf.identity(n), tf.identity(temperature), seed, *labels)}
+
+        endpoints["sample"] = sample, scalars + labels
     if model.answers("decode") and model.latent_size is not None:
         latents = ((None, model.latent_size), tf.float32, "latents")
         endpoints["sample_from_latents"] = (

@@ -123,7 +123,14 @@ class Validation(keras.callbacks.Callback):
         for batch in sequential_batches(self._source, self._batch_size, self.model.fields, self._other):
             for name, values in self.model.validate(batch).items():
                 sums[name] = sums.get(name, 0.0) + float(tf.reduce_sum(values))
-        logs.update({f"validation/{name}": value / self._source.spec.num_examples for name, value in sums.items()})
+        means = {f"validation/{name}": value / self._source.spec.num_examples for name, value in sums.items()}
+        if bad := [f"{name} is {value}" for name, value in means.items() if not math.isfinite(value)]:
+            spec = self._source.spec
+            raise NonFiniteError(
+                f"{', '.join(bad)} on the {spec.split} split of data={spec.name!r}: the weights after the "
+                "last update are not finite, or its examples are not"
+            )
+        logs.update(means)
 
 
 class History(StepCallback):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import gin
 import tensorflow as tf
 
-from tfade.errors import UsageError
+from tfade.errors import NonFiniteError, UsageError
 from tfade.training.callbacks import StepCallback
 from tfade.training.checkpoints import Checkpoints, snapshot
 
@@ -127,15 +127,27 @@ class CheckpointWriter(StepCallback):
             raise Interrupted(self.step, self._leaving)
 
     def _save_if_best(self, value: float):
+        if not math.isfinite(value):
+            raise NonFiniteError(
+                f"step {self.step}: CheckpointSettings.monitor={self._settings.monitor!r} is {value}, by which no "
+                "checkpoint can be the best"
+            )
         better = self._best is None or (value > self._best if self._settings.higher_is_better else value < self._best)
-        if better and math.isfinite(value):
+        if better:
             self._best = value
             self._checkpoints.save_best(self.step, self._settings.monitor, value, snapshot(self.model.state()))
 
     def save(self) -> None:
         """Writes a checkpoint of the state as it is now."""
         if self._checkpoints:
-            self._checkpoints.save(self.step, snapshot(self.model.state()))
+            try:
+                self._checkpoints.save(self.step, snapshot(self.model.state()))
+            except NonFiniteError as error:
+                newest = self._checkpoints.steps()[-1:]
+                last = (
+                    f"the last good state is {self._checkpoints.path(newest[0])}" if newest else "there is none before"
+                )
+                raise NonFiniteError(f"step {self.step}: {error}; {last}. Try a lower learning rate") from error
         self._saved_at = time.monotonic()
 
     @property

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from tfade import files
-from tfade.errors import UsageError
+from tfade.errors import NonFiniteError, UsageError
 from tfade.models.base import GenerativeModel
 
 BEST = "best"
@@ -42,7 +42,11 @@ class Checkpoints:
         return sorted(int(name[1]) for name in names if name)
 
     def save(self, step: int, state: dict[str, np.ndarray]) -> Path:
-        """Writes the checkpoint of `step` and removes the oldest beyond `keep`."""
+        """Writes the checkpoint of `step` and removes the oldest beyond `keep`.
+
+        Raises:
+            NonFiniteError: a value is not finite; nothing is written.
+        """
         path = self.path(step)
         _write(path, state)
         for old in self.steps()[: -self._keep]:
@@ -149,6 +153,9 @@ def restore(model: GenerativeModel, state: dict[str, np.ndarray]) -> None:
 
 
 def _write(path: Path, state: dict[str, np.ndarray]) -> None:
+    for name, value in state.items():
+        if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
+            raise NonFiniteError(f"{name} is not finite, so {path.name} is not written")
     files.write_atomically(path, lambda file: np.savez(file, **{_FORMAT_KEY: np.int64(FORMAT)}, **state))
 
 

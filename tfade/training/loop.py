@@ -7,7 +7,6 @@ import keras
 import numpy as np
 
 from tfade.data.source import Source
-from tfade.errors import NonFiniteError
 from tfade.models.base import GenerativeModel
 from tfade.training import checkpoints
 from tfade.training.callbacks import FiniteGuard, StepCallback
@@ -109,9 +108,6 @@ class TrainingLoop:
                 if any(map(np.any, map(np.not_equal, weights, model.networks[name].get_weights())))
             ]
             model.averages.restart_networks(changed)
-        for name, value in checkpoints.snapshot(model.state()).items():
-            if not np.all(np.isfinite(value)):
-                raise NonFiniteError(f"stage {model.stage.name!r} left {name} not finite. {self._last_good()}")
         model.finish_stage()
         writer.save()
         writer.leave_if_asked()

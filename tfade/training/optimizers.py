@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 import gin
 import keras
+import numpy as np
 
-from tfade.errors import check_finite, check_positive, check_whole
+from tfade.errors import UsageError, check_finite, check_positive, check_whole
 
 LearningRate = float | keras.optimizers.schedules.LearningRateSchedule
 
@@ -28,6 +29,7 @@ def adam(
 ) -> keras.Optimizer:
     """Adam (Kingma and Ba 2015); the defaults are usual for adversaries (Rosca et al. 2018, appendix D)."""
     decay = _checked_decay(weight_decay)
+    _check_moments("adam", epsilon, beta_1=beta_1, beta_2=beta_2)
     return keras.optimizers.Adam(_positive(learning_rate), beta_1, beta_2, epsilon, weight_decay=decay)
 
 
@@ -41,6 +43,7 @@ def adamax(
 ) -> keras.Optimizer:
     """Adamax (Kingma and Ba 2015, section 7.1)."""
     decay = _checked_decay(weight_decay)
+    _check_moments("adamax", epsilon, beta_1=beta_1, beta_2=beta_2)
     return keras.optimizers.Adamax(_positive(learning_rate), beta_1, beta_2, epsilon, weight_decay=decay)
 
 
@@ -50,6 +53,7 @@ def rmsprop(
 ) -> keras.Optimizer:
     """RMSProp; the default rate is that of the WGAN (Arjovsky et al. 2017)."""
     decay = _checked_decay(weight_decay)
+    _check_moments("rmsprop", epsilon, rho=rho)
     return keras.optimizers.RMSprop(_positive(learning_rate), rho, epsilon=epsilon, weight_decay=decay)
 
 
@@ -58,6 +62,7 @@ def sgd(
     learning_rate: LearningRate = 1e-2, momentum: float = 0.0, weight_decay: float | None = None
 ) -> keras.Optimizer:
     """Stochastic gradient descent with optional momentum."""
+    _check_moments("sgd", momentum=momentum)
     return keras.optimizers.SGD(_positive(learning_rate), momentum, weight_decay=_checked_decay(weight_decay))
 
 
@@ -92,6 +97,8 @@ def make_optimizer(optimizer: Callable[[], keras.Optimizer] = adam) -> keras.Opt
 def _positive(learning_rate: LearningRate) -> LearningRate:
     if not isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule):
         check_positive("learning_rate", learning_rate)
+        if learning_rate > np.finfo(np.float32).max:
+            raise UsageError(f"learning_rate={learning_rate!r} is infinite in float32")
     return learning_rate
 
 
@@ -99,3 +106,15 @@ def _checked_decay(weight_decay: float | None) -> float | None:
     if weight_decay is not None:
         check_finite("weight_decay", weight_decay)
     return weight_decay
+
+
+def _check_moments(optimizer: str, epsilon: float | None = None, **decays: float) -> None:
+    """Rejects decay rates outside [0, 1), and an ε that is 0 in float32, by which a gradient of 0 would be divided."""
+    for name, value in decays.items():
+        check_finite(f"{optimizer}.{name}", value)
+        if value >= 1:
+            raise UsageError(f"{optimizer}.{name}={value!r} is not below 1; 0.9 is usual")
+    if epsilon is not None:
+        check_positive(f"{optimizer}.epsilon", epsilon)
+        if np.float32(epsilon) == 0:
+            raise UsageError(f"{optimizer}.epsilon={epsilon!r} is 0 in float32; 1e-8 is usual")

@@ -14,7 +14,7 @@ from tfade.models.base import GenerativeModel
 from tfade.models.optimization import Optimization
 from tfade.models.stages import Stage
 from tfade.spec import Spec
-from tfade.training import checkpoints, configuration, optimizers, strategy
+from tfade.training import checkpoints, configuration, optimizers, recorded_configuration, strategy
 from tfade.training.reach import require_reached
 from tfade.training.run_directory import RunDirectory
 
@@ -118,11 +118,15 @@ def build_model(recipe: Recipe) -> GenerativeModel:
 
 @contextlib.contextmanager
 def run_configuration(
-    run_dir: str | Path, bindings: Sequence[str] = (), files: Sequence[str] = (), root: str | Path | None = None
+    run_dir: str | Path,
+    bindings: Sequence[str] = (),
+    files: Sequence[str] = (),
+    root: str | Path | None = None,
+    trust_imports: bool = False,
 ) -> Iterator[Recipe]:
     """Inside, gin holds the configuration of a run, overridden by `files` and then `bindings`; outside, the caller's.
 
-    `include` paths in the files are relative to `root`.
+    `include` paths in the files are relative to `root`; `trust_imports`: see `load_run`.
 
     Raises:
         UsageError: `run_dir` holds no run, or its configuration cannot be parsed.
@@ -130,16 +134,18 @@ def run_configuration(
     run = RunDirectory(run_dir)
     run.require()
     with configuration.isolated():
-        configuration.parse([run.config, *files], bindings, root)
+        recorded_configuration.parse(run.config, files, bindings, root, trust_imports)
         yield configuration.make(Recipe)
 
 
-def load_run(run_dir: str | Path, checkpoint: str | int = "latest") -> GenerativeModel:
+def load_run(run_dir: str | Path, checkpoint: str | int = "latest", trust_imports: bool = False) -> GenerativeModel:
     """Rebuilds the model of a run and restores it. No data set is touched, nor the caller's gin configuration.
 
     Args:
         run_dir: the run directory.
         checkpoint: "latest", "best", or the step of one that was kept.
+        trust_imports: import the modules of the run's author that it was trained with, which executes their code.
+            Without it, a run may only name classes of tfade and those that are registered already.
 
     Returns:
         The model, compiled, with all weights, averages, optimizer slots and counters.
@@ -147,7 +153,7 @@ def load_run(run_dir: str | Path, checkpoint: str | int = "latest") -> Generativ
     Raises:
         UsageError: no run, no such checkpoint, or one that does not fit.
     """
-    with run_configuration(run_dir) as recipe:
+    with run_configuration(run_dir, trust_imports=trust_imports) as recipe:
         state = checkpoints.Checkpoints(RunDirectory(run_dir).checkpoints).load(checkpoint)
         model = build_model(recipe)
         checkpoints.restore(model, state)

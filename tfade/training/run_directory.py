@@ -9,11 +9,9 @@ from pathlib import Path
 
 from tfade import files
 from tfade.errors import UsageError
-from tfade.training import configuration
+from tfade.training import configuration, recorded_configuration
 
 LOCK = ".lock"
-FORMAT = 2  # of config.gin; raise it when a run of before can no longer be rebuilt
-_HEADER = "# tfade run, format "
 
 
 @contextlib.contextmanager
@@ -66,6 +64,11 @@ class RunDirectory:
         Raises:
             UsageError: also if the directory holds other files and no run.
         """
+        if self.checkpoints.is_dir() and any(self.checkpoints.iterdir()) and not self.config.exists():
+            raise UsageError(
+                f"run_dir={str(self.path)!r} holds checkpoints and no config.gin, which says what they are of; restore "
+                "it, or give another run_dir"
+            )
         holds_others = self.path.is_dir() and any(self.path.iterdir()) and not self.config.exists()
         if holds_others and not (self.path / LOCK).exists():
             raise UsageError(
@@ -82,9 +85,9 @@ class RunDirectory:
             UsageError: the run was started with another configuration; the differences are listed.
         """
         if self.config.exists():
-            self._check_format()
+            recorded = recorded_configuration.read(self.config)
             try:
-                changed = configuration.differences(self.config.read_text(encoding="utf-8"), config)
+                changed = configuration.differences(recorded, config)
             except UsageError as error:
                 raise UsageError(
                     f"{self.config} cannot be read by this version ({error}); give another run_dir"
@@ -94,22 +97,13 @@ class RunDirectory:
                     f"run_dir={str(self.path)!r} belongs to another configuration ({'; '.join(changed)}); "
                     "give another run_dir, or the settings it was started with"
                 )
-        files.write_text(self.config, f"{_HEADER}{FORMAT}\n{config}")
-
-    def _check_format(self) -> None:
-        first = self.config.read_text(encoding="utf-8").partition("\n")[0]
-        found = first.removeprefix(_HEADER) if first.startswith(_HEADER) else "1"
-        if found != str(FORMAT):
-            raise UsageError(
-                f"run_dir={str(self.path)!r} has format {found}, this version of tfade reads format {FORMAT}; train in "
-                "a new run_dir, or use the version that wrote it"
-            )
+        files.write_text(self.config, config)
 
     def require(self) -> None:
         """Raises a UsageError unless a run of this format lies here."""
         if not self.config.is_file():
             raise UsageError(f"run_dir={str(self.path)!r} holds no run (no config.gin); train one with launch.train")
-        self._check_format()
+        recorded_configuration.read(self.config)
 
     def read_history(self) -> list[dict[str, str]]:
         """The rows of history.csv, as text; empty before the first interval ended."""

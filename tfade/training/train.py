@@ -15,7 +15,7 @@ from tfade.data.pipeline import batches
 from tfade.data.source import Source
 from tfade.errors import UsageError
 from tfade.models.base import GenerativeModel
-from tfade.training import checkpoints, configuration
+from tfade.training import checkpoints, configuration, recorded_configuration
 from tfade.training.callbacks import History, Progress, Record, Validation
 from tfade.training.checkpoint_writer import CheckpointSettings
 from tfade.training.loop import TrainingLoop
@@ -74,7 +74,7 @@ def train(
         loop(None, (), say)()
         return model
     with run.claim():
-        config = configuration.text()
+        config = recorded_configuration.recorded()
         run.configure(config)
         run.failure.unlink(missing_ok=True)
         observers = [

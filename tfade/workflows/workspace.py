@@ -60,7 +60,12 @@ class Workspace(NamedTuple):
 
     @contextlib.contextmanager
     def open_run(
-        self, run_dir: str | Path, checkpoint: str = "latest", files: Sequence[str] = (), bindings: Sequence[str] = ()
+        self,
+        run_dir: str | Path,
+        checkpoint: str = "latest",
+        files: Sequence[str] = (),
+        bindings: Sequence[str] = (),
+        trust_imports: bool = False,
     ) -> Iterator[OpenRun]:
         """Inside, gin holds the run's configuration, overridden by the files and then by the bindings.
 
@@ -70,13 +75,15 @@ class Workspace(NamedTuple):
             run_dir: the run directory.
             checkpoint: "latest", "best", or the step of a kept one.
             files, bindings: gin files and lines.
+            trust_imports: see `tfade.load_run`.
 
         Raises:
             UsageError: no run, no such checkpoint, or a configuration that cannot be read.
         """
         flags = (*(f"--gin_file={file}" for file in files), *(f"--gin_bindings={line}" for line in bindings))
-        with run_configuration(run_dir, bindings, files, self.root) as recipe:
-            yield OpenRun(Path(run_dir), recipe, load_run(run_dir, checkpoint), flags, self.revision)
+        with run_configuration(run_dir, bindings, files, self.root, trust_imports) as recipe:
+            model = load_run(run_dir, checkpoint, trust_imports)
+            yield OpenRun(Path(run_dir), recipe, model, flags, self.revision)
 
 
 def classifier_cache() -> Path | None:

@@ -1,0 +1,63 @@
+"""No value that is not finite is ever saved, and the error names what and where."""
+
+import numpy as np
+import pytest
+
+from tests.helpers import train_here
+from tfade.data.source import ArraySource
+from tfade.errors import NonFiniteError, UsageError
+from tfade.training import optimizers
+from tfade.training.callbacks import Validation
+from tfade.training.checkpoints import Checkpoints
+
+
+def test_a_state_with_nan_is_not_saved(tmp_path):
+    store = Checkpoints(tmp_path)
+    store.save(1, {"a": np.ones(2)})
+    with pytest.raises(NonFiniteError, match=r"b is not finite, so step-000000002\.npz"):
+        store.save(2, {"a": np.ones(2), "b": np.array([1.0, np.nan])})
+    with pytest.raises(NonFiniteError):
+        store.save_best(2, "m", 1.0, {"b": np.array(np.inf)})
+    assert store.steps() == [1]
+    assert not (tmp_path / "best.npz").exists()
+
+
+def test_weights_that_the_last_update_spoils_are_not_saved(tmp_path, capsys):
+    bindings = ("make_optimizer.optimizer = @sgd", "sgd.learning_rate = 3e38", "steps = 1", "Visualisation.samples = 0")
+    assert train_here(tmp_path / "run", *bindings) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "validation/reconstruction is nan" in error
+    assert "the weights after the last update are not finite" in error
+    assert not list((tmp_path / "run" / "checkpoints").glob("*.npz"))
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments"),
+    [
+        (optimizers.adam, {"epsilon": 0.0}),
+        (optimizers.adam, {"epsilon": 1e-60}),
+        (optimizers.adam, {"beta_1": 1.0}),
+        (optimizers.adamax, {"beta_2": -0.1}),
+        (optimizers.rmsprop, {"rho": 2.0}),
+        (optimizers.sgd, {"momentum": float("nan")}),
+        (optimizers.adam, {"learning_rate": 1e39}),
+    ],
+)
+def test_optimizers_reject_what_ends_in_nan(make, arguments):
+    (name,) = arguments
+    with pytest.raises(UsageError, match=name):
+        make(**arguments)
+
+
+def test_nan_in_a_validation_split_is_named(make_model):
+    class Broken:
+        fields = ("images",)
+
+        def validate(self, batch):
+            return {"nll": np.array([1.0, np.nan])}
+
+    callback = Validation(ArraySource("mine", "validation", np.zeros((2, 4, 4, 1), np.uint8)))
+    callback.set_model(Broken())
+    with pytest.raises(NonFiniteError, match=r"validation/nll is nan on the validation split of data='mine'"):
+        callback.on_epoch_end(0, {})
