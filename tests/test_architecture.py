@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     {"errors", "files"},
     {"numerics", "seeds", "pictures", "spec", "fitting"},
-    {"data", "networks"},
+    {"data", "networks", "contract"},
     {"flows"},
     {"distributions"},
     {"objectives"},

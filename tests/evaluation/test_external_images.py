@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfade.contract import QUESTIONS
 from tfade.data.digits import digits
 from tfade.errors import UsageError
-from tfade.evaluation import ForeignImages, Likelihood, NotApplicable, ReconstructionError, Subject, evaluate
-from tfade.evaluation.external_images import lossy_files, read_foreign
+from tfade.evaluation import ExternalImages, Likelihood, NotApplicable, ReconstructionError, Subject, evaluate
+from tfade.evaluation.external_images import lossy_files, read_external_images
 
 SHAPE = (4, 5, 3)
 
@@ -30,26 +31,27 @@ def subject_of(model, **settings):
 
 
 def test_every_image_is_given_once(images):
-    model = ForeignImages(images)
+    model = ExternalImages(images)
     parts = [np.rint(model.sample(n, seed=3) * 255).astype(np.uint8) for n in (3, 4)]
     np.testing.assert_array_equal(np.concatenate(parts), images)
     with pytest.raises(NotApplicable, match="given once; 0 are left and 1 more"):
         model.sample(1)
-    assert model.fingerprint == ForeignImages(images.copy()).fingerprint
-    assert model.fingerprint != ForeignImages(images[::-1]).fingerprint
+    assert model.fingerprint == ExternalImages(images.copy()).fingerprint
+    assert model.fingerprint != ExternalImages(images[::-1]).fingerprint
 
 
 @pytest.mark.parametrize("batch_size", [2, 3, 50])
 def test_a_subject_holds_them_whatever_the_batches(batch_size):
     images = digits("validation").fetch(np.arange(7))
-    subject = subject_of(ForeignImages(images), num_samples=7, batch_size=batch_size)
+    subject = subject_of(ExternalImages(images), num_samples=7, batch_size=batch_size)
     np.testing.assert_array_equal(subject.samples, images)
 
 
 def test_what_needs_the_model_is_not_applicable():
-    model = ForeignImages(digits("validation").fetch(np.arange(4)))
-    assert not hasattr(model, "encode")
-    assert getattr(model, "prior", None) is None
+    model = ExternalImages(digits("validation").fetch(np.arange(4)))
+    assert [question for question in QUESTIONS if model.answers(question)] == ["sample"]
+    assert model.finite
+    assert model.likelihood is model.latent_size is None
 
     class Decodes(Likelihood):
         name = "decodes"
@@ -60,8 +62,8 @@ def test_what_needs_the_model_is_not_applicable():
     report = evaluate(subject_of(model, num_samples=4), [ReconstructionError(), Likelihood(), Decodes()])
     reasons = [outcome.not_applicable for outcome in report.outcomes]
     assert reasons == [
-        "reconstruct needs the model, and here are only its images",
-        "a likelihood needs the model, and here are only its images",
+        "encode needs the model, and here are only its images",
+        "ExternalImages has neither a likelihood nor a decoder",
         "decode needs the model, and here are only its images",
     ]
 
@@ -71,16 +73,16 @@ def test_arrays_and_folders_give_the_same(tmp_path, images):
     np.save(tmp_path / "two.npy", images)
     np.savez(tmp_path / "three.npz", anything=(images / 255).astype(np.float32))
     for path in ("one.npz", "two.npy", "three.npz", saved(tmp_path / "four", images)):
-        np.testing.assert_array_equal(read_foreign(tmp_path / path, SHAPE).images, images)
+        np.testing.assert_array_equal(read_external_images(tmp_path / path, SHAPE).images, images)
     np.save(tmp_path / "grey.npy", images[..., 0])
-    assert read_foreign(tmp_path / "grey.npy", (4, 5, 1)).images.shape == (7, 4, 5, 1)
+    assert read_external_images(tmp_path / "grey.npy", (4, 5, 1)).images.shape == (7, 4, 5, 1)
     assert lossy_files(tmp_path / "four") == lossy_files(tmp_path / "one.npz") == 0
     assert lossy_files(saved(tmp_path / "five", images[:2], ".jpg")) == 2
 
 
 def test_some_of_them_are_a_choice_by_seed(tmp_path, images):
     np.save(tmp_path / "x.npy", images)
-    chosen = [read_foreign(tmp_path / "x.npy", SHAPE, 3, seed).images for seed in (0, 0, 1)]
+    chosen = [read_external_images(tmp_path / "x.npy", SHAPE, 3, seed).images for seed in (0, 0, 1)]
     np.testing.assert_array_equal(chosen[0], chosen[1])
     assert (chosen[0] != chosen[2]).any()
     positions = [next(i for i, image in enumerate(images) if (image == one).all()) for one in chosen[0]]
@@ -109,7 +111,7 @@ def test_some_of_them_are_a_choice_by_seed(tmp_path, images):
 def test_arrays_that_are_refused(tmp_path, images, change, words):
     np.savez(tmp_path / "x.npz", images=change(images))
     with pytest.raises(UsageError) as error:
-        read_foreign(tmp_path / "x.npz", SHAPE)
+        read_external_images(tmp_path / "x.npz", SHAPE)
     assert str(error.value).startswith("images=")
     for word in ("x.npz", *words):
         assert word in str(error.value)
@@ -136,6 +138,6 @@ def test_folders_and_files_that_are_refused(tmp_path, images):
         ("mixed", "2×5 pixels"),
     ):
         with pytest.raises(UsageError, match=words):
-            read_foreign(tmp_path / name, SHAPE)
+            read_external_images(tmp_path / name, SHAPE)
     with pytest.raises(UsageError, match="num_samples=8 is more than the 7"):
-        read_foreign(saved(tmp_path / "few", images), SHAPE, 8)
+        read_external_images(saved(tmp_path / "few", images), SHAPE, 8)

@@ -6,6 +6,8 @@ import gin
 import numpy as np
 import pytest
 
+from tests.evaluation.replay import Replay
+from tfade.contract import Contract, unanswered
 from tfade.data.digits import digits
 from tfade.data.loading import load
 from tfade.data.source import ArraySource
@@ -26,19 +28,6 @@ from tfade.evaluation import (
 )
 
 
-class Replay:
-    """A model that samples by repeating images of a source, and reconstructs perfectly."""
-
-    def __init__(self, source, first=None):
-        self._source, self._first = source, first or source.spec.num_examples
-
-    def sample(self, n, temperature=1.0, seed=None):
-        return self._source.fetch(np.random.default_rng(seed).integers(self._first, size=n)).astype(np.float32) / 255
-
-    def reconstruct(self, x):
-        return x.astype(np.float32) / 255
-
-
 class Faulty(Replay):
     """Gives `change(images)` instead of its images."""
 
@@ -49,7 +38,7 @@ class Faulty(Replay):
     def sample(self, n, temperature=1.0, seed=None):
         return self._change(super().sample(n, temperature, seed))
 
-    def reconstruct(self, x):
+    def reconstruct(self, x, labels=None):
         return self._change(super().reconstruct(x))
 
 
@@ -160,14 +149,15 @@ def test_refuses_reconstructions_that_are_not_finite(stacked, subject_of):
 
 def test_metrics_that_do_not_fit_are_reported(stacked, subject_of, tmp_path):
     class Blind(Replay):
-        def reconstruct(self, x):
-            raise NotImplementedError("a GAN has no encoder")
+        @unanswered("a GAN has no encoder")
+        def reconstruct(self, x, labels=None):
+            pass
 
     report = evaluate(subject_of(Blind(stacked[1]), num_samples=20), [ReconstructionError()])
-    assert report.outcomes[0].not_applicable == "a GAN has no encoder"
-    assert "reconstruction error: not applicable, a GAN has no encoder" in report.table()
+    assert report.outcomes[0].not_applicable == "Blind cannot reconstruct: a GAN has no encoder"
+    assert "reconstruction error: not applicable, Blind cannot reconstruct: a GAN has no encoder" in report.table()
     (path,) = report.save(tmp_path)
-    assert json.loads(path.read_text())["not_applicable"] == "a GAN has no encoder"
+    assert json.loads(path.read_text())["not_applicable"] == "Blind cannot reconstruct: a GAN has no encoder"
 
 
 def test_the_table_says_what_most_share_and_who_does_not(subject_of):
@@ -291,7 +281,7 @@ def test_evaluate_refuses_what_is_no_metric(stacked, subject_of):
         evaluate(subject, [ModeCoverage(), ModeCoverage()])
 
 
-class Corners:
+class Corners(Contract):
     """Draws from some of a mixture's components, and a tenth of its samples far from all of them."""
 
     def __init__(self, density, components: int):

@@ -15,7 +15,7 @@ from tests.reporting.outline import Outline
 from tfade import pictures
 from tfade.data.digits import digits
 from tfade.errors import UsageError
-from tfade.evaluation import Figure, ForeignImages, Metric, Record, Result, Subject, read_records, suite
+from tfade.evaluation import ExternalImages, Figure, Metric, Record, Result, Subject, read_records, suite
 from tfade.reporting.evaluation_report import write_report
 from tfade.training import configuration
 from tfade.training.checkpoints import Checkpoints, snapshot
@@ -183,7 +183,7 @@ def test_settings_and_an_extractor_are_bound_by_gin(vae, tmp_path, feature_mean,
 
 def test_what_is_no_extractor_is_refused(feature_mean):
     images = digits("test").fetch(np.arange(4))
-    subject = Subject(ForeignImages(images), real=digits("test"), train=digits("train"), num_samples=4)
+    subject = Subject(ExternalImages(images), real=digits("test"), train=digits("train"), num_samples=4)
     assert suite.evaluate(subject, [FeatureMean()], Level(5.0)).results["feature_mean"].value == 5
     for wrong, words in ((Level, "brackets after its name"), ("level", "outputs")):
         with pytest.raises(UsageError, match=words):

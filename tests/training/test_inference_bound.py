@@ -11,7 +11,8 @@ from tfade.data.source import ArraySource
 from tfade.distributions.gaussian import standard_normal
 from tfade.errors import UsageError
 from tfade.evaluation import Likelihood
-from tfade.evaluation.subject import NotApplicable, Subject
+from tfade.evaluation.result import NotApplicable
+from tfade.evaluation.subject import Subject
 from tfade.models.gan import GAN
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.networks.sngan import SNGANDiscriminator
@@ -67,7 +68,7 @@ def test_the_bound_approaches_the_likelihood_from_below(gan, source):
     exact = multivariate_normal(
         np.full(64, 0.5), gan.linear.numpy().T @ gan.linear.numpy() + 0.05**2 * np.eye(64)
     ).logpdf((images.reshape(100, 64) + 0.5) / 256)
-    np.testing.assert_allclose(bound.pixels.scale(), 0.05, rtol=0.15)
+    np.testing.assert_allclose(bound.networks["pixels"].scale(), 0.05, rtol=0.15)
     gap = np.mean(exact) - np.mean(bound.log_prob(images, num_samples=10))
     assert -1.0 < gap < 6.0
     for old, variable in zip(before, gan.variables):

@@ -3,6 +3,7 @@
 import abc
 import hashlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +15,15 @@ FINGERPRINTED = 256  # at most so many examples enter the fingerprint of a data 
 
 
 class Source(abc.ABC):
-    """A data set with random access; the one pipeline (`tfade.data.pipeline`) is built on `fetch`."""
+    """A data set with random access; the one pipeline (`tfade.data.pipeline`) is built on `fetch`.
+
+    Attributes:
+        spec: what the examples look like.
+        density: the `tfade.data.toy.Density` that they are draws of, where that is known.
+    """
 
     spec: Spec
+    density: Any = None
 
     @abc.abstractmethod
     def fetch(self, indices: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ report = evaluate(Subject(model, real=test, train=train), select("mode_coverage,
 print(report.table())
 """
 
-from tfade.evaluation.external_images import ForeignImages, read_foreign
+from tfade.evaluation.external_images import ExternalImages, read_external_images
 from tfade.evaluation.features.classifier import Classifier, StackedClassifier, train_classifier
 from tfade.evaluation.features.extractors import CallableExtractor, Extractor, KerasExtractor
 from tfade.evaluation.features.images import as_levels
@@ -40,7 +40,7 @@ from tfade.evaluation.likelihood.parzen import ParzenLogLikelihood, parzen_log_l
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.records import Record, read_records
 from tfade.evaluation.report import Report
-from tfade.evaluation.result import Figure, Result
+from tfade.evaluation.result import Figure, NotApplicable, Result
 from tfade.evaluation.samples.classification import ClassificationScores, classification_scores
 from tfade.evaluation.samples.distribution_curve import PrecisionRecallDistributions, precision_recall_distributions
 from tfade.evaluation.samples.frechet import (
@@ -67,7 +67,7 @@ from tfade.evaluation.samples.pictures import Pictures
 from tfade.evaluation.samples.reconstruction import ErrorSums, ReconstructionError, same_label_share
 from tfade.evaluation.samples.scores import InceptionScore, ModeScore, inception_score, mode_score
 from tfade.evaluation.samples.wasserstein_critic import IndependentWassersteinCritic, independent_wasserstein_critic
-from tfade.evaluation.subject import NotApplicable, Subject
+from tfade.evaluation.subject import Subject
 from tfade.evaluation.suite import evaluate, select
 
 __all__ = [
@@ -84,9 +84,9 @@ __all__ = [
     "DistributionPosteriors",
     "ElboSurgery",
     "ErrorSums",
+    "ExternalImages",
     "Extractor",
     "Figure",
-    "ForeignImages",
     "FrechetDistance",
     "FrechetInceptionDistance",
     "FrechetInfinity",
@@ -157,7 +157,7 @@ __all__ = [
     "parzen_log_likelihood",
     "precision_recall",
     "precision_recall_distributions",
-    "read_foreign",
+    "read_external_images",
     "read_records",
     "same_label_share",
     "select",

@@ -7,7 +7,12 @@ from tfade.errors import UsageError
 
 
 def chosen(source: Source, count: int, seed: int) -> np.ndarray:
-    """`count` examples of a source in its order, or all where there are fewer: the same for equal counts and seeds.
+    """The examples that `choose` chooses."""
+    return source.fetch(choose(source, count, seed))
+
+
+def choose(source: Source, count: int, seed: int) -> np.ndarray:
+    """`count` indices of a source, rising, or all where there are fewer: the same for equal counts and seeds.
 
     Folders are often sorted by class, so that the first ones would be of the first classes.
 
@@ -17,4 +22,4 @@ def chosen(source: Source, count: int, seed: int) -> np.ndarray:
     if count < 1:
         raise UsageError(f"num_real or num_validation is {count!r}; give at least 1")
     order = np.random.Generator(np.random.Philox(key=seed)).permutation(source.spec.num_examples)
-    return source.fetch(np.sort(order[:count]))
+    return np.sort(order[:count])

@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 
+from tfade.contract import Contract
 from tfade.data.array_names import split_keys
 from tfade.data.arrays import numpy_source
 from tfade.data.cache import Store
@@ -15,20 +16,16 @@ from tfade.data.npy import read_headers
 from tfade.data.transforms import Transform
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_images
-from tfade.evaluation.subject import NotApplicable
+from tfade.evaluation.result import NotApplicable
 
 MAX_PIXELS, MAX_BYTES = 64 * 2**20, 16 * 2**30
 LOSSY = (".jpg", ".jpeg", ".webp")
 
 
-class NoModel(NotImplementedError, AttributeError):
-    """What only a model could answer was asked of images; `hasattr` and `getattr` with a default see no attribute."""
+class ExternalImages(Contract):
+    """A fixed set of images in the place of a model: `sample` gives each image once, in order, and never repeats.
 
-
-class ForeignImages:
-    """A fixed set of images with a model's `sample`: it gives each image once, in order, and never repeats.
-
-    Everything else that a model has is missing: the suite reports metrics that ask for it as not applicable.
+    It answers nothing else: the suite reports metrics that ask for more as not applicable.
 
     Args:
         images: uint8 [N, H, W, C], N ≥ 2.
@@ -54,8 +51,8 @@ class ForeignImages:
         header = str(self.images.shape).encode()
         self.fingerprint = hashlib.sha256(header + np.ascontiguousarray(self.images).tobytes()).hexdigest()[:16]
 
-    def sample(self, n: int, temperature: float = 1.0, seed=None) -> np.ndarray:
-        """The next n images, float32 [n, H, W, C] in [0, 1]. `temperature` and `seed` change nothing.
+    def sample(self, n: int, temperature: float = 1.0, seed=None, labels=None) -> np.ndarray:
+        """The next n images, float32 [n, H, W, C] in [0, 1]; the other arguments of `Contract.sample` change nothing.
 
         Raises:
             NotApplicable: fewer than n are left.
@@ -68,22 +65,18 @@ class ForeignImages:
         self._given += n
         return self.images[self._given - n : self._given].astype(np.float32) / 255
 
-    @property
-    def likelihood(self):
-        """Raises NotApplicable: images alone have none."""
-        raise NotApplicable("a likelihood needs the model, and here are only its images")
-
-    def __getattr__(self, name: str):
-        raise NoModel(f"{name} needs the model, and here are only its images")
+    def cannot(self, question: str, reason: str) -> NotImplementedError:
+        """The error of a question that only a model could answer."""
+        return NotImplementedError(f"{question} needs the model, and here are only its images")
 
 
-def read_foreign(path, shape: tuple[int, ...], count: int | None = None, seed: int = 0) -> ForeignImages:
+def read_external_images(path, shape: tuple[int, ...], count: int | None = None, seed: int = 0) -> ExternalImages:
     """Images from a folder of image files, or from an .npz or .npy file.
 
     Args:
         path: the folder (all image files below it, in the order of their paths) or the file (one array, or `images`):
             uint8, or floating point in [0, 1], [N, H, W] or [N, H, W, C].
-        shape: (H, W, C) of the data that they are held against.
+        shape: (H, W, C) of the data that they are compared with.
         count: how many to take, a choice by `seed`; None for all.
 
     Raises:
@@ -105,7 +98,7 @@ def read_foreign(path, shape: tuple[int, ...], count: int | None = None, seed: i
     if count is not None and count < len(images):
         chosen = np.random.Generator(np.random.Philox(key=seed)).permutation(len(images))[:count]
         images = images[np.sort(chosen)]
-    return ForeignImages(images, name)
+    return ExternalImages(images, name)
 
 
 def lossy_files(path) -> int:

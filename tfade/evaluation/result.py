@@ -10,6 +10,10 @@ import numpy as np
 from tfade.errors import UsageError
 
 
+class NotApplicable(Exception):
+    """A metric does not fit the model or the data. The suite reports the reason in the metric's place."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Result:
     """A number that an evaluation gave.

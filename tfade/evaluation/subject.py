@@ -2,43 +2,23 @@
 
 import dataclasses
 import functools
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from tfade.contract import Contract
 from tfade.data.source import Source
 from tfade.errors import UsageError
-from tfade.evaluation.checks import checked_features, checked_unit, to_uint8
+from tfade.evaluation.checks import checked_features, to_uint8
 from tfade.evaluation.choice import chosen
 from tfade.evaluation.features.classifier import Classifier, StackedClassifier, train_classifier
-from tfade.evaluation.features.extractors import Extractor
-from tfade.evaluation.features.probabilities import modes_of
+from tfade.evaluation.features.extractors import Extracted, Extractor
 from tfade.evaluation.latents.posterior_kinds import posteriors_of
 from tfade.evaluation.latents.posteriors import Posteriors
-
-
-class NotApplicable(Exception):
-    """A metric does not fit the model or the data. The suite reports the reason in the metric's place."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Extracted:
-    """What an extractor makes of images.
-
-    Attributes:
-        features: float [N, D].
-        probabilities: of classes, float64 [N, K] (of a stacked classifier [N, 3, K]), or None where it has no classes.
-    """
-
-    features: np.ndarray
-    probabilities: np.ndarray | None
-
-    @property
-    def modes(self) -> np.ndarray:
-        """The most probable class, int64 [N]."""
-        return modes_of(self.probabilities)
+from tfade.evaluation.progress import ticks
+from tfade.evaluation.result import NotApplicable
+from tfade.evaluation.sampling import Sampler
 
 
 @dataclasses.dataclass(eq=False)
@@ -46,8 +26,9 @@ class Subject:
     """A model and the data it is held against. What is costly is computed once, when a metric first asks.
 
     Attributes:
-        model: has `sample(n, temperature, seed)` → [n, H, W, C] in [0, 1], and `reconstruct(x)`.
-        real: the data that it is judged by: the test split.
+        model: what is evaluated; see `Contract`. Questions that it does not answer make metrics not applicable. A
+            conditional model is asked about examples with their labels, and samples the classes of the training data.
+        real: the data that it is compared with: the test split.
         train: the data that it learnt from; the classifier learns from it too.
         num_samples: how many samples are drawn, at least 2.
         seed: of the samples, and of the choice where only some of the real images are used.
@@ -57,11 +38,12 @@ class Subject:
         fit_bound: makes a model with a likelihood of one that has none, from it and the training data; see
             `tfade.training.inference_bound`. None where that is not wanted: it costs a training.
         extractor: the feature network of sample metrics, an `Extractor`; None for the classifier.
-        validation: data that neither taught the model nor judge it, for choices that a metric makes; None for none.
+        validation: data that the model neither learnt from nor is compared with, for choices that a metric makes;
+            None for none.
         progress: receives lines of text.
     """
 
-    model: Any
+    model: Contract
     real: Source
     train: Source
     num_samples: int = 10_000
@@ -106,9 +88,10 @@ class Subject:
             UsageError: samples that are not images of the data's shape, not finite, or outside [0, 1].
             NotApplicable: the data are not images.
         """
-        self._require_images()
+        self.require_images()
         shape = self.real.spec.shape
-        return self._drawn(np.empty((self.num_samples, *shape), np.uint8), lambda x: to_uint8("samples", x, shape))
+        samples = np.empty((self.num_samples, *shape), np.uint8)
+        return self.sampler.fill(samples, lambda x: to_uint8("samples", x, shape))
 
     @functools.cached_property
     def sampled_vectors(self) -> np.ndarray:
@@ -121,25 +104,24 @@ class Subject:
         if self.real.spec.is_image:
             raise NotApplicable(f"data {self.real.spec.name!r} are images, not vectors")
         (size,) = self.real.spec.shape
-        return self._drawn(np.empty((self.num_samples, size)), lambda x: checked_features("samples", x))
+        return self.sampler.fill(np.empty((self.num_samples, size)), lambda x: checked_features("samples", x))
 
-    def _drawn(self, samples: np.ndarray, checked: Callable) -> np.ndarray:
-        """`samples` filled with what the model draws, batch by batch."""
-        # Every call draws a whole batch and the surplus is cut: one traced shape, and 500 samples begin 10,000.
-        size = min(self.batch_size, self.num_samples)
-        for start in self._ticks("samples", range(0, self.num_samples, size), self.num_samples):
-            # A finite set of images gives each once, so nothing beyond the last may be asked of it.
-            wanted = min(size, self.num_samples - start) if getattr(self.model, "finite", False) else size
-            drawn = self.model.sample(wanted, temperature=self.temperature, seed=batch_seed(self.seed, start // size))
-            if len(drawn) != wanted:
-                raise UsageError(f"samples: the model gave {len(drawn)} when asked for {wanted}")
-            drawn = checked(drawn)[: self.num_samples - start]
-            if drawn.shape[1:] != samples.shape[1:]:
-                raise UsageError(
-                    f"samples have shape {list(drawn.shape)}; the data have {list(samples.shape[1:])} each"
-                )
-            samples[start : start + size] = drawn
-        return samples
+    @functools.cached_property
+    def sampler(self) -> Sampler:
+        """What draws the samples."""
+        return Sampler(
+            self.model,
+            self.train,
+            num_samples=self.num_samples,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            temperature=self.temperature,
+            progress=self.progress,
+        )
+
+    def conditions(self, source: Source, indices: np.ndarray) -> dict:
+        """What conditions a question about these examples of a source: their labels, of a conditional model."""
+        return self.model.conditions(source.labels(indices)) if self.model.conditional else {}
 
     @functools.cached_property
     def real_images(self) -> np.ndarray:
@@ -169,7 +151,7 @@ class Subject:
         Raises:
             NotApplicable: the data are not images, or have no labels.
         """
-        self._require_images()
+        self.require_images()
         if not self.labelled:
             raise NotApplicable(f"data {self.train.spec.name!r} have no labels to train a classifier from")
         return train_classifier(self.train, self.real, cache_dir=self.cache_dir, progress=self.progress)
@@ -232,27 +214,19 @@ class Subject:
         Raises:
             NotApplicable: it has none, and none is to be made.
         """
-        if getattr(self.model, "likelihood", None) is not None:
+        if self.model.likelihood is not None:
             return self.model
         name = type(self.model).__name__
+        if self.model.latent_size is None or not self.model.answers("decode"):
+            raise NotApplicable(f"{name} has neither a likelihood nor a decoder")
         if self.fit_bound is None:
             raise NotApplicable(
                 f"{name} declares no likelihood; --bound fits an inference network around its generator"
             )
-        self._require_images()
-        try:
-            self.model.decode(np.zeros((1, self.model.latent_size), np.float32))
-        except (NotImplementedError, AttributeError) as error:
-            raise NotApplicable(f"{name} has neither a likelihood nor a decoder") from error
+        if self.model.conditional:
+            raise NotApplicable(f"{name} is conditional; an inference network fits only an unconditional generator")
+        self.require_images()
         return self.fit_bound(self.model, self.train)
-
-    def log_prob(self, draws: int) -> np.ndarray:
-        """Nats [num_examples] of every example of the real split, in its order, float64."""
-        values, total = [], self.real.spec.num_examples
-        batches = self.real.sequential(self.batch_size)
-        for _, examples in zip(self._ticks("likelihood", range(0, total, self.batch_size), total), batches):
-            values.append(np.asarray(self.likelihood_model.log_prob(examples, num_samples=draws), np.float64))
-        return np.concatenate(values)
 
     @functools.cached_property
     def posteriors(self) -> Posteriors:
@@ -269,48 +243,33 @@ class Subject:
         return self._posteriors(self.real)
 
     def _posteriors(self, source: Source) -> Posteriors:
-        name, total = type(self.model).__name__, source.spec.num_examples
-        if not hasattr(self.model, "encode"):
-            raise NotApplicable(f"{name} has no encoder")
-        starts = self._ticks("codes", range(0, total, self.batch_size), total)
+        total = source.spec.num_examples
+        starts = ticks(self.progress, "codes", range(0, total, self.batch_size), total)
         batches = (np.arange(start, min(start + self.batch_size, total)) for start in starts)
         try:
-            return posteriors_of(lambda rows: self.model.encode(source.fetch(rows)), count=total, batches=batches)
+            return posteriors_of(
+                lambda rows: self.model.encode(source.fetch(rows), **self.conditions(source, rows)),
+                count=total,
+                batches=batches,
+            )
         except NotImplementedError as error:
-            raise NotApplicable(str(error) or f"{name} has no encoder") from error
+            raise NotApplicable(str(error)) from error
 
-    def reconstructions(self):
-        """Every image of the real split, once, with its reconstruction: pairs of uint8 and float [n, H, W, C].
+    def batches(self, source: Source, name: str) -> Iterator[tuple[np.ndarray, np.ndarray, dict]]:
+        """Every example of a source once, in order: indices, examples, and what conditions questions about them.
 
-        Raises:
-            NotApplicable: the model cannot reconstruct, or the data are not images.
+        Args:
+            source: the examples.
+            name: of what is computed of them, in lines of progress.
         """
-        self._require_images()
-        batches = self.real.sequential(self.batch_size)
-        starts = range(0, self.real.spec.num_examples, self.batch_size)
-        for _, images in zip(self._ticks("reconstructions", starts, self.real.spec.num_examples), batches):
-            try:
-                reconstructed = self.model.reconstruct(images)
-            except NotImplementedError as error:
-                raise NotApplicable(str(error) or f"{type(self.model).__name__} does not reconstruct") from error
-            yield images, checked_unit("reconstructions", reconstructed)
+        total = source.spec.num_examples
+        for start in ticks(self.progress, name, range(0, total, self.batch_size), total):
+            indices = np.arange(start, min(start + self.batch_size, total))
+            yield indices, source.fetch(indices), self.conditions(source, indices)
 
-    def _require_images(self) -> None:
+    def require_images(self) -> None:
+        """Raises NotApplicable if the data are vectors."""
         if not self.real.spec.is_image:
             raise NotApplicable(
                 f"data {self.real.spec.name!r} are vectors of shape {list(self.real.spec.shape)}, not images"
             )
-
-    def _ticks(self, what: str, starts: range, total: int, every: float = 5.0):
-        """Passes `starts` on, with a line of progress every few seconds."""
-        last = time.perf_counter()
-        for start in starts:
-            yield start
-            if time.perf_counter() - last > every:
-                last = time.perf_counter()
-                self.progress(f"  {what}: {min(start + starts.step, total):,} of {total:,}")
-
-
-def batch_seed(seed: int, batch: int) -> int:
-    """The seed of one batch of samples, in [0, 2³¹): neighbouring seeds and batches share nothing."""
-    return int(np.random.SeedSequence([seed, batch]).generate_state(1)[0]) & 0x7FFFFFFF

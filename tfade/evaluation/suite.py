@@ -13,8 +13,8 @@ from tfade.errors import NonFiniteError, UsageError, one_line
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.records import Record
 from tfade.evaluation.report import Report, left_out
-from tfade.evaluation.result import Figure, Result
-from tfade.evaluation.subject import NotApplicable, Subject
+from tfade.evaluation.result import Figure, NotApplicable, Result
+from tfade.evaluation.subject import Subject
 
 
 def select(names: str | None = None) -> list[Metric]:

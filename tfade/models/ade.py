@@ -2,10 +2,10 @@
 
 import gin
 
+from tfade.contract import QUESTIONS, forwarded
 from tfade.errors import UsageError, check_class, check_finite
 from tfade.models.adversary import Adversary
 from tfade.models.base import GenerativeModel
-from tfade.models.contract import QUESTIONS, forwarded
 from tfade.models.latent import LatentVariableModel
 from tfade.models.players import Player, Weighted
 from tfade.models.vae import VAE

@@ -7,9 +7,9 @@ import keras
 import tensorflow as tf
 
 from tfade import numerics
+from tfade.contract import Contract, as_spec
 from tfade.errors import UsageError
 from tfade.models.averages import WeightAverages
-from tfade.models.contract import Contract, as_spec
 from tfade.models.optimization import Optimization
 from tfade.models.players import Player, Weighted
 from tfade.models.stages import Stage, StageState

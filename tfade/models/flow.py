@@ -4,12 +4,12 @@ import gin
 import tensorflow as tf
 
 from tfade import numerics
+from tfade.contract import as_spec
 from tfade.distributions.standard import StandardNormal
 from tfade.errors import UsageError, check_whole
 from tfade.flows.layer import FlowLayer, size_of
 from tfade.flows.preprocessing import Flatten
 from tfade.flows.stack import Stack
-from tfade.models.contract import as_spec
 from tfade.models.latent import LatentVariableModel, deterministic
 from tfade.models.players import Player
 from tfade.seeds import Seeds, per_example_noise

@@ -3,8 +3,8 @@
 import gin
 
 from tfade import numerics
+from tfade.contract import unanswered
 from tfade.errors import UsageError, check_finite
-from tfade.models.contract import unanswered
 from tfade.models.latent import Autoencoder
 from tfade.models.players import Player, Weighted
 from tfade.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator

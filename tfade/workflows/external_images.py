@@ -6,7 +6,7 @@ from typing import Any
 
 from tfade import data
 from tfade.errors import UsageError
-from tfade.evaluation import Report, Subject, read_foreign, select
+from tfade.evaluation import Report, Subject, read_external_images, select
 from tfade.evaluation.external_images import lossy_files
 from tfade.files import write_text
 from tfade.training import configuration
@@ -45,7 +45,7 @@ def evaluate_images(
     if not real.spec.is_image:
         raise UsageError(f"reference={name!r} has vectors of shape {list(real.spec.shape)}; give a set of images")
     select(metrics)  # a wrong name is found before the images are read
-    read = read_foreign(images, real.spec.shape, num_samples, seed or 0)
+    read = read_external_images(images, real.spec.shape, num_samples, seed or 0)
     if lossy := lossy_files(images):
         print(f"note: {lossy:,} files are JPEG or WebP; their compression shifts the numbers, so save PNG or an array")
     count = len(read.images)

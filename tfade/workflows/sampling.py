@@ -7,7 +7,7 @@ import numpy as np
 
 from tfade import files, pictures
 from tfade.errors import UsageError
-from tfade.evaluation.subject import batch_seed
+from tfade.evaluation.sampling import batch_seed
 from tfade.models.base import GenerativeModel
 
 CHUNK = 500  # images at a time

@@ -12,6 +12,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from PIL import Image
 
+from tfade.contract import Contract
 from tfade.data.source import ArraySource
 from tfade.errors import NonFiniteError, UsageError
 from tfade.evaluation import (
@@ -37,7 +38,7 @@ tfd = tfp.distributions
 NAMES = "marginal_kl,elbo_surgery,active_units,low_posterior_samples,latent_map"
 
 
-class Linear:
+class Linear(Contract):
     """Codes of an image are (mean of its left half, of its right half) · 4 - 2, with noise σ; and a third, of the prior.
 
     The decoder paints the halves. `likelihood` and the form of the posterior are arguments.
@@ -229,7 +230,7 @@ def test_results_do_not_depend_on_the_batch_size(subject_of):
 
 
 def test_models_without_an_encoder_or_a_prior(subject_of):
-    class Bare:
+    class Bare(Contract):
         def encode(self, x):
             raise NotImplementedError("GAN cannot encode: it has no encoder")
 
@@ -237,8 +238,8 @@ def test_models_without_an_encoder_or_a_prior(subject_of):
     assert set(in_words(report)) == set(NAMES.split(","))
     assert in_words(report)["active_units"] == "GAN cannot encode: it has no encoder"
     assert all(in_words(report).values())
-    with pytest.raises(NotApplicable, match="object has no encoder"):
-        ActiveUnits()(subject_of(object()))
+    with pytest.raises(NotApplicable, match="Contract cannot encode: it has no encoder"):
+        ActiveUnits()(subject_of(Contract()))
 
 
 def test_a_fit_can_be_given(subject_of):

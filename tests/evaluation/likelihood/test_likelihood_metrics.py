@@ -9,6 +9,7 @@ import tensorflow_probability as tfp
 from scipy.stats import multivariate_normal
 
 from tests.models.test_vae import model_of
+from tfade.contract import Contract
 from tfade.data.digits import digits
 from tfade.data.source import ArraySource
 from tfade.distributions.pixels import Bernoulli, DiscretizedLogistic, IsotropicNormal
@@ -38,7 +39,7 @@ NAMES = {
 SMALL = {"chains": 2, "steps": 2, "leapfrogs": 2, "jit_compile": False}
 
 
-class LinearFlow:
+class LinearFlow(Contract):
     """x = b + W z, z ~ N(0, I): vectors, or images of two pixels."""
 
     likelihood = "exact"
@@ -102,8 +103,8 @@ def test_three_estimates_of_one_density():
 
 def test_the_comparison_needs_an_exact_likelihood_and_a_decoder():
     metric = LikelihoodComparison(num_real=4, num_validation=4, simulated=False, **SMALL)
-    with pytest.raises(NotApplicable, match="object has no exact likelihood"):
-        metric(vectors_of(model=object()))
+    with pytest.raises(NotApplicable, match="Contract has no exact likelihood"):
+        metric(vectors_of(model=Contract()))
     with pytest.raises(NotApplicable, match="DensityModel has no decoder"):
         metric(vectors_of(model=DensityModel((2,))))
     for argument in ("batch_size", "sigma"):
@@ -271,7 +272,7 @@ def test_models_without_what_is_needed():
     with pytest.raises(NotApplicable, match="no exact likelihood"):
         LikelihoodComparison()(subject_of(Still()))
     with pytest.raises(NotApplicable, match="no decoder"):
-        AnnealedImportanceSampling()(subject_of(object()))
+        AnnealedImportanceSampling()(subject_of(Contract()))
 
 
 def test_refuses_settings():

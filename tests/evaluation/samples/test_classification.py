@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tfade.contract import Contract
 from tfade.data.digits import digits
 from tfade.data.source import ArraySource
 from tfade.errors import UsageError
@@ -108,8 +109,10 @@ def quick(monkeypatch):
     monkeypatch.setattr(classification, "train_classifier", NearestMean)
 
 
-class Conditional:
+class Conditional(Contract):
     """Draws training images of the wanted classes."""
+
+    conditional = True
 
     def __init__(self, source):
         self.source = source
@@ -122,8 +125,7 @@ class Conditional:
 
 
 class Unconditional(Conditional):
-    def sample(self, n, temperature=1.0, seed=None):
-        raise AssertionError("never called")
+    conditional = False
 
 
 def test_metric_of_a_conditional_model(quick):
@@ -139,7 +141,7 @@ def test_metric_says_why_it_does_not_apply(stacked):
     plain = Subject(Unconditional(None), digits("test"), digits("train"), progress=lambda line: None)
     unlabelled = ArraySource("squares", "train", squares(20)[0])
     for subject, reason in (
-        (plain, "Unconditional draws samples without labels"),
+        (plain, "Unconditional is not conditional"),
         (Subject(Conditional(stacked[0]), stacked[1], stacked[0], progress=lambda line: None), "stacked classes"),
         (Subject(Conditional(unlabelled), unlabelled, unlabelled, progress=lambda line: None), "have no labels"),
     ):

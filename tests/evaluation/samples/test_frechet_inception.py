@@ -4,6 +4,7 @@ import gin
 import numpy as np
 import pytest
 
+from tests.evaluation.replay import Replay
 from tests.evaluation.samples.test_frechet import with_moments
 from tfade.errors import UsageError
 from tfade.evaluation import (
@@ -20,17 +21,6 @@ from tfade.evaluation.features.inception import GRAPH_SHA256, INCEPTION
 
 INCEPTIONS = {"extractor": INCEPTION, "extractor_sha256": GRAPH_SHA256, "resize": "legacy_tensorflow"}
 REAL, FAKE = with_moments([0, 0], [[2, 1], [1, 2]]), with_moments([3, 4], np.diag([1.0, 3.0]))
-
-
-class Replay:
-    """Samples are images of a source."""
-
-    def __init__(self, source):
-        self.source = source
-
-    def sample(self, n, temperature=1.0, seed=None):
-        chosen = np.random.default_rng(seed).integers(self.source.spec.num_examples, size=n)
-        return self.source.fetch(chosen).astype(np.float32) / 255
 
 
 def corners(images):

@@ -6,32 +6,43 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfade.contract import Contract
 from tfade.data.digits import digits
 from tfade.data.source import ArraySource
 from tfade.errors import UsageError
-from tfade.evaluation import Pictures, Subject
+from tfade.evaluation import NotApplicable, Pictures, Subject
 from tfade.evaluation.samples.pictures import columns, first_samples
 
 
-class Noise:
+class Noise(Contract):
     """A model that counts its draws, and gives its input back."""
 
     def __init__(self, shape=(16, 16, 1)):
         self.shape, self.calls = shape, []
 
-    def sample(self, n, temperature=1.0, seed=None):
+    def sample(self, n, temperature=1.0, seed=None, labels=None):
         self.calls.append(n)
         return np.random.default_rng(seed).uniform(size=(n, *self.shape)).astype(np.float32)
 
-    def reconstruct(self, x):
+    def reconstruct(self, x, labels=None):
         return x.astype(np.float32) / 255
+
+
+class Encoder(Contract):
+    """A model that answers nothing that could be shown."""
+
+
+class Sampling(Noise):
+    """A model without an encoder."""
+
+    reconstruct = Contract.reconstruct
 
 
 def subject_of(model, **settings):
     return Subject(model, real=digits("test"), train=digits("train"), progress=lambda line: None, **settings)
 
 
-def test_the_samples_shown_are_the_first_of_those_judged():
+def test_the_samples_shown_are_the_first_of_those_evaluated():
     model = Noise()
     subject = subject_of(model, num_samples=120, batch_size=50)
     shown = first_samples(subject, 40)
@@ -49,8 +60,9 @@ def test_figures_of_images_and_of_vectors():
     assert [figure.name for figure in figures] == ["samples", "reconstructions"]
     assert "6 of the samples, 16×16×1" in figures[0].caption
     assert "5 images of the test split" in figures[1].caption
-    model.reconstruct = lambda x: (_ for _ in ()).throw(NotImplementedError("no encoder"))
-    assert [figure.name for figure in Pictures()(subject_of(model, num_samples=10))] == ["samples"]
+    assert [figure.name for figure in Pictures()(subject_of(Sampling(), num_samples=10))] == ["samples"]
+    with pytest.raises(NotApplicable, match="Encoder answers neither"):
+        Pictures()(subject_of(Encoder(), num_samples=10))
     points = ArraySource("ring", "test", np.zeros((30, 2), np.float32))
     quiet = {"num_samples": 20, "progress": lambda line: None}
     (figure,) = Pictures()(Subject(Noise((2,)), real=points, train=points, **quiet))

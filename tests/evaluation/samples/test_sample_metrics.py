@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.evaluation.replay import Replay
 from tfade.data.digits import digits
 from tfade.data.source import ArraySource
 from tfade.errors import UsageError
@@ -48,16 +49,6 @@ class Extractor:
         features = pixels @ np.random.default_rng(0).normal(size=(pixels.shape[1], 12))
         shares = np.exp(features[:, :5])
         return features.astype(np.float32), shares / shares.sum(axis=1, keepdims=True) if self._classes else None
-
-
-class Replay:
-    """Samples by repeating the first images of a source."""
-
-    def __init__(self, source, first=None):
-        self._source, self._first = source, first or source.spec.num_examples
-
-    def sample(self, n, temperature=1.0, seed=None):
-        return self._source.fetch(np.random.default_rng(seed).integers(self._first, size=n)).astype(np.float32) / 255
 
 
 def subject_of(model=None, extractor=None, **settings):

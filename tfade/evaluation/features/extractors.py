@@ -1,5 +1,6 @@
 """What makes features of images: the interface, and extractors from a Keras model or from any function."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -12,6 +13,7 @@ import tensorflow as tf
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_images
 from tfade.evaluation.features.classifier_cache import weights_fingerprint
+from tfade.evaluation.features.probabilities import modes_of
 from tfade.evaluation.features.resize import CLEAN, check_resize, resized
 
 
@@ -29,6 +31,24 @@ class Extractor(Protocol):
 
     def outputs(self, images: np.ndarray, batch_size: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Features [N, D] and class probabilities [N, K], or None, of uint8 images [N, H, W, C]."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Extracted:
+    """What an extractor makes of images.
+
+    Attributes:
+        features: float [N, D].
+        probabilities: of classes, float64 [N, K] (of a stacked classifier [N, 3, K]), or None where it has no classes.
+    """
+
+    features: np.ndarray
+    probabilities: np.ndarray | None
+
+    @property
+    def modes(self) -> np.ndarray:
+        """The most probable class, int64 [N]."""
+        return modes_of(self.probabilities)
 
 
 _PREPROCESSING = {

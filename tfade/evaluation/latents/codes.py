@@ -3,7 +3,6 @@
 The posteriors are those of the whole training split, whose mixture the decoder learnt; `Subject.posteriors` holds them.
 """
 
-import time
 import weakref
 from collections.abc import Callable
 
@@ -11,7 +10,10 @@ import numpy as np
 
 from tfade.distributions.topdown_codes import TopDownCodes
 from tfade.evaluation.latents.aggregate_posterior import MixtureDraws, mixture_draws
-from tfade.evaluation.subject import NotApplicable, Subject, batch_seed
+from tfade.evaluation.progress import ticker
+from tfade.evaluation.result import NotApplicable
+from tfade.evaluation.sampling import batch_seed
+from tfade.evaluation.subject import Subject
 from tfade.seeds import as_seed
 
 MAX_PAIRS = 2_000_000  # of a code and an example that go through a decoder: some ten minutes on two cores
@@ -26,10 +28,9 @@ def prior_of(subject: Subject):
     Raises:
         NotApplicable: it has none.
     """
-    prior = getattr(subject.model, "prior", None)
-    if prior is None:
-        raise NotApplicable(f"{type(subject.model).__name__} has no prior over codes")
-    return prior()
+    if not subject.model.answers("prior"):
+        raise NotApplicable(f"{type(subject.model).__name__} has no prior over latents")
+    return subject.model.prior()
 
 
 def prior_codes(subject: Subject, count: int, purpose: int) -> np.ndarray:
@@ -95,35 +96,27 @@ def draws_of(subject: Subject, num_samples: int, max_pairs: int = MAX_PAIRS) -> 
         prior=prior,
         num_samples=num_samples,
         seed=subject.seed,
-        progress=ticker(subject, posteriors.count),
+        progress=mixture_progress(subject),
     )
     return known[num_samples]
 
 
-def ticker(subject: Subject, total: int, every: float = 5.0) -> Callable[[int], None]:
-    """Tells a few times a minute how many of the examples a mixture has summed over."""
-    last = time.perf_counter()
-
-    def tell(done: int) -> None:
-        nonlocal last
-        if time.perf_counter() - last > every:
-            last = time.perf_counter()
-            subject.progress(f"  aggregate posterior: {done:,} of {total:,}")
-
-    return tell
+def mixture_progress(subject: Subject) -> Callable[[int], None]:
+    """Tells now and then how many of the posteriors a mixture has summed over."""
+    return ticker(subject.progress, "aggregate posterior", subject.posteriors.count)
 
 
 def centres(subject: Subject) -> tuple[np.ndarray, str]:
     """The centre of every training image's posterior, float64 [N, D], and what it is: its mean where that is known."""
-    posteriors, train = subject.posteriors, subject.train
-    if posteriors.means is not None:
-        return posteriors.means, "of the posterior"
-    return np.concatenate([np.asarray(subject.model.codes(x)) for x in train.sequential(subject.batch_size)]), "`codes`"
+    if subject.posteriors.means is not None:
+        return subject.posteriors.means, "of the posterior"
+    codes = [subject.model.codes(x, **condition) for _, x, condition in subject.batches(subject.train, "codes")]
+    return np.concatenate(codes), "`codes`"
 
 
 def bounds(subject: Subject, indices: np.ndarray) -> np.ndarray:
     """The bound of these training images, nats [n]."""
-    blocks = (indices[start : start + subject.batch_size] for start in range(0, len(indices), subject.batch_size))
-    return np.concatenate(
-        [np.asarray(subject.model.log_prob(subject.train.fetch(rows)), np.float64) for rows in blocks]
-    )
+    train, size = subject.train, subject.batch_size
+    blocks = (indices[start : start + size] for start in range(0, len(indices), size))
+    nats = [subject.model.log_prob(train.fetch(rows), **subject.conditions(train, rows)) for rows in blocks]
+    return np.concatenate(nats).astype(np.float64)

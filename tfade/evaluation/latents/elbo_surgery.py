@@ -74,7 +74,7 @@ class ElboSurgery(Metric):
     def __call__(self, subject):
         draws = draws_of(subject, self.num_samples, self.max_pairs)
         bound = None
-        if getattr(subject.model, "likelihood", None) == "lower_bound":
+        if subject.model.likelihood == "lower_bound":
             images, places = np.unique(draws.indices, return_inverse=True)
             bound = bounds(subject, images)[places]
         else:

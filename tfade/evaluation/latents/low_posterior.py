@@ -9,13 +9,19 @@ from tfade import pictures
 from tfade.errors import UsageError
 from tfade.evaluation.checks import to_uint8
 from tfade.evaluation.latents.aggregate_posterior import log_prior
-from tfade.evaluation.latents.codes import MAX_PAIRS, code_protocol, prior_codes, prior_of, require_few_pairs, ticker
+from tfade.evaluation.latents.codes import (
+    MAX_PAIRS,
+    code_protocol,
+    mixture_progress,
+    prior_codes,
+    prior_of,
+    require_few_pairs,
+)
 from tfade.evaluation.latents.density_ratio import density_ratio
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.plots import figure_png, panels_of
-from tfade.evaluation.result import Figure, Result, standard_error
+from tfade.evaluation.result import Figure, NotApplicable, Result, standard_error
 from tfade.evaluation.samples.distances import nearest
-from tfade.evaluation.subject import NotApplicable
 
 BINS = 50
 
@@ -78,7 +84,7 @@ class LowPosteriorSamples(Metric):
         """log q(z) of these codes, and how it was found."""
         codes, posteriors = np.concatenate([sampled, encoded]), subject.posteriors
         if posteriors.has_density:
-            return posteriors.log_mixture(codes, ticker(subject, posteriors.count)), {"log_mixture": "exact"}
+            return posteriors.log_mixture(codes, mixture_progress(subject)), {"log_mixture": "exact"}
         count = 4 * self.num_samples
         trained = density_ratio(
             codes=posteriors.draw(count, subject.seed + 1).codes,
@@ -94,29 +100,28 @@ class LowPosteriorSamples(Metric):
         return log_prior(prior_of(subject), codes) + trained.finite_logits(codes), method
 
     def _figures(self, subject, sampled, on_prior, on_posterior):
-        order = np.argsort(on_prior, kind="stable")[: self.shown]
-        lowest, ordinary = (self._decoded(subject, sampled[rows]) for rows in (order, slice(self.shown)))
-        train = subject.train
-        chosen = np.linspace(0, train.spec.num_examples - 1, min(train.spec.num_examples, self.neighbours))
-        images = train.fetch(chosen.astype(np.int64))
-        lowest_images, ordinary_images = (
-            to_uint8("decoded codes", part, train.spec.shape) for part in (lowest, ordinary)
-        )
-        nearest = images[nearest_images(queries=lowest_images, images=images)]
-        yield low_posterior_figure(lowest_images, nearest, ordinary_images, stacked=train.stacked is not None)
-        shown = images[np.linspace(0, len(images) - 1, min(len(images), 10 * self.shown)).astype(np.int64)]
+        train, count = subject.train, subject.train.spec.num_examples
+        known = np.linspace(0, count - 1, min(count, self.neighbours)).astype(np.int64)
+        images = train.fetch(known)
+        of_samples = {
+            "samples of least q(z)": self._decoded(subject, sampled, np.argsort(on_prior, kind="stable")[: self.shown]),
+            "ordinary samples": self._decoded(subject, sampled, np.arange(self.shown)),
+        }
+        lowest, ordinary = (to_uint8("decoded codes", decoded, train.spec.shape) for decoded, _ in of_samples.values())
+        nearest = images[nearest_images(queries=lowest, images=images)]
+        yield low_posterior_figure(lowest, nearest, ordinary, stacked=train.stacked is not None)
+        shown = np.linspace(0, len(images) - 1, min(len(images), 10 * self.shown)).astype(np.int64)
+        data = images[shown].astype(np.float32) / 255
+        sets = {**of_samples, "data": (data, subject.conditions(train, known[shown]))}
         panels = {
             "log q(z), nats": {"samples": on_prior, "held-out data": on_posterior},
-            "pixel": {
-                "samples of least q(z)": lowest,
-                "ordinary samples": ordinary,
-                "data": shown.astype(np.float32) / 255,
-            },
+            "pixel": {label: pixels for label, (pixels, _) in sets.items()},
         }
-        if getattr(subject.model, "likelihood", None) is not None:
+        if subject.model.likelihood is not None:
+            sets["data"] = images[shown], sets["data"][1]
             panels["log p(x) of the model, nats"] = {
-                label: np.asarray(subject.model.log_prob(x), np.float64)
-                for label, x in (("samples of least q(z)", lowest), ("ordinary samples", ordinary), ("data", shown))
+                label: np.asarray(subject.model.log_prob(x, **condition), np.float64)
+                for label, (x, condition) in sets.items()
             }
         caption = (
             f"log q(z) of {len(on_prior)} codes of the prior and as many of held-out data; pixels, and where the model "
@@ -126,11 +131,11 @@ class LowPosteriorSamples(Metric):
         yield histograms(panels, "low_posterior_histograms", caption)
 
     @staticmethod
-    def _decoded(subject, codes) -> np.ndarray:
-        try:
-            return np.asarray(subject.model.decode(codes.astype(np.float32)))
-        except NotImplementedError as error:
-            raise NotApplicable(str(error)) from error
+    def _decoded(subject, sampled, rows) -> tuple[np.ndarray, dict]:
+        """The images of some latents, and what they are conditioned on."""
+        labels = np.resize(subject.sampler.labels, len(sampled))[rows] if subject.model.conditional else None
+        condition = subject.model.conditions(labels)
+        return np.asarray(subject.model.decode(sampled[rows].astype(np.float32), **condition)), condition
 
 
 def nearest_images(*, queries, images) -> np.ndarray:

@@ -15,9 +15,8 @@ from tfade.evaluation.latents.codes import MAX_PAIRS, code_protocol, draws_of, p
 from tfade.evaluation.latents.density_ratio import density_ratio_kl
 from tfade.evaluation.latents.posteriors import Posteriors
 from tfade.evaluation.metric import Metric
-from tfade.evaluation.result import Result
+from tfade.evaluation.result import NotApplicable, Result
 from tfade.evaluation.settings import settings_of
-from tfade.evaluation.subject import NotApplicable
 
 METHODS = ("monte_carlo", "density_ratio", "density_model")
 

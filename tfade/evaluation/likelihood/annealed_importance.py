@@ -10,11 +10,10 @@ from tfade.evaluation.choice import chosen
 from tfade.evaluation.likelihood.annealing import Annealing
 from tfade.evaluation.likelihood.annealing_weights import Annealed, checked_schedule, sigmoid_schedule
 from tfade.evaluation.likelihood.estimators import estimated_model, observation_protocol, on_gpu, with_bits
-from tfade.evaluation.likelihood.latent_model import has_conditional, latent_model
+from tfade.evaluation.likelihood.latent_model import latent_model
 from tfade.evaluation.likelihood.nll import checked_examples, checked_nats
 from tfade.evaluation.metric import Metric
-from tfade.evaluation.result import Result, standard_error
-from tfade.evaluation.subject import NotApplicable
+from tfade.evaluation.result import NotApplicable, Result, standard_error
 from tfade.seeds import ExampleNoise, noise_key
 
 
@@ -190,7 +189,7 @@ class AnnealedImportanceSampling(Metric):
 
     def __call__(self, subject):
         model, examples = estimated_model(subject), chosen(subject.real, self.num_real, subject.seed)
-        view = latent_model(model, examples, None if has_conditional(model) else self.sigma)
+        view = latent_model(model, examples, None if model.answers("observation") else self.sigma)
         if self.start == "posterior" and view.posterior is None:
             raise NotApplicable(f"{type(model).__name__} has no encoder with a density where chains could start")
         result = annealed_importance_sampling(

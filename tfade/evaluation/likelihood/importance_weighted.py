@@ -8,14 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfade.errors import UsageError, check_whole
-from tfade.evaluation.choice import chosen
+from tfade.evaluation.choice import choose
 from tfade.evaluation.latents.posterior_kinds import is_deterministic
 from tfade.evaluation.likelihood.estimators import estimated_model, observation_protocol, with_bits
-from tfade.evaluation.likelihood.latent_model import LatentModel, has_conditional, latent_model, pixel_protocol
+from tfade.evaluation.likelihood.latent_model import LatentModel, latent_model, pixel_protocol
 from tfade.evaluation.likelihood.nll import checked_examples, checked_nats
 from tfade.evaluation.metric import Metric
-from tfade.evaluation.result import Result, standard_error
-from tfade.evaluation.subject import NotApplicable
+from tfade.evaluation.result import NotApplicable, Result, standard_error
 from tfade.objectives import bounds
 from tfade.seeds import ExampleNoise, noise_key
 
@@ -122,25 +121,28 @@ class ImportanceWeightedBound(Metric):
         self.k, self.num_real, self.sigma = k, num_real, sigma
 
     def __call__(self, subject):
-        model, examples = estimated_model(subject), chosen(subject.real, self.num_real, subject.seed)
-        if getattr(model, "likelihood", None) == "exact":
-            raise NotApplicable(f"the likelihood of {type(model).__name__} is exact and needs no bound")
-        if getattr(model, "likelihood", None) == "lower_bound":
-            result = bound_result(self._own(model, examples, subject), self.k)
+        model, indices = estimated_model(subject), choose(subject.real, self.num_real, subject.seed)
+        if model.likelihood in ("exact", "unbiased"):
+            raise NotApplicable(f"the likelihood of {type(model).__name__} is {model.likelihood} and needs no bound")
+        if model.likelihood == "lower_bound":
+            result = bound_result(self._own(model, indices, subject), self.k)
             protocol = {**pixel_protocol(model), **observation_protocol(model, subject)}
         else:
-            view = latent_model(model, examples, None if has_conditional(model) else self.sigma)
+            sigma = None if model.answers("observation") else self.sigma
+            view = latent_model(model, subject.real.fetch(indices), sigma)
             if view.posterior is None:
                 raise NotApplicable(f"{type(model).__name__} has no encoder with a density over codes")
             result, protocol = self._with_noise(view, subject), view.protocol
         return with_bits(result.with_protocol(**subject.protocol(), **protocol), model, subject)
 
-    def _own(self, model, examples, subject) -> np.ndarray:
+    def _own(self, model, indices, subject) -> np.ndarray:
         values = []
-        for start in range(0, len(examples), TOGETHER):
-            rows = examples[start : start + TOGETHER]
-            values.append(np.asarray(model.log_prob(rows, num_samples=self.k), np.float64))
-            subject.progress(f"  {self.name}: {start + len(rows):,} of {len(examples):,}")
+        for start in range(0, len(indices), TOGETHER):
+            rows = indices[start : start + TOGETHER]
+            condition = subject.conditions(subject.real, rows)
+            examples = subject.real.fetch(rows)
+            values.append(np.asarray(model.log_prob(examples, num_samples=self.k, **condition), np.float64))
+            subject.progress(f"  {self.name}: {start + len(rows):,} of {len(indices):,}")
         return np.concatenate(values)
 
     def _with_noise(self, view: LatentModel, subject) -> Result:

@@ -9,9 +9,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfade import numerics
+from tfade.contract import Contract
 from tfade.errors import UsageError
 from tfade.evaluation.latents.posterior_kinds import is_deterministic
-from tfade.evaluation.subject import NotApplicable
+from tfade.evaluation.result import NotApplicable
 from tfade.seeds import per_example_noise
 
 tfd = tfp.distributions
@@ -43,31 +44,35 @@ class LatentModel:
     protocol: dict
 
 
-def latent_model(model, data, sigma: float | None = None) -> LatentModel:
+def latent_model(model: Contract, data, sigma: float | None = None) -> LatentModel:
     """The view of a model and its data.
 
-    A model with `conditional` has its own p(x | z). Around the images of any other decoder G a normal is assumed,
-    p(x | z) = N(x; G(z), σ² I): the number then is that of the model with this noise, and depends on σ. In the code of
-    Wu et al. 2017 `sigma` is the variance σ²; here it is the standard deviation.
+    A model that answers `observation` has its own p(x | z). Around the images of any other decoder G a normal is
+    assumed, p(x | z) = N(x; G(z), σ² I): the number then is that of the model with this noise, and depends on σ. In the
+    code of Wu et al. 2017 `sigma` is the variance σ²; here it is the standard deviation.
 
     Args:
-        model: a model with `prior` and `decode`, or with `prior`, `conditional`, `observed` and `unobserved`.
+        model: answers `prior` and `decode`, or `prior`, `observation`, `to_observation` and `to_image`.
         data: images [N, H, W, C], uint8 or floats in [0, 1], or vectors [N, D].
         sigma: σ > 0 in units of images in [0, 1] (or of the vectors), for a model without p(x | z); None otherwise.
 
     Raises:
-        NotApplicable: the model has no decoder or no prior; or it has a bound, which is one of an observation model of
-            its own, but no `conditional` that gives it: with normal noise it would be another model.
+        NotApplicable: the model has no decoder or no prior, or is conditional; or it has a bound, which is one of an
+            observation model of its own, but does not answer `observation`: with normal noise it would be another
+            model.
         UsageError: no σ for a model that needs it, one for a model that does not, or one that is not positive.
     """
     name = type(model).__name__
-    if not _answers(model, "decode"):
-        raise NotApplicable(f"{name} has no decoder of codes with a known prior")
+    if not (model.answers("prior") and model.answers("decode")):
+        raise NotApplicable(f"{name} has no decoder of latents with a known prior")
+    if model.conditional:
+        raise NotApplicable(f"{name} is conditional: its p(x | z) depends on a class, which these chains do not carry")
     prior = model.prior()
-    if not has_conditional(model):
-        if getattr(model, "likelihood", None) == "lower_bound":
+    if not model.answers("observation"):
+        if model.likelihood == "lower_bound":
             raise NotApplicable(
-                f"{name} has a bound but no `conditional`, the p(x | z) that it is of; noise of a σ is not assumed"
+                f"{name} has a bound but does not answer `observation`, the p(x | z) that it is of; noise of a σ is "
+                "not assumed"
             )
         return _with_noise(model, data, prior, sigma)
     if sigma is not None:
@@ -85,28 +90,11 @@ def latent_model(model, data, sigma: float | None = None) -> LatentModel:
     )
 
 
-def pixel_protocol(model) -> dict:
+def pixel_protocol(model: Contract) -> dict:
     """How images became what the model's `log_prob` is of: by noise, by binarisation, or as the levels they are."""
-    levels = getattr(model, "levels", None)
-    if levels is None:
+    if model.levels is None:
         return {"dequantisation": DEQUANTISATION}
-    return {"binarisation": f"binarised with p(1) = x, {DEQUANTISATION}"} if levels == 2 else {}
-
-
-def has_conditional(model) -> bool:
-    """Whether the model has a distribution p(x | z) of its own."""
-    return _answers(model, "observation")
-
-
-def _answers(model, question: str) -> bool:
-    """Whether `decode` or `conditional` of codes of the prior is defined; an error within them is none of ours."""
-    if not hasattr(model, question) or not hasattr(model, "prior"):
-        return False
-    try:
-        getattr(model, question)(model.prior().sample(1, seed=(0, 0)))
-    except NotImplementedError:
-        return False
-    return True
+    return {"binarisation": f"binarised with p(1) = x, {DEQUANTISATION}"} if model.levels == 2 else {}
 
 
 def _with_noise(model, data, prior, sigma) -> LatentModel:
@@ -118,7 +106,7 @@ def _with_noise(model, data, prior, sigma) -> LatentModel:
     x = dequantised(data)
     rank = x.ndim - 1
 
-    def conditional(z):
+    def observation(z):
         return tfd.Independent(tfd.Normal(tf.cast(model.decode(z), tf.float32), np.float32(sigma)), rank)
 
     protocol = {"observation": "N(G(z), σ² I)", "sigma_standard_deviation": float(sigma), "variance": float(sigma) ** 2}
@@ -128,8 +116,8 @@ def _with_noise(model, data, prior, sigma) -> LatentModel:
         x,
         np.zeros(len(x)),
         prior,
-        lambda z, x: conditional(z).log_prob(x),
-        lambda z, seed: conditional(z).sample(seed=seed),
+        lambda z, x: observation(z).log_prob(x),
+        lambda z, seed: observation(z).sample(seed=seed),
         _posterior(model, lambda x: model.encode(tf.clip_by_value(x, 0.0, 1.0) if rank == 3 else x), x[:1]),
         protocol,
     )
@@ -161,12 +149,6 @@ def _sections(count: int) -> list[int]:
     return [min(ROWS, count - start) for start in range(0, count, ROWS)]
 
 
-def _posterior(model, encode: Callable, x) -> Callable | None:
+def _posterior(model: Contract, encode: Callable, x) -> Callable | None:
     """`encode`, if the model has an encoder with a density."""
-    if not hasattr(model, "encode"):
-        return None
-    try:
-        distribution = encode(tf.constant(x))
-    except NotImplementedError:
-        return None
-    return None if is_deterministic(distribution) else encode
+    return None if not model.answers("encode") or is_deterministic(encode(tf.constant(x))) else encode

@@ -4,14 +4,13 @@ import gin
 import numpy as np
 
 from tfade.errors import check_whole
-from tfade.evaluation.choice import chosen
+from tfade.evaluation.choice import choose
 from tfade.evaluation.likelihood.annealed_importance import AnnealedImportanceSampling
 from tfade.evaluation.likelihood.latent_model import pixel_protocol
 from tfade.evaluation.likelihood.nll import checked_nats
 from tfade.evaluation.likelihood.parzen import BANDWIDTHS, ParzenLogLikelihood
 from tfade.evaluation.metric import Metric
-from tfade.evaluation.result import Result, standard_error
-from tfade.evaluation.subject import NotApplicable
+from tfade.evaluation.result import NotApplicable, Result, standard_error
 
 PREFIX = "comparison_"
 
@@ -68,7 +67,7 @@ class LikelihoodComparison(Metric):
         self.parzen = ParzenLogLikelihood(num_real, num_validation, bandwidths)
 
     def __call__(self, subject):
-        if getattr(subject.model, "likelihood", None) != "exact":
+        if subject.model.likelihood != "exact":
             raise NotApplicable(f"{type(subject.model).__name__} has no exact likelihood to compare estimates with")
         subject.progress(f"  exact log-likelihood of {self.num_real:,} examples")
         exact = self._exact(subject)
@@ -78,10 +77,10 @@ class LikelihoodComparison(Metric):
         return [result.renamed(PREFIX + result.name) for result in (exact, annealed, *self.parzen(subject))]
 
     def _exact(self, subject) -> Result:
-        real = chosen(subject.real, self.num_real, subject.seed)
-        batches = (real[start : start + self.batch_size] for start in range(0, len(real), self.batch_size))
-        nats = np.concatenate([np.asarray(subject.model.log_prob(batch)) for batch in batches])
-        nats = checked_nats("log_prob", nats, len(real))
+        indices, source = choose(subject.real, self.num_real, subject.seed), subject.real
+        batches = (indices[start : start + self.batch_size] for start in range(0, len(indices), self.batch_size))
+        nats = [subject.model.log_prob(source.fetch(rows), **subject.conditions(source, rows)) for rows in batches]
+        nats = checked_nats("log_prob", np.concatenate(nats), len(indices))
         protocol = {"num_real": len(nats), "unit": "nats"}
         if subject.real.spec.is_image:
             protocol |= pixel_protocol(subject.model)

@@ -83,11 +83,15 @@ class Likelihood(Metric):
 
     def __call__(self, subject):
         model = subject.likelihood_model
-        log_prob = subject.log_prob(self.draws)
+        log_prob = [
+            np.asarray(model.log_prob(examples, num_samples=self.draws, **condition), np.float64)
+            for _, examples, condition in subject.batches(subject.real, "likelihood")
+        ]
+        log_prob = np.concatenate(log_prob)
         results = [negative_log_likelihood(log_prob=log_prob)]
-        levels = getattr(model, "levels", None)
+        levels = model.levels
         if subject.real.spec.is_image and levels != 2:
-            dimensions = int(np.prod(subject.real.spec.shape))
+            dimensions = subject.real.spec.dimensions
             results.insert(0, bits_per_dim(log_prob=log_prob, dimensions=dimensions, continuous=levels is None))
         protocol = {
             **subject.protocol(),
@@ -97,10 +101,10 @@ class Likelihood(Metric):
             "probability": "density" if levels is None else f"pmf of {levels} levels",
         }
         if subject.real.spec.is_image:
-            protocol |= pixel_protocol(model) | getattr(model, "fit_protocol", {})
+            protocol |= pixel_protocol(model) | model.fit_protocol
             if model.likelihood == "exact" and self.draws > 1 and levels is None:
                 protocol["dequantisation"] = f"noise by image, mean over draws 0 to {self.draws - 1}"
-        if density := getattr(subject.real, "density", None):
+        if density := subject.real.density:
             examples = subject.real.fetch(np.arange(subject.real.spec.num_examples))
             results[-1] = results[-1].beside(negative_log_likelihood(log_prob=density.log_density(examples)))
         return [result.with_protocol(**protocol) for result in results]

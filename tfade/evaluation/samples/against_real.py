@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from tfade.evaluation.result import Result
+from tfade.evaluation.result import NotApplicable, Result
 from tfade.evaluation.samples.distances import generator_of
-from tfade.evaluation.subject import NotApplicable, Subject
+from tfade.evaluation.subject import Subject
 
 
 def against_real(subject: Subject, measure: Callable[[np.ndarray, np.ndarray], Iterable[Result]]) -> list[Result]:

@@ -1,6 +1,5 @@
 """GAN-train and GAN-test: how well labelled samples teach a classifier, and how well they pass for their class."""
 
-import inspect
 from collections.abc import Callable
 
 import gin
@@ -12,8 +11,7 @@ from tfade.evaluation.checks import checked_integers
 from tfade.evaluation.features.classifier import Classifier, train_classifier
 from tfade.evaluation.features.images import as_levels
 from tfade.evaluation.metric import Metric
-from tfade.evaluation.result import Result
-from tfade.evaluation.subject import NotApplicable, batch_seed
+from tfade.evaluation.result import NotApplicable, Result
 
 
 def classification_scores(
@@ -89,9 +87,7 @@ def classification_scores(
 
 @gin.register
 class ClassificationScores(Metric):
-    """GAN-train and GAN-test of a class-conditional model: one whose `sample` takes `labels`, integers [n].
-
-    Labels of samples are drawn with the frequencies of the training images.
+    """GAN-train and GAN-test of a conditional model, whose samples have the class frequencies of the training images.
 
     Args:
         steps, batch_size, learning_rate: of the two classifiers.
@@ -111,42 +107,25 @@ class ClassificationScores(Metric):
                 f"data {subject.train.spec.name!r} have {subject.train.spec.num_classes} stacked classes, too many to "
                 "train a classifier of each; mode_coverage counts those that samples reach"
             )
-        name = type(subject.model).__name__
-        if "labels" not in inspect.signature(subject.model.sample).parameters:
+        if not subject.model.conditional:
             raise NotApplicable(
-                f"{name} draws samples without labels: GAN-train and GAN-test are for class-conditional models, whose "
-                "sample(n, temperature, seed, labels) takes them"
+                f"{type(subject.model).__name__} is not conditional: GAN-train and GAN-test are of models that sample "
+                "a given class"
             )
-        count = subject.train.spec.num_examples
-        train_labels, test_labels = (
-            source.labels(np.arange(source.spec.num_examples)) for source in (subject.train, subject.real)
-        )
-        generator = np.random.Generator(np.random.Philox(key=subject.seed))
-        labels = train_labels[generator.integers(count, size=subject.num_samples)]
+        train, test = (np.arange(source.spec.num_examples) for source in (subject.train, subject.real))
         results = classification_scores(
-            real=subject.train.fetch(np.arange(count)),
-            real_labels=train_labels,
-            fake=_labelled_samples(subject, labels),
-            fake_labels=labels,
-            test=subject.real.fetch(np.arange(subject.real.spec.num_examples)),
-            test_labels=test_labels,
+            real=subject.train.fetch(train),
+            real_labels=subject.train.labels(train),
+            fake=subject.samples,
+            fake_labels=subject.sampler.labels,
+            test=subject.real.fetch(test),
+            test_labels=subject.real.labels(test),
             num_classes=subject.train.spec.num_classes,
-            value_range=(0, 1),
             seed=subject.seed,
             progress=subject.progress,
             **self.settings,
         )
         return [result.with_protocol(**subject.protocol()) for result in results]
-
-
-def _labelled_samples(subject, labels: np.ndarray) -> np.ndarray:
-    pieces = []
-    for batch, start in enumerate(range(0, len(labels), subject.batch_size)):
-        some = labels[start : start + subject.batch_size]
-        seed = batch_seed(subject.seed, batch)
-        drawn = subject.model.sample(len(some), temperature=subject.temperature, seed=seed, labels=some)
-        pieces.append(np.asarray(drawn))
-    return np.concatenate(pieces)
 
 
 def _source(name: str, images, labels, num_classes: int, value_range) -> ArraySource:

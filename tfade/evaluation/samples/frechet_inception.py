@@ -7,10 +7,9 @@ import gin
 from tfade.errors import UsageError
 from tfade.evaluation.features.inception import INCEPTION, is_inception
 from tfade.evaluation.metric import Metric
-from tfade.evaluation.result import Result
+from tfade.evaluation.result import NotApplicable, Result
 from tfade.evaluation.samples.frechet import distance_of_samples, frechet_distance
 from tfade.evaluation.samples.moments import Moments
-from tfade.evaluation.subject import NotApplicable
 
 
 def frechet_inception_distance(*, real, fake) -> Result:

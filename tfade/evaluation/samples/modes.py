@@ -9,10 +9,9 @@ from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_integers
 from tfade.evaluation.features.probabilities import modes_of
 from tfade.evaluation.metric import Metric
-from tfade.evaluation.result import Result
+from tfade.evaluation.result import NotApplicable, Result
 from tfade.evaluation.samples.distances import checked_sets
 from tfade.evaluation.samples.distances import nearest as nearest_points
-from tfade.evaluation.subject import NotApplicable
 
 
 def mode_coverage(
@@ -146,9 +145,8 @@ class ModeCoverage(Metric):
         self.deviations = deviations
 
     def __call__(self, subject):
-        density = getattr(subject.real, "density", None)
-        if isinstance(density, Mixture):
-            return self._of_mixture(subject, density)
+        if isinstance(subject.real.density, Mixture):
+            return self._of_mixture(subject, subject.real.density)
         if subject.train.stacked is None or subject.real.stacked is None:
             raise NotApplicable(
                 f"data {subject.real.spec.name!r} are neither stacked nor a mixture: their modes are not known"

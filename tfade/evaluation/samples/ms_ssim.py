@@ -6,9 +6,8 @@ import numpy as np
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_images
 from tfade.evaluation.metric import Metric
-from tfade.evaluation.result import Result
+from tfade.evaluation.result import NotApplicable, Result
 from tfade.evaluation.samples.distances import checked_integer, generator_of
-from tfade.evaluation.subject import NotApplicable
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, the finest first
 FILTER_SIZE = 11

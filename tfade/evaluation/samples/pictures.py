@@ -1,7 +1,5 @@
 """Samples and reconstructions to look at, beside the numbers."""
 
-import contextlib
-
 import gin
 import numpy as np
 
@@ -9,15 +7,14 @@ from tfade import pictures
 from tfade.errors import UsageError
 from tfade.evaluation.checks import to_uint8
 from tfade.evaluation.metric import Metric
-from tfade.evaluation.result import Figure
-from tfade.evaluation.subject import NotApplicable, batch_seed
+from tfade.evaluation.result import Figure, NotApplicable
 
 POINTS = 2000  # vectors in a scatter plot
 
 
 @gin.register
 class Pictures(Metric):
-    """Grids of the first of the judged samples and of reconstructions of held-out images; no numbers.
+    """Grids of the first of the samples and of reconstructions of held-out images; no numbers.
 
     Vectors are shown as a scatter plot beside held-out ones.
 
@@ -37,9 +34,10 @@ class Pictures(Metric):
     def __call__(self, subject):
         if not subject.real.spec.is_image:
             return [_scatter(subject)]
-        figures = [self._samples(subject)]
-        with contextlib.suppress(NotApplicable, NotImplementedError):  # the metric of reconstructions says why
-            figures.append(self._reconstructions(subject))
+        shown = {"sample": self._samples, "reconstruct": self._reconstructions}
+        figures = [show(subject) for question, show in shown.items() if subject.model.answers(question)]
+        if not figures:
+            raise NotApplicable(f"{type(subject.model).__name__} answers neither `sample` nor `reconstruct`")
         return figures
 
     def _samples(self, subject) -> Figure:
@@ -53,7 +51,8 @@ class Pictures(Metric):
         count = subject.real.spec.num_examples
         chosen = np.unique(np.linspace(0, count - 1, min(self.reconstructions, count)).astype(np.int64))
         images = subject.real.fetch(chosen)
-        again = to_uint8("reconstructions", subject.model.reconstruct(images), subject.real.spec.shape)
+        again = subject.model.reconstruct(images, **subject.conditions(subject.real, chosen))
+        again = to_uint8("reconstructions", again, subject.real.spec.shape)
         stacked = subject.real.stacked is not None
         picture = pictures.before_and_after(images, again, 4 if stacked else 12, stacked=stacked)
         caption = (
@@ -64,12 +63,11 @@ class Pictures(Metric):
 
 
 def first_samples(subject, count: int) -> np.ndarray:
-    """The first of the samples that the suite judges, without drawing them all: uint8 [≤ count, H, W, C]."""
-    size = min(subject.batch_size, subject.num_samples)
-    if "samples" in vars(subject) or getattr(subject.model, "finite", False) or count > size:
+    """The first of the samples that the suite evaluates, without drawing them all: uint8 [≤ count, H, W, C]."""
+    drawn_already = "samples" in vars(subject)
+    if drawn_already or subject.model.finite or count > subject.sampler.batch_size:
         return subject.samples[:count]
-    drawn = subject.model.sample(size, temperature=subject.temperature, seed=batch_seed(subject.seed, 0))
-    return to_uint8("samples", drawn, subject.real.spec.shape)[:count]
+    return to_uint8("samples", subject.sampler.batch(0), subject.real.spec.shape)[:count]
 
 
 def columns(count: int, stacked: bool) -> int:
@@ -78,12 +76,11 @@ def columns(count: int, stacked: bool) -> int:
 
 
 def _scatter(subject) -> Figure:
-    count = min(POINTS, subject.num_samples, subject.real.spec.num_examples)
+    samples = subject.sampled_vectors[:POINTS]
+    count = min(len(samples), subject.real.spec.num_examples)
     real = subject.real.fetch(np.linspace(0, subject.real.spec.num_examples - 1, count).astype(np.int64))
-    seed = batch_seed(subject.seed, 0)
-    samples = np.asarray(subject.model.sample(count, temperature=subject.temperature, seed=seed))
     caption = f"{count:,} samples beside as many examples of the {subject.real.spec.split} split, first two dimensions."
-    return Figure("samples", caption, pictures.png(pictures.scatter(samples=samples, data=real)))
+    return Figure("samples", caption, pictures.png(pictures.scatter(samples=samples[:count], data=real)))
 
 
 def _size(images: np.ndarray) -> str:

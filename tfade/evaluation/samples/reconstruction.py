@@ -91,7 +91,9 @@ class ReconstructionError(Metric):
     def __call__(self, subject):
         labelled = subject.labelled
         sums, same = ErrorSums(), ([], [])
-        for images, reconstructed in subject.reconstructions():
+        subject.require_images()
+        for _, images, condition in subject.batches(subject.real, "reconstructions"):
+            reconstructed = checked_unit("reconstructions", subject.model.reconstruct(images, **condition))
             sums.update(real=images, fake=reconstructed)
             if labelled:
                 same[0].extend(subject.classifier.modes(images, subject.batch_size).tolist())

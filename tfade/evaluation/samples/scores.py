@@ -8,12 +8,13 @@ import numpy as np
 
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_probabilities
+from tfade.evaluation.features.extractors import Extracted
 from tfade.evaluation.features.inception import is_inception
 from tfade.evaluation.metric import Metric
-from tfade.evaluation.result import Result
+from tfade.evaluation.result import NotApplicable, Result
 from tfade.evaluation.samples.against_real import require_at_least, with_origin
 from tfade.evaluation.samples.distances import checked_integer, generator_of
-from tfade.evaluation.subject import Extracted, NotApplicable, Subject
+from tfade.evaluation.subject import Subject
 
 VARIANTS = {
     "generated": "exp(E KL(p(y|x)||p_gen) - KL(p_gen||p_train))",

@@ -1,0 +1,27 @@
+"""Lines of progress, every few seconds."""
+
+import time
+from collections.abc import Callable, Iterator
+
+EVERY = 5.0  # seconds
+
+
+def ticks(progress: Callable[[str], None], name: str, starts: range, total: int) -> Iterator[int]:
+    """Passes `starts`, the first positions of batches, on; tells now and then how many of `total` are done."""
+    tick = ticker(progress, name, total)
+    for start in starts:
+        yield start
+        tick(min(start + starts.step, total))
+
+
+def ticker(progress: Callable[[str], None], name: str, total: int) -> Callable[[int], None]:
+    """A function of how many are done, which tells it now and then."""
+    last = time.perf_counter()
+
+    def tick(done: int) -> None:
+        nonlocal last
+        if time.perf_counter() - last > EVERY:
+            last = time.perf_counter()
+            progress(f"  {name}: {done:,} of {total:,}")
+
+    return tick

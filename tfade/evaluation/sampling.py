@@ -1,0 +1,102 @@
+"""The samples of an evaluation: drawn batch by batch, each by a seed of its own."""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from tfade.contract import Contract
+from tfade.data.source import Source
+from tfade.errors import UsageError
+from tfade.evaluation.progress import ticks
+from tfade.evaluation.result import NotApplicable
+
+
+class Sampler:
+    """Draws samples of a model.
+
+    Every batch is a whole one, whose surplus is cut: one traced shape, and 500 samples begin 10,000.
+
+    Args:
+        model: what is sampled.
+        train: the data that it learnt from, whose class frequencies the samples of a conditional model have.
+        num_samples: how many.
+        batch_size: samples at a time; smaller for fewer samples.
+        seed, temperature: of the samples.
+        progress: receives lines of text.
+    """
+
+    def __init__(
+        self,
+        model: Contract,
+        train: Source,
+        *,
+        num_samples: int,
+        batch_size: int,
+        seed: int,
+        temperature: float,
+        progress: Callable[[str], None],
+    ):
+        self.num_samples, self.batch_size = num_samples, min(batch_size, num_samples)
+        self._model, self._train, self._progress = model, train, progress
+        self._seed, self._temperature = seed, temperature
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """The classes of the samples of a conditional model, integers [num_samples]; None of an unconditional one.
+
+        Raises:
+            NotApplicable: the model is conditional and the data have no labels.
+        """
+        return self._labels_of_batches[: self.num_samples] if self._model.conditional else None
+
+    @functools.cached_property
+    def _labels_of_batches(self) -> np.ndarray:
+        """`labels`, and those of the surplus of the last batch."""
+        if not self._train.spec.num_classes:
+            raise NotApplicable(f"data {self._train.spec.name!r} have no labels to condition samples on")
+        generator = np.random.Generator(np.random.Philox(key=self._seed))
+        whole = -(-self.num_samples // self.batch_size) * self.batch_size
+        return self._train.labels(generator.integers(self._train.spec.num_examples, size=whole))
+
+    def batch(self, index: int) -> np.ndarray:
+        """A batch of samples as the model gives them.
+
+        Raises:
+            UsageError: the model gives another number of samples than it was asked for.
+            NotImplementedError: it does not sample.
+        """
+        first = index * self.batch_size
+        # A finite set of images gives each once, so nothing beyond the last may be asked of it.
+        wanted = min(self.batch_size, self.num_samples - first) if self._model.finite else self.batch_size
+        labels = self._labels_of_batches[first : first + wanted] if self._model.conditional else None
+        seed = batch_seed(self._seed, index)
+        drawn = self._model.sample(wanted, temperature=self._temperature, seed=seed, **self._model.conditions(labels))
+        if len(drawn) != wanted:
+            raise UsageError(f"samples: the model gave {len(drawn)} when asked for {wanted}")
+        return drawn
+
+    def fill(self, samples: np.ndarray, checked: Callable) -> np.ndarray:
+        """All samples, in an array [num_samples, ...] that is filled with them.
+
+        Args:
+            samples: the array.
+            checked: a batch as the model gives it → the same as it is to be kept.
+
+        Raises:
+            UsageError: samples of another shape than the array's, and as `batch`.
+            NotImplementedError: the model does not sample.
+        """
+        for start in ticks(self._progress, "samples", range(0, self.num_samples, self.batch_size), self.num_samples):
+            drawn = checked(self.batch(start // self.batch_size))[: self.num_samples - start]
+            if drawn.shape[1:] != samples.shape[1:]:
+                raise UsageError(
+                    f"samples have shape {list(drawn.shape)}; the data have {list(samples.shape[1:])} each"
+                )
+            samples[start : start + self.batch_size] = drawn
+        return samples
+
+
+def batch_seed(seed: int, batch: int) -> int:
+    """The seed of one batch of samples, in [0, 2³¹): neighbouring seeds and batches share nothing."""
+    return int(np.random.SeedSequence([seed, batch]).generate_state(1)[0]) & 0x7FFFFFFF
