@@ -60,7 +60,7 @@ def test_without_carving_train_is_whole():
     part = plan("set", "train", {"train": "train", "test": "test"}, None)
     assert part.bounds(7) == (0, 7)
     assert part.chosen(np.arange(7)).all()
-    with pytest.raises(UsageError, match="no validation split of its own and carve is None; use carve=10"):
+    with pytest.raises(UsageError, match="no validation split of its own and load.carve is None; set load.carve = 10"):
         plan("set", "validation", {"train": "train", "test": "test"}, None)
 
 

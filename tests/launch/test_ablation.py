@@ -8,10 +8,10 @@ import pytest
 import tfade.configurables  # noqa: F401  # gin is to know all names
 from launch import ablation, common, train
 from tests.helpers import ROOT, TINY, assert_same_state, newest_state, run
+from tfade.locks import directory_lock
 from tfade.training import configuration
 from tfade.training.isolation import isolated
 from tfade.training.recipe import Recipe
-from tfade.training.run_directory import directory_lock
 from tfade.workflows import ablation_runs
 from tfade.workflows.ablation_command import LOCK, read_table
 

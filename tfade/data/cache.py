@@ -104,10 +104,13 @@ class Store:
                 place += len(block)
             labels = np.array(labels, np.int32) if labelled else None
             if path is not None:
-                # Labels first: whoever finds the images finds their labels, and any process would write the same.
-                if labelled:
-                    _write(labels_path, name, labels.shape, labels.dtype, [labels])
-                _write(path, name, shape, dtype, [images])
+                try:
+                    # Labels first: whoever finds the images finds their labels, and any process would write the same.
+                    if labelled:
+                        _write(labels_path, name, labels.shape, labels.dtype, [labels])
+                    _write(path, name, shape, dtype, [images])
+                except UsageError as error:  # the examples are in memory all the same
+                    print(f"note: {error}; this run goes on without the cache", file=sys.stderr, flush=True)
             return images, labels
         # The labels are known only after the last image, so here the images are renamed into place after the labels.
         with _written(path, name, shape, dtype, checked):

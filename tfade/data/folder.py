@@ -72,7 +72,10 @@ def folder_source(
     chosen = part.chosen(np.array(numbers, np.uint64))
     files = [file for file, is_chosen in zip(listings[part.stored], chosen) if is_chosen]
     if not files:
-        raise MissingSplit(f"data={name!r} has no images for split={split!r}; add images, or a sub-folder {split!r}")
+        raise MissingSplit(
+            f"data={name!r} has no images for split={split!r}; add images, a sub-folder {split!r}, or set load.carve "
+            "to a smaller number"
+        )
     classes = sorted({file.label for file in every if file.label})
     stamps = "\0".join(f"{file.path}\0{file.size}\0{file.modified}" for file in every)
     images, labels = store.examples(

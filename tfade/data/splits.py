@@ -98,6 +98,7 @@ def plan(name: str, split: str, stored: dict[str, str], carve: int | None) -> Pa
         return Part(stored["train"], split, carved, carve)
     if split not in stored:
         raise MissingSplit(
-            f"data={name!r} has no {split} split of its own and carve is None; use carve=10 to hold some out"
+            f"data={name!r} has no {split} split of its own and load.carve is None; set load.carve = 10 to hold some "
+            "out, or add the split"
         )
     return Part(stored[split], split, (split,), None)

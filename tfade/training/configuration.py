@@ -194,8 +194,13 @@ def values(text: str) -> dict[str, str]:
         }
 
 
-def differences(old: str, new: str) -> list[str]:
-    """What changed between two configurations that one run may not survive, one line for each binding."""
+def differences(old: str, new: str, besides: Collection[str] = ()) -> list[str]:
+    """What changed between two configurations that one run may not survive, one line for each binding.
+
+    Args:
+        old, new: the configurations.
+        besides: keys, such as "Recipe.data", that may differ.
+    """
     before, after = values(old), values(new)
     # A run may be made longer, but not where its length has shaped its past, as a decay over %steps has.
     users = [key for key, value in after.items() if "%steps" in value]
@@ -211,7 +216,7 @@ def differences(old: str, new: str) -> list[str]:
     lines = []
     for key in sorted(before.keys() | after.keys()):
         was, now = before.get(key), after.get(key)
-        if was == now or key in MAY_CHANGE or (key in ends and _grew(was, now)):
+        if was == now or key in MAY_CHANGE or key in besides or (key in ends and _grew(was, now)):
             continue
         name = key.removesuffix("/macro.value")
         lines.append(f"{name}: {was or 'unset'} before, {now or 'unset'} now")

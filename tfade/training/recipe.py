@@ -35,6 +35,7 @@ class Recipe:
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
         strategy, devices: see `make_strategy`.
         other_data: name of the second data set of a model of two domains; None for the others.
+        same_data: whether a run that continues on data with another fingerprint is an error; otherwise it is a note.
         stages: stages of training in order, instances of `Stage`; none for one stage that moves every player.
         spec: recorded from the data when training starts (`Spec.to_dict`), so that a run can be rebuilt without them.
     """
@@ -50,6 +51,7 @@ class Recipe:
     strategy: str = "auto"
     devices: int | None = None
     other_data: str | None = None
+    same_data: bool = False
     stages: Sequence[Stage] = ()
     spec: Mapping | None = None
 

@@ -2,40 +2,18 @@
 
 import contextlib
 import csv
-import fcntl
 import io
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tfade import files
 from tfade.errors import UsageError
+from tfade.locks import LOCK, directory_lock
 from tfade.training import configuration, recorded_configuration
 
-LOCK = ".lock"
-
-
-@contextlib.contextmanager
-def directory_lock(folder: Path, lock_name: str = LOCK) -> Iterator[None]:
-    """Holds a directory for this process, by a lock on a file in it; the system releases it however the process ends.
-
-    Raises:
-        UsageError: the path is a file, cannot be written, or another process holds the directory.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"run_dir={str(folder)!r} is a file; give a directory")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / lock_name).open("w")
-    except OSError as error:
-        raise UsageError(f"run_dir={str(folder)!r} cannot be written: {error.strerror}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageError(
-                f"run_dir={str(folder)!r} is in use by another process; wait for it, or give another run_dir"
-            ) from error
-        yield
+# Bindings that say where the data of a run lie, and what was read off them.
+PLACES = ("data/macro.value", "other_data/macro.value", "Recipe.data", "Recipe.other_data", "Recipe.spec")
 
 
 class RunDirectory:
@@ -48,6 +26,7 @@ class RunDirectory:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self.config = self.path / "config.gin"
+        self.data = self.path / "data.json"
         self.environment = self.path / "environment.json"
         self.checkpoints = self.path / "checkpoints"
         self.logs = self.path / "logs"
@@ -78,16 +57,25 @@ class RunDirectory:
         with directory_lock(self.path):
             yield
 
-    def configure(self, config: str) -> None:
+    def configure(self, config: str, data: dict, same_data: bool, say: Callable[[str], None]) -> None:
         """Writes the configuration of a new run, or checks that it is the one this run was started with.
+
+        Data with the same fingerprint may have another name, as those of a folder that was moved.
+
+        Args:
+            config: the configuration.
+            data: "name", "num_examples", "fingerprint" and "layout" of the training data.
+            same_data: whether data with another fingerprint are an error, and not a note.
+            say: receives the note.
 
         Raises:
             UsageError: the run was started with another configuration; the differences are listed.
         """
+        may_change = self._compare_data(data, same_data, say)
         if self.config.exists():
             recorded = recorded_configuration.read(self.config)
             try:
-                changed = configuration.differences(recorded, config)
+                changed = configuration.differences(recorded, config, may_change)
             except UsageError as error:
                 raise UsageError(
                     f"{self.config} cannot be read by this version ({error}); give another run_dir"
@@ -98,6 +86,24 @@ class RunDirectory:
                     "give another run_dir, or the settings it was started with"
                 )
         files.write_text(self.config, config)
+        files.write_json(self.data, data)
+
+    def _compare_data(self, data: dict, same_data: bool, say: Callable[[str], None]) -> tuple[str, ...]:
+        """The bindings that may differ, by what the run was trained on before."""
+        try:
+            before = json.loads(self.data.read_text(encoding="utf-8"))
+            changes = [f"{key} {before[key]} before, {data[key]} now" for key in data if before[key] != data[key]]
+        except (OSError, ValueError, KeyError, TypeError):  # of a new run, or lost: nothing to compare with
+            return ()
+        if before["fingerprint"] == data["fingerprint"]:
+            return PLACES
+        if same_data:
+            raise UsageError(
+                f"run_dir={str(self.path)!r} was trained on other data ({'; '.join(changes)}), and Recipe.same_data "
+                "is True; give the data it was started with"
+            )
+        say(f"note: the data changed since {self.path} was started: {'; '.join(changes)}")
+        return ("Recipe.spec",) if before["layout"] == data["layout"] else ()
 
     def require(self) -> None:
         """Raises a UsageError unless a run of this format lies here."""

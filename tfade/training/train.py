@@ -31,6 +31,7 @@ def train(
     run_dir: str | Path,
     *,
     revision: str | None = None,
+    evaluated: bool = False,
     finish: Callable[[RunDirectory], None] = lambda run: None,
     say: Callable[[str], None] = print,
 ) -> GenerativeModel:
@@ -39,6 +40,7 @@ def train(
     Args:
         run_dir: the run directory; nothing is written into it before the configuration is known to be good.
         revision: source revision, for the record.
+        evaluated: whether an evaluation will follow, which needs the test split.
         finish: called once training is done, in the one process that writes, while the directory is still locked.
         say: receives messages for the user.
 
@@ -56,6 +58,8 @@ def train(
     validation_split = data.load_if_there(recipe.data, "validation")
     # What selects a checkpoint must not be what tests it: the test split is looked at, and validates nothing.
     held_out = validation_split or data.load(recipe.data, "test")
+    if evaluated:
+        data.load(recipe.data, "test")  # what is needed at the end is there at the beginning
     settings, visualisation = configuration.make(CheckpointSettings), configuration.make(Visualisation)
     keras.utils.set_random_seed(recipe.seed)
     with strategy.scope():
@@ -75,7 +79,7 @@ def train(
         return model
     with run.claim():
         config = recorded_configuration.recorded()
-        run.configure(config)
+        run.configure(config, data_record(source, other), recipe.same_data, say)
         run.failure.unlink(missing_ok=True)
         observers = [
             *([validation] if validation else []),
@@ -120,6 +124,18 @@ def _distributed(
         return make() if alone else strategy.distribute_datasets_from_function(lambda context: make(context=context))
 
     return begin
+
+
+def data_record(source: Source, other: Source | None) -> dict:
+    """What tells the training data of a run from others; see `RunDirectory.configure`."""
+    sources = [part for part in (source, other) if part is not None]
+    layout = [[list(part.spec.shape), part.spec.dtype, part.spec.num_classes] for part in sources]
+    return {
+        "name": " and ".join(part.spec.name for part in sources),
+        "num_examples": [part.spec.num_examples for part in sources],
+        "fingerprint": " ".join(part.fingerprint() for part in sources),
+        "layout": layout,
+    }
 
 
 def environment(recipe: Recipe, revision: str | None) -> dict:

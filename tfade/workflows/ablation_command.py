@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tfade.errors import NonFiniteError, UsageError, one_line
+from tfade.locks import directory_lock
 from tfade.reporting.ablation_report import RunReport, write_report
 from tfade.training import configuration
-from tfade.training.run_directory import directory_lock
 from tfade.workflows.ablation import Ablation
 from tfade.workflows.ablation_runs import Plan, evaluate_trained, plan_runs, train_run
 from tfade.workflows.workspace import Workspace

@@ -135,7 +135,7 @@ def train_run(run: PlannedRun, revision: str | None) -> float | None:
     new, before = not run.path.exists(), newest_checkpoint(run.path)
     began = time.perf_counter()
     with isolated(run.configuration):
-        train(run.path, revision=revision)
+        train(run.path, revision=revision, evaluated=True)
     if new:
         write_json(file, (time.perf_counter() - began) / 60)
     elif newest_checkpoint(run.path) != before:

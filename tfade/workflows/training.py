@@ -44,7 +44,7 @@ def train_recipe(workspace: Workspace, run_dir: Path, train_only: bool = False) 
         else:
             reports.append(finish_run(workspace, run))
 
-    train(run_dir, revision=workspace.revision, finish=finish)
+    train(run_dir, revision=workspace.revision, evaluated=not train_only, finish=finish)
     return next(iter(reports), None)
 
 

@@ -216,7 +216,10 @@ def train_classifier(
         f"  classifier: accuracy {record['accuracy']:.4f} on the {test.spec.split} split, {record['seconds']:.1f} s"
     )
     if path is not None:
-        write_classifier(path, network, record)
+        try:
+            write_classifier(path, network, record)
+        except OSError as error:
+            progress(f"  note: the classifier is not cached: {path} cannot be written ({error.strerror})")
     return Classifier(network, record)
 
 
