@@ -1,12 +1,15 @@
 """No value that is not finite is ever saved, and the error names what and where."""
 
+import errno
+
 import numpy as np
 import pytest
 
 from tests.helpers import train_here
+from tfade import files, pictures
 from tfade.data.source import ArraySource
 from tfade.errors import NonFiniteError, UsageError
-from tfade.training import optimizers
+from tfade.training import checkpoints, optimizers
 from tfade.training.callbacks import Validation
 from tfade.training.checkpoints import Checkpoints
 
@@ -61,3 +64,36 @@ def test_nan_in_a_validation_split_is_named(make_model):
     callback.set_model(Broken())
     with pytest.raises(NonFiniteError, match=r"validation/nll is nan on the validation split of data='mine'"):
         callback.on_epoch_end(0, {})
+
+
+@pytest.mark.parametrize("place", ["history.csv", "step-000000006.npz", "samples-000000006.png"])
+def test_a_full_disk_is_one_line_with_the_last_good_state(tmp_path, capsys, monkeypatch, place):
+    write = files.write_atomically
+
+    def full(path, content):
+        if str(path).endswith(place):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write(path, content)
+
+    for module in (files, checkpoints.files, pictures.files):
+        monkeypatch.setattr(module, "write_atomically", full)
+    if place == "history.csv":  # the first interval's is there; the second one's finds the disk full
+        written = []
+        monkeypatch.setattr(
+            files,
+            "write_text",
+            lambda path, text: (
+                full(path, None)
+                if written and str(path).endswith(place)
+                else (
+                    written.append(path) if str(path).endswith(place) else None,
+                    write(path, lambda f: f.write(text.encode())),
+                )
+            ),
+        )
+    assert train_here(tmp_path / "run") == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert place in error
+    assert "No space left on device" in error
+    assert "step-000000003.npz" in error

@@ -57,13 +57,16 @@ class TrainingLoop:
         for callback in callbacks:
             if isinstance(callback, StepCallback):
                 callback.begin(step)
-        with writer:
-            while not model.is_finished:
-                if model.stage.fit is not None:
-                    self._fit_stage(writer)
-                else:
-                    step = self._train_stage(step, ends[int(model.stage_index.numpy())], callbacks)
-                    model.finish_stage()
+        try:
+            with writer:
+                while not model.is_finished:
+                    if model.stage.fit is not None:
+                        self._fit_stage(writer)
+                    else:
+                        step = self._train_stage(step, ends[int(model.stage_index.numpy())], callbacks)
+                        model.finish_stage()
+        except OSError as error:  # a full disk, a folder that is gone
+            raise OSError(error.errno, f"{error.strerror or error}. {self._last_good()}", error.filename) from error
         writer.leave_if_asked()
 
     def _restore(self) -> int:

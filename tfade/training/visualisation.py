@@ -72,6 +72,13 @@ class TensorBoard(StepCallback):
             self._steps += 1
 
     def on_epoch_end(self, epoch, logs=None):
+        try:
+            self._write(logs)
+        except tf.errors.OpError as error:
+            raise OSError(None, error.message, str(self._run.logs)) from error
+        self._began, self._steps = None, 0
+
+    def _write(self, logs):
         with self._writer.as_default(step=self.step):
             for name, value in logs.items():
                 tf.summary.scalar(name, value)
@@ -80,7 +87,6 @@ class TensorBoard(StepCallback):
             if self._settings.samples:
                 self._show()
         self._writer.flush()
-        self._began, self._steps = None, 0
 
     def _show(self):
         settings, model = self._settings, self.model
