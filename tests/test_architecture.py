@@ -7,8 +7,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
-    {"errors", "files", "locks"},
-    {"numerics", "seeds", "pictures", "spec", "fitting"},
+    {"errors", "files"},
+    {"locks", "numerics", "seeds", "pictures", "spec", "fitting"},
     {"data", "networks", "contract"},
     {"flows"},
     {"distributions"},

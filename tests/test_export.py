@@ -75,7 +75,7 @@ def test_an_export_never_overwrites_something_else(make_model, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.tex").write_text("x")
-    with pytest.raises(UsageError, match="other.*no earlier export"):
+    with pytest.raises(UsageError, match="other.*which no export wrote"):
         export(model, other)
     assert [path.name for path in other.iterdir()] == ["thesis.tex"]
 

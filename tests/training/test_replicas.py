@@ -72,7 +72,7 @@ def test_a_checkpoint_moves_between_one_and_two_replicas(make_model, source):
     strategy = make_strategy(devices=2)
     with strategy.scope():
         two = make_model(seed=3, optimizer=lambda name: keras.optimizers.Adam(2e-4, 0.5, 0.9))
-        restore(two.state(), saved)
+        restore(two, saved)
     for name, value in snapshot(two.state()).items():
         np.testing.assert_array_equal(value, saved[name], err_msg=name)
     make = lambda context=None: batches(source, 16, 0, start_step=STEPS, context=context)

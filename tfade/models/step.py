@@ -40,6 +40,11 @@ class TrainingStep:
             self.stage_index.assign(len(self.stages))
 
     @property
+    def is_in_last_stage(self) -> bool:
+        """Whether no stage follows the current one."""
+        return self._stage + 1 == len(self.stages)
+
+    @property
     def is_finished(self) -> bool:
         """Whether the last stage was ended by `finish_stage`."""
         return int(self.stage_index.numpy()) == len(self.stages)

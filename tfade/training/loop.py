@@ -64,6 +64,8 @@ class TrainingLoop:
                         self._fit_stage(writer)
                     else:
                         step = self._train_stage(step, ends[int(model.stage_index.numpy())], callbacks)
+                        if step == ends[-1] and model.is_in_last_stage:
+                            break
                         model.finish_stage()
         except OSError as error:  # a full disk, a folder that is gone
             raise OSError(error.errno, f"{error.strerror or error}. {self._last_good()}", error.filename) from error

@@ -53,7 +53,7 @@ def test_pictures_histograms_and_configuration_are_there(events):
     assert {"samples", "reconstructions", "interpolation", "codes/encoded", "codes/prior", "configuration"} <= tags
     text = events.Tensors("configuration")[0].tensor_proto.string_val[0].decode()
     assert "Recipe.model = @VGHPlusPlus" in text
-    assert "Recipe.image_shape = (16, 16, 3)" in text
+    assert "'shape': (16, 16, 3)" in text
 
 
 def test_the_pictures_of_every_interval_are_files(run):
@@ -67,10 +67,11 @@ def test_the_pictures_of_every_interval_are_files(run):
 
 def test_an_interpolation_begins_and_ends_at_reconstructions(make_model, images):
     from tfade import pictures
-    from tfade.training.visualisation import Visualisation, interpolation_picture, spread
+    from tfade.data.source import ArraySource
+    from tfade.training.model_pictures import interpolation_picture, spread
 
     model = make_model()
-    picture = interpolation_picture(model, images, Visualisation(interpolations=2, interpolation_steps=5))
+    picture = interpolation_picture(model, ArraySource("scans", "test", images), 2, 5)
     rows = np.asarray(model.reconstruct(images[spread(8, 4)]))
     gap = pictures.GAP
     for row in range(2):
@@ -81,7 +82,7 @@ def test_an_interpolation_begins_and_ends_at_reconstructions(make_model, images)
 
 
 def test_few_of_many_are_spread_evenly():
-    from tfade.training.visualisation import spread
+    from tfade.training.model_pictures import spread
 
     assert spread(10, 4).tolist() == [0, 3, 6, 9]
     assert spread(3, 12).tolist() == [0, 1, 2]
