@@ -23,8 +23,8 @@ def test_the_fit_and_what_it_says():
     assert model.image_shape == (3,)
     assert abs(-np.mean(model.log_prob(VECTORS)) - TOY.entropy) < 0.1
     assert len(lines) == 10
-    assert lines[-1].startswith("step 20 of 20: ")
-    assert lines[-1].endswith(" nats")
+    assert lines[-1].startswith("  density: step 20 of 20, ")
+    assert "density/nll" in lines[-1]
 
 
 def test_nothing_is_standardised():

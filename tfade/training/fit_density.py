@@ -10,10 +10,11 @@ from tfade.data.source import ArraySource
 from tfade.distributions.layer import DistributionLayer
 from tfade.distributions.mixture import GaussianMixture
 from tfade.errors import UsageError
+from tfade.fitting import fit
 from tfade.models.density import DensityModel
 from tfade.models.optimization import Optimization
 from tfade.spec import Batch
-from tfade.training.fitting import fit_model
+from tfade.training.fitting import steps_of
 from tfade.training.optimizers import LinearDecay
 
 METHODS = ("gradient", "em")
@@ -83,14 +84,13 @@ def fit_density(
     source = ArraySource("vectors", "train", vectors)
     order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(vectors))
     model.initialise(Batch(vectors[order[:INITIAL_VECTORS]]))
-    fit_model(
-        model,
-        source,
-        steps=steps,
-        batch_size=batch_size,
-        seed=seed,
+    fit(
+        steps_of(model, source, batch_size, seed),
+        steps,
+        name="density",
+        progress=progress,
         reports=REPORTS,
-        report=lambda step, means: progress(f"step {step:,} of {steps:,}: {means['density/nll']:.4f} nats"),
+        learning_rate=learning_rate,
     )
     return model
 

@@ -1,44 +1,19 @@
-"""Training a small model in one call, outside a run: no directory, no checkpoints, a line of progress now and then."""
+"""Training a small model outside a run: no directory, no checkpoints; see `tfade.fitting.fit`."""
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from tfade.data.pipeline import batches
 from tfade.data.source import Source
-from tfade.errors import NonFiniteError
+from tfade.fitting import Advance
 from tfade.models.base import GenerativeModel
 
 
-def fit_model(
-    model: GenerativeModel,
-    source: Source,
-    *,
-    steps: int,
-    batch_size: int,
-    seed: int,
-    reports: int,
-    report: Callable[[int, Mapping[str, float]], None],
-) -> None:
-    """Trains a compiled model for `steps` steps.
+def steps_of(model: GenerativeModel, source: Source, batch_size: int, seed: int) -> Advance:
+    """For `fit`: the training steps of a compiled model, which report the means of every "player/term"."""
 
-    Args:
-        model: the model.
-        source: its training data.
-        steps, batch_size, seed: of the training.
-        reports: how often `report` is called.
-        report: receives the step and the means of the interval before it, by "player/term".
-
-    Raises:
-        NonFiniteError: a mean was not finite; it is named.
-    """
-    interval = math.ceil(steps / reports)
-    for start in range(0, steps, interval):
-        stop = min(start + interval, steps)
+    def advance(start: int, stop: int) -> Mapping[str, float]:
         dataset = batches(source, batch_size, seed, fields=model.fields, start_step=start)
         history = model.fit(dataset, steps_per_epoch=stop - start, verbose=0, shuffle=False).history
-        means = {name: values[-1] for name, values in history.items()}
-        if bad := {name: value for name, value in means.items() if not math.isfinite(value)}:
-            raise NonFiniteError(
-                f"{type(model).__name__}, between steps {start} and {stop}: {bad}; try a lower learning_rate"
-            )
-        report(stop, means)
+        return {name: values[-1] for name, values in history.items()}
+
+    return advance

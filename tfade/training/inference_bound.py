@@ -10,15 +10,14 @@ import numpy as np
 from tfade.data.source import Source
 from tfade.distributions.gaussian import DiagonalNormal, standard_normal
 from tfade.errors import UsageError, check_positive, check_whole
+from tfade.fitting import fit
 from tfade.flows.preprocessing import Rescale
 from tfade.models.base import GenerativeModel
 from tfade.models.vae import VAE
 from tfade.networks.conditioner import LinearConditioner
 from tfade.networks.dcgan import DCGANEncoder
-from tfade.training.fitting import fit_model
+from tfade.training.fitting import steps_of
 from tfade.training.optimizers import LinearDecay
-
-REPORTS = 5  # lines of progress in a fit
 
 
 class FrozenDecoder(keras.layers.Layer):
@@ -93,12 +92,13 @@ def inference_bound(
         context_size=context_size,
     )
     bound.compile(lambda name: keras.optimizers.Adam(LinearDecay(learning_rate, steps)), seed=seed)
-
-    def report(step: int, means) -> None:
-        nats = means["autoencoder/reconstruction"] + means["autoencoder/kl"]
-        progress(f"  inference network: step {step:,} of {steps:,}, {nats:,.1f} nats")
-
-    fit_model(bound, train, steps=steps, batch_size=batch_size, seed=seed, reports=REPORTS, report=report)
+    fit(
+        steps_of(bound, train, batch_size, seed),
+        steps,
+        name="inference network",
+        progress=progress,
+        learning_rate=learning_rate,
+    )
     bound.fit_protocol = {
         "inference_steps": steps,
         "inference_batch_size": batch_size,
