@@ -11,6 +11,7 @@ from launch import benchmark, evaluate, export, sample, train
 from tests.helpers import RECIPE, ROOT, TINY, newest_state, run, train_arguments, train_here
 from tfade.errors import UsageError
 from tfade.files import write_text
+from tfade.training.recorded_configuration import FORMAT
 from tfade.training.run_directory import RunDirectory
 
 LAUNCHERS = ("train", "evaluate", "sample", "export", "jacobian", "ablation", "benchmark", "density_ratio")
@@ -90,7 +91,7 @@ def test_a_recipe_without_its_names(tmp_path, capsys):
 
 @pytest.mark.usefixtures("eager")
 def test_bindings_that_do_nothing_are_pointed_out(tmp_path, capsys):
-    assert train_here(tmp_path / "run", "VGH.encoder_weight = 50.0", "steps = 1", "Showing.samples = 0") == 0
+    assert train_here(tmp_path / "run", "VGH.encoder_weight = 50.0", "steps = 1", "Visualisation.samples = 0") == 0
     assert "note: VGH.encoder_weight is bound and not used by this run" in capsys.readouterr().out
 
 
@@ -155,11 +156,11 @@ def test_arrays_that_are_no_images(tmp_path, capsys, array, words):
 
 @pytest.mark.usefixtures("eager")
 def test_a_run_of_another_configuration(tmp_path, capsys):
-    assert train_here(tmp_path / "run", "Showing.samples = 0") == 0
+    assert train_here(tmp_path / "run", "Visualisation.samples = 0") == 0
     before = newest_state(tmp_path / "run")
     config = (tmp_path / "run" / "config.gin").read_text()
     arguments = train_arguments(
-        tmp_path / "run", "Showing.samples = 0", "batch_size = 10", "VGHPlusPlus.encoder_weight = 3.0"
+        tmp_path / "run", "Visualisation.samples = 0", "batch_size = 10", "VGHPlusPlus.encoder_weight = 3.0"
     )
     fails(
         capsys,
@@ -168,10 +169,10 @@ def test_a_run_of_another_configuration(tmp_path, capsys):
         "batch_size: 8 before, 10 now",
         "VGHPlusPlus.encoder_weight: 50.0 before, 3.0 now",
     )
-    shorter = train_arguments(tmp_path / "run", "Showing.samples = 0", "steps = 5")
+    shorter = train_arguments(tmp_path / "run", "Visualisation.samples = 0", "steps = 5")
     fails(capsys, train.main, shorter, "steps: 6 before, 5 now")
     decay = (
-        "Showing.samples = 0",
+        "Visualisation.samples = 0",
         "adam.learning_rate = @LinearDecay()",
         "LinearDecay.initial = 1e-3",
         "LinearDecay.steps = %steps",
@@ -187,7 +188,7 @@ def test_a_run_of_another_configuration(tmp_path, capsys):
 def test_a_record_that_is_damaged_is_named(tmp_path, capsys):
     """A configuration of another version, and a history with half a row."""
     run_dir = RunDirectory(tmp_path / "run")
-    write_text(run_dir.config, "NoSuchThing.width = 3\n")
+    write_text(run_dir.config, f"# tfade run, format {FORMAT}\nNoSuchThing.width = 3\n")
     fails(capsys, train.main, train_arguments(run_dir.path), f"{run_dir.config} cannot be read by this version")
     write_text(run_dir.history, "step,loss\n3,1.0\n6x")
     with pytest.raises(UsageError, match=r"history\.csv is damaged"):
@@ -196,8 +197,8 @@ def test_a_record_that_is_damaged_is_named(tmp_path, capsys):
 
 def test_a_run_directory_in_use(tmp_path, capsys):
     """A process that is only its lock: two trainings would take turns on the cores and show the same."""
-    hold = "import pathlib, sys, time; from tfade.training.run_directory import held\n"
-    hold += "with held(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
+    hold = "import pathlib, sys, time; from tfade.training.run_directory import directory_lock\n"
+    hold += "with directory_lock(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
     process = subprocess.Popen(
         [sys.executable, "-c", hold, tmp_path / "run"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
@@ -207,7 +208,7 @@ def test_a_run_directory_in_use(tmp_path, capsys):
     finally:
         process.kill()
         process.communicate()
-    assert train_here(tmp_path / "run", "steps = 1", "Showing.samples = 0") == 0  # the system released it
+    assert train_here(tmp_path / "run", "steps = 1", "Visualisation.samples = 0") == 0  # the system released it
 
 
 def test_directories_that_are_no_runs(tmp_path, capsys):
@@ -275,7 +276,7 @@ def test_recipes_run_from_any_folder(tmp_path):
             "launch.train",
             *flags,
             "--gin_bindings=steps = 1",
-            "--gin_bindings=Showing.samples = 0",
+            "--gin_bindings=Visualisation.samples = 0",
         ],
         cwd=tmp_path,
         capture_output=True,

@@ -17,7 +17,7 @@ from tfade.data.digits import digits
 from tfade.errors import UsageError
 from tfade.evaluation import ExternalImages, Figure, Metric, Record, Result, Subject, read_records, suite
 from tfade.reporting.evaluation_report import write_report
-from tfade.training import configuration
+from tfade.training import configuration, recorded_configuration
 from tfade.training.checkpoints import Checkpoints, snapshot
 from tfade.training.recipe import Recipe, build_model
 from tfade.training.run_directory import RunDirectory
@@ -38,7 +38,7 @@ def trained(tmp_path_factory):
     files = [str(ROOT / "gin" / "vae.gin"), str(ROOT / "gin" / "data" / "digits.gin"), TINY]
     with common.workspace().configured(files, [SPEC_BINDING]):
         model = build_model(configuration.make(Recipe))
-        folder.configure(configuration.text())
+        folder.configure(recorded_configuration.recorded())
     model.step.assign(6)
     Checkpoints(folder.checkpoints).save(6, snapshot(model.state()))
     folder.write_history(

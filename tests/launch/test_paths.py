@@ -110,7 +110,7 @@ def fails_while_at_work(capsys, main, arguments, *words) -> None:
 
 def test_a_disk_that_is_full(here, capsys, eager):
     """At a checkpoint, and at samples: what was there before stays whole, and the same command continues."""
-    short, longer = (train_arguments("run", f"steps = {steps}", "Showing.samples = 0") for steps in (2, 4))
+    short, longer = (train_arguments("run", f"steps = {steps}", "Visualisation.samples = 0") for steps in (2, 4))
     assert run(train.main, short) == 0
     before = newest_state("run")
     with full_disk(20_000):

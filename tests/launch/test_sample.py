@@ -11,7 +11,7 @@ from tests.launch.test_command_line import fails
 from tfade.models.latent import LatentVariableModel
 from tfade.models.players import Player
 from tfade.networks.dcgan import DCGANGenerator
-from tfade.training import configuration
+from tfade.training import configuration, recorded_configuration
 from tfade.training.checkpoints import Checkpoints, snapshot
 from tfade.training.recipe import Recipe, build_model
 from tfade.training.run_directory import RunDirectory
@@ -44,7 +44,7 @@ def conditional_run(tmp_path_factory):
     lines = ["Recipe.model = @ConditionalGenerator", "Recipe.data = 'digits'", "Recipe.steps = 1", SPEC_BINDING]
     with common.workspace().configured([], [*lines, "Recipe.batch_size = 8"]):
         model = build_model(configuration.make(Recipe))
-        folder.configure(configuration.text())
+        folder.configure(recorded_configuration.recorded())
     Checkpoints(folder.checkpoints).save(0, snapshot(model.state()))
     return folder.path
 
