@@ -1,4 +1,4 @@
-"""Checkpoints: every variable by name in one file with checksums, the last few and the best."""
+"""The checkpoints of a run: the last few and the best."""
 
 import json
 import re
@@ -9,28 +9,30 @@ import keras
 import numpy as np
 
 from tfade import files
-from tfade.errors import NonFiniteError, UsageError
+from tfade.errors import UsageError
 from tfade.models.base import GenerativeModel
+from tfade.training.checkpoint_file import read_state, write_state
 
 BEST = "best"
-FORMAT = 2  # of the names and values in a checkpoint; raise it when they change
-_FORMAT_KEY = "format"
 
 
 class Checkpoints:
-    """The checkpoints of one run.
-
-    A checkpoint is an uncompressed NumPy archive: its members carry CRC-32 sums, so a truncated or altered file is
-    found out when it is read. Files appear whole or not at all.
+    """The checkpoints of one run; each holds every variable by name, see `checkpoint_file`.
 
     Args:
         folder: where they lie.
         keep: how many of the newest are kept, 1 or more.
         say: receives messages for the user.
+        run: the run's identifier, which a checkpoint carries; "" reads those of any run.
+
+    Raises:
+        UsageError: the folder is a file.
     """
 
-    def __init__(self, folder: str | Path, keep: int = 3, say: Callable[[str], None] = print):
-        self._folder, self._keep, self._say = Path(folder), keep, say
+    def __init__(self, folder: str | Path, keep: int = 3, say: Callable[[str], None] = print, run: str = ""):
+        self._folder, self._keep, self._say, self._run = Path(folder), keep, say, run
+        if self._folder.exists() and not self._folder.is_dir():
+            raise UsageError(f"checkpoints={str(self._folder)!r} is a file; move it away, and put the folder back")
 
     def path(self, step: int) -> Path:
         """Where the checkpoint of `step` lies."""
@@ -48,14 +50,14 @@ class Checkpoints:
             NonFiniteError: a value is not finite; nothing is written.
         """
         path = self.path(step)
-        _write(path, state)
+        write_state(path, state, self._run)
         for old in self.steps()[: -self._keep]:
             self.path(old).unlink(missing_ok=True)
         return path
 
     def save_best(self, step: int, metric: str, value: float, state: dict[str, np.ndarray]) -> None:
         """Writes best.npz, and best.json with what made it the best."""
-        _write(self._folder / f"{BEST}.npz", state)
+        write_state(self._folder / f"{BEST}.npz", state, self._run)
         files.write_json(self._folder / f"{BEST}.json", {"step": step, "metric": metric, "value": value})
 
     def set_aside(self, after: int) -> None:
@@ -70,10 +72,13 @@ class Checkpoints:
     def best(self, up_to: int | None = None) -> dict | None:
         """Step, metric and value of the best checkpoint; None if there is none (up to a step)."""
         try:
-            record = json.loads((self._folder / f"{BEST}.json").read_text())
-        except (OSError, ValueError):
+            record = json.loads((self._folder / f"{BEST}.json").read_text(encoding="utf-8"))
+            step, metric, value = int(record["step"]), str(record["metric"]), float(record["value"])
+        except (OSError, ValueError, KeyError, TypeError):
             return None
-        return record if up_to is None or record["step"] <= up_to else None
+        if up_to is not None and step > up_to:
+            return None
+        return {"step": step, "metric": metric, "value": value}
 
     def load_newest(self) -> dict[str, np.ndarray] | None:
         """The newest checkpoint that can be read; damaged ones are reported and passed over. None: there is none.
@@ -84,7 +89,9 @@ class Checkpoints:
         steps = self.steps()
         for step in reversed(steps):
             try:
-                return _read(self.path(step))
+                return read_state(self.path(step), self._run, step)
+            except UsageError:  # whole, and of another format or run
+                raise
             except ValueError as error:
                 self._say(f"checkpoint {self.path(step)} is damaged and passed over ({error})")
         if steps:
@@ -105,11 +112,12 @@ class Checkpoints:
                 raise UsageError(f"checkpoints={str(self._folder)!r} is empty; train the run first")
             return state
         step = str(which)
-        path = self._folder / f"{BEST}.npz" if step == BEST else self.path(int(step) if step.isdigit() else 0)
-        if not path.is_file() or not (step == BEST or step.isdigit()):
+        is_step = step.isascii() and step.isdecimal()
+        path = self._folder / f"{BEST}.npz" if step == BEST else self.path(int(step) if is_step else 0)
+        if not (step == BEST or is_step) or not path.is_file():
             raise UsageError(f"checkpoint={which!r} does not exist; there are 'latest', 'best' and {self.steps()}")
         try:
-            return _read(path)
+            return read_state(path, self._run, int(step) if is_step else None)
         except ValueError as error:
             raise UsageError(f"checkpoint={which!r} is damaged: {error}; use another one of {self.steps()}") from error
 
@@ -120,24 +128,26 @@ def snapshot(variables: dict[str, keras.Variable]) -> dict[str, np.ndarray]:
 
 
 def restore(model: GenerativeModel, state: dict[str, np.ndarray]) -> None:
-    """Assigns every variable of a model its saved value, after all names and shapes were compared.
+    """Assigns every variable of a model its saved value, after all names, shapes and dtypes were compared.
 
     Args:
         model: a compiled model.
         state: name → value.
 
     Raises:
-        UsageError: a variable without a value, a value without a variable, or another shape; nothing is assigned.
+        UsageError: a variable without a value, a value without a variable, or another shape or dtype; nothing is
+            assigned.
     """
     variables = model.state()
     missing = sorted(variables.keys() - state.keys())
     extra = sorted(state.keys() - variables.keys())
+    kinds = {name: _kind(np.asarray(variable.numpy())) for name, variable in variables.items()}
     shapes = [
-        f"{name}: {state[name].shape} saved, {tuple(variable.shape)} in the model"
-        for name, variable in variables.items()
-        if name in state and state[name].shape != tuple(variable.shape)
+        f"{name}: {_kind(state[name])} saved, {kind} in the model"
+        for name, kind in kinds.items()
+        if name in state and _kind(state[name]) != kind
     ]
-    differences = (("not saved", missing), ("not in the model", extra), ("other shapes", shapes))
+    differences = (("not saved", missing), ("not in the model", extra), ("other shapes or dtypes", shapes))
     if missing or extra or shapes:
         raise UsageError(
             "the checkpoint does not fit the model: "
@@ -152,25 +162,6 @@ def restore(model: GenerativeModel, state: dict[str, np.ndarray]) -> None:
     model.restore_stage()
 
 
-def _write(path: Path, state: dict[str, np.ndarray]) -> None:
-    for name, value in state.items():
-        if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
-            raise NonFiniteError(f"{name} is not finite, so {path.name} is not written")
-    files.write_atomically(path, lambda file: np.savez(file, **{_FORMAT_KEY: np.int64(FORMAT)}, **state))
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    """The state in a file.
-
-    Raises:
-        ValueError: the file is damaged.
-        UsageError: it has another format.
-    """
-    state = files.read_arrays(path)
-    found = int(state.pop(_FORMAT_KEY, 1))
-    if found != FORMAT:
-        raise UsageError(
-            f"checkpoint {path} has format {found}, this version of tfade reads format {FORMAT}; train in a new "
-            "run_dir, or use the version that wrote it"
-        )
-    return state
+def _kind(value: np.ndarray) -> str:
+    """Dtype and shape."""
+    return f"{value.dtype}{list(value.shape)}"

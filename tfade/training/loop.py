@@ -73,7 +73,7 @@ class TrainingLoop:
 
     def _restore(self) -> int:
         """Restores the newest checkpoint, if there is one; returns the training step."""
-        reader = self.store or checkpoints.Checkpoints(self.run.checkpoints, self.settings.keep, self.say)
+        reader = self.store or checkpoints.Checkpoints(self.run.checkpoints, say=self.say, run=self.run.identifier)
         state = reader.load_newest()
         if state is not None:
             with self.model.distribute_strategy.scope():
@@ -118,7 +118,7 @@ class TrainingLoop:
         writer.leave_if_asked()
 
     def _last_good(self) -> str:
-        reader = self.store or checkpoints.Checkpoints(self.run.checkpoints, self.settings.keep, self.say)
+        reader = self.store or checkpoints.Checkpoints(self.run.checkpoints, say=self.say, run=self.run.identifier)
         steps = reader.steps()
         return f"The last good state is {reader.path(steps[-1])}. " if steps else "No checkpoint was written yet. "
 

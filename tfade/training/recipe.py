@@ -155,8 +155,9 @@ def load_run(run_dir: str | Path, checkpoint: str | int = "latest", trust_import
     Raises:
         UsageError: no run, no such checkpoint, or one that does not fit.
     """
+    run = RunDirectory(run_dir)
     with run_configuration(run_dir, trust_imports=trust_imports) as recipe:
-        state = checkpoints.Checkpoints(RunDirectory(run_dir).checkpoints).load(checkpoint)
+        state = checkpoints.Checkpoints(run.checkpoints, run=run.identifier).load(checkpoint)
         model = build_model(recipe)
         checkpoints.restore(model, state)
     return model

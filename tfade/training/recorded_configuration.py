@@ -1,13 +1,14 @@
 """The configuration that a run records: bindings alone, so that opening a stranger's run executes no code of theirs."""
 
 import importlib
+import tokenize
 from collections.abc import Sequence
 from pathlib import Path
 
 from gin import config as gin_config
 from gin import config_parser
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, one_line
 from tfade.training import configuration
 
 FORMAT = 2  # of config.gin; raise it when a run of before can no longer be rebuilt
@@ -93,8 +94,8 @@ class _Names(config_parser.ParserDelegate):
 def _require_bindings_alone(path: Path, text: str) -> None:
     try:
         statements = list(config_parser.ConfigParser(text, _Names()))
-    except SyntaxError as error:
-        raise UsageError(f"{path} is damaged: {error.msg} in line {error.lineno}; restore it, or train anew") from error
+    except (SyntaxError, tokenize.TokenError) as error:
+        raise UsageError(f"{path} is damaged ({one_line(error)}); restore it, or train anew") from error
     for statement in statements:
         if isinstance(statement, (config_parser.ImportStatement, config_parser.IncludeStatement)):
             raise UsageError(

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -86,15 +87,27 @@ class RunDirectory:
                     "give another run_dir, or the settings it was started with"
                 )
         files.write_text(self.config, config)
-        files.write_json(self.data, data)
+        files.write_json(self.data, {"run": self.identifier or secrets.token_hex(8), **data})
+
+    @property
+    def identifier(self) -> str:
+        """What tells this run from others, whose checkpoints carry it; "" of a run that has none yet."""
+        return str(self._recorded_data().get("run", ""))
+
+    def _recorded_data(self) -> dict:
+        """What data.json holds; nothing where it is absent or damaged."""
+        try:
+            content = json.loads(self.data.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
 
     def _compare_data(self, data: dict, same_data: bool, say: Callable[[str], None]) -> tuple[str, ...]:
         """The bindings that may differ, by what the run was trained on before."""
-        try:
-            before = json.loads(self.data.read_text(encoding="utf-8"))
-            changes = [f"{key} {before[key]} before, {data[key]} now" for key in data if before[key] != data[key]]
-        except (OSError, ValueError, KeyError, TypeError):  # of a new run, or lost: nothing to compare with
+        before = self._recorded_data()
+        if not data.keys() <= before.keys():  # of a new run, or lost: there is nothing to compare with
             return ()
+        changes = [f"{key} {before[key]} before, {data[key]} now" for key in data if before[key] != data[key]]
         if before["fingerprint"] == data["fingerprint"]:
             return PLACES
         if same_data:
@@ -115,9 +128,12 @@ class RunDirectory:
         """The rows of history.csv, as text; empty before the first interval ended."""
         if not self.history.is_file():
             return []
-        with self.history.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        if not all((row.get("step") or "").isdigit() for row in rows):
+        try:
+            with self.history.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise UsageError(f"{self.history} is damaged ({error}); mend it, or move it away") from error
+        if not all((row.get("step") or "").isdecimal() for row in rows):
             raise UsageError(f"{self.history} is damaged: a row has no whole number of steps; mend it, or move it away")
         return rows
 

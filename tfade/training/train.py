@@ -88,7 +88,7 @@ def train(
             TensorBoard(run, config, held_out, recipe.batch_size, visualisation),
             Record(run.environment, environment(recipe, revision)),
         ]
-        loop(checkpoints.Checkpoints(run.checkpoints, settings.keep, say), observers, say)()
+        loop(checkpoints.Checkpoints(run.checkpoints, settings.keep, say, run.identifier), observers, say)()
         finish(run)
     return model
 
