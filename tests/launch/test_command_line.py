@@ -71,6 +71,13 @@ def fails(capsys, main, arguments, *words) -> str:
         (["discriminatr/adam.learning_rate = 1e-5"], ["discriminatr/adam", "discriminator"]),
         (["adam.learning_rate = '2e-4'"], ["learning_rate='2e-4'"]),
         (["Recipe.model = 'VGH'"], ["Recipe.model='VGH'", "@"]),
+        (["Recipe.model = @DCGANEncoder"], ["DCGANEncoder", "is not the class of a model"]),
+        (["Recipe.model = @adam"], ["Recipe.model=", "is not the class of a model"]),
+        (["data = 3"], ["data=3", "quotes"]),
+        (["data = None"], ["data=None", "quotes"]),
+        (["import nothere"], ["No module named 'nothere'"]),
+        (["from __gin__ import dynamic_registration"], ["dynamic registration is not supported"]),
+        (["steps = %steps"], ["a name refers to itself"]),
         (["seed = 5000000000"], ["seed=5000000000"]),
         (["data = 'toy:ring'"], ["image_shape=(2,)"]),
         (["Visualisation.samples = -1"], ["Visualisation.samples=-1"]),
@@ -79,6 +86,27 @@ def fails(capsys, main, arguments, *words) -> str:
 def test_wrong_configurations(tmp_path, capsys, bindings, words):
     bindings = [binding.replace("DIR", str(tmp_path)) for binding in bindings]
     fails(capsys, train.main, train_arguments(tmp_path / "run", *bindings), *words)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"include 'nothere.gin'\n", ["nothere.gin", "file.gin"]),
+        (b"include 'FILE'\n", ["includes itself"]),
+        (b"import nothere\n", ["nothere", "file.gin"]),
+        (b"from __gin__ import dynamic_registration\nimport os\nx = @os.getcwd()\n", ["dynamic registration"]),
+        ("# Größe\n".encode("latin-1"), ["file.gin", "UTF-8"]),
+        (b"\x00\x01\x02", ["file.gin", "gin configuration"]),
+        (b"steps = %nothing\n", ["'nothing"]),
+    ],
+    ids=["include", "circle", "import", "dynamic", "encoding", "binary", "macro"],
+)
+def test_gin_files_that_cannot_be_read(tmp_path, capsys, content, words):
+    file = tmp_path / "file.gin"
+    file.write_bytes(content.replace(b"FILE", str(file).encode()))
+    error = fails(capsys, train.main, train_arguments(tmp_path / "run", files=[RECIPE, TINY, file]), *words)
+    assert len(error) < 1000
     assert not (tmp_path / "run").exists()
 
 

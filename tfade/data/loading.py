@@ -79,6 +79,8 @@ def load(
         UsageError: the data set is unknown or cannot be read or fetched, or an argument is invalid.
     """
     check_split(split)
+    if not isinstance(name, str):
+        raise UsageError(f"data={name!r} is not a name; give one in quotes, such as data = 'digits'")
     transform = Transform(crop=crop, image_size=image_size, pad=pad, average=average, channels=channels)
     full_name = ALIASES.get(name, name)
     plain_name = full_name.removeprefix("stacked:")

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import difflib
+import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -36,11 +37,20 @@ def parse(
     for file in files:
         if not Path(file).is_file():
             raise UsageError(f"gin_file={str(file)!r} does not exist; give the path of a recipe such as gin/vgh_pp.gin")
-    if root is not None:
+        try:
+            Path(file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"gin_file={str(file)!r} cannot be read as UTF-8 text: {error}") from error
+    if root is not None and str(root) not in gin_config._LOCATION_PREFIXES:
         gin.add_config_file_search_path(str(root))
     with _one_line():
         gin.parse_config(list(defaults))
         gin.parse_config_files_and_bindings([str(file) for file in files], list(bindings), skip_unknown=False)
+    if any(statement.module == "__gin__.dynamic_registration" for statement in gin_config._IMPORTS):
+        raise UsageError(
+            "gin configuration: dynamic registration is not supported; register classes by @gin.register and leave out "
+            "'from __gin__ import dynamic_registration'"
+        )
     _refuse_unused_macros()
 
 
@@ -56,13 +66,26 @@ def bind(lines: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def _one_line() -> Iterator[None]:
-    """gin's errors as a UsageError of one line."""
+    """gin's errors as a UsageError of one line; what it logs of files that it does not find is left out."""
+
+    def is_wanted(record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith("Path not found")
+
+    logging.getLogger().addFilter(is_wanted)
     try:
         yield
     except UsageError:
         raise
-    except (AttributeError, KeyError, OSError, RuntimeError, SyntaxError, TypeError, ValueError) as error:
-        raise UsageError(f"gin configuration: {one_line(error)}") from error
+    except RecursionError as error:
+        raise UsageError("gin configuration: a file includes itself, or a name refers to itself") from error
+    except (
+        *(AttributeError, ImportError, KeyError, NameError, OSError),
+        *(RuntimeError, SyntaxError, TypeError, ValueError),
+    ) as error:
+        text = one_line(error).split(" in config string: ")[0]  # a whole configuration would follow
+        raise UsageError(f"gin configuration: {text}") from error
+    finally:
+        logging.getLogger().removeFilter(is_wanted)
 
 
 def bound_by(line: str) -> list[str]:
@@ -107,6 +130,8 @@ def make(configurable: type):
         return gin.get_configurable(configurable)()
     except UsageError:
         raise
+    except RecursionError as error:
+        raise UsageError(f"gin configuration of {configurable.__name__}: a name refers to itself") from error
     except (RuntimeError, TypeError, ValueError) as error:
         raise UsageError(f"gin configuration of {configurable.__name__}: {one_line(error)}") from error
 

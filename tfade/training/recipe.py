@@ -56,8 +56,10 @@ class Recipe:
     spec: Mapping | None = None
 
     def __post_init__(self):
-        if not callable(self.model):
-            raise UsageError(f"Recipe.model={self.model!r} is not a model's class; write @ before its name in gin")
+        if not (isinstance(self.model, type) and issubclass(self.model, GenerativeModel)):
+            raise UsageError(
+                f"Recipe.model={self.model!r} is not the class of a model; in gin @VAE, with @ and without brackets"
+            )
         if isinstance(self.seed, int) and self.seed >= 2**32:
             raise UsageError(f"seed={self.seed!r} is beyond 2³² - 1, the largest that NumPy takes")
         for name, least in (("steps", 1), ("batch_size", 1), ("seed", 0), ("interval", 1)):
@@ -111,8 +113,6 @@ def build_model(recipe: Recipe) -> GenerativeModel:
 
     with strategy.precision(recipe.precision):
         model = recipe.model(Spec.from_dict(recipe.spec))
-        if not isinstance(model, GenerativeModel):
-            raise UsageError(f"Recipe.model={recipe.model!r} makes a {type(model).__name__}, which is not a model")
         model.compile(make_optimizer, configuration.make(Optimization), seed=recipe.seed, stages=recipe.stages)
     require_reached(model)
     return model
