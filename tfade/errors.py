@@ -16,10 +16,11 @@ def one_line(error: BaseException) -> str:
     return " ".join(text.split("\n  In call to configurable")[0].split()) or type(error).__name__
 
 
-def check_whole(name: str, value, least: int = 1) -> None:
-    """Refuses what is no whole number from `least` up."""
+def check_whole(name: str, value, least: int = 1) -> int:
+    """`value` as an int; a UsageError if it is no whole number from `least` up."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
         raise UsageError(f"{name}={value!r} is not a whole number from {least} up")
+    return int(value)
 
 
 def check_finite(name: str, value, least: float = 0.0) -> None:

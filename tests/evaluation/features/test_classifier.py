@@ -125,8 +125,7 @@ def test_other_sizes_and_colours(shape):
     images = generator.integers(0, 256, (24, *shape)).astype(np.uint8)
     source = ArraySource("noise", "train", images, labels, 3)
     made = train_classifier(source, source, steps=1, batch_size=100)
-    assert made.features(images).shape == (24, 64)
-    assert made.probabilities(images).shape == (24, 3)
+    assert [part.shape for part in made.outputs(images)] == [(24, 64), (24, 3)]
     sides = [
         max(layer.output.shape[1:3]) for layer in build_network(shape, 3, 0).layers[1:] if len(layer.output.shape) == 4
     ]
@@ -175,4 +174,4 @@ def test_refuses_images(classifier):
         (np.zeros((2, 16, 16, 1), np.uint8), r"\[16, 16, 3\]"),
     ):
         with pytest.raises(UsageError, match=message):
-            classifier.features(images)
+            classifier.outputs(images)

@@ -79,17 +79,9 @@ class Classifier:
         features, logits = (np.concatenate(parts) for parts in zip(*pieces))
         return features, softmax(logits)
 
-    def probabilities(self, images, batch_size: int = 500) -> np.ndarray:
-        """float64 [N, num_classes] of uint8 images [N, *shape]."""
-        return self.outputs(images, batch_size)[1]
-
-    def features(self, images, batch_size: int = 500) -> np.ndarray:
-        """The hidden layer, float32 [N, 64], of uint8 images [N, *shape]."""
-        return self.outputs(images, batch_size)[0]
-
     def modes(self, images, batch_size: int = 500) -> np.ndarray:
         """The most probable class, int64 [N], of uint8 images [N, *shape]."""
-        return modes_of(self.probabilities(images, batch_size))
+        return modes_of(self.outputs(images, batch_size)[1])
 
 
 class StackedClassifier:
@@ -124,17 +116,9 @@ class StackedClassifier:
             probabilities.reshape(-1, self._channels, self.num_classes),
         )
 
-    def probabilities(self, images, batch_size: int = 500) -> np.ndarray:
-        """float64 [N, 3, num_classes] of uint8 images [N, H, W, 3]."""
-        return self.outputs(images, batch_size)[1]
-
-    def features(self, images, batch_size: int = 500) -> np.ndarray:
-        """float32 [N, 3·64] of uint8 images [N, H, W, 3]."""
-        return self.outputs(images, batch_size)[0]
-
     def modes(self, images, batch_size: int = 500) -> np.ndarray:
         """The most probable class of each channel as one number: int64 [N] in [0, num_modes)."""
-        return modes_of(self.probabilities(images, batch_size))
+        return modes_of(self.outputs(images, batch_size)[1])
 
 
 @gin.configurable

@@ -141,10 +141,11 @@ class MarginalKL(Metric):
         self.fit, self.max_pairs = fit, max_pairs
 
     def __call__(self, subject):
+        estimates = dict(zip(METHODS, (self._monte_carlo, self._density_ratio, self._density_model)))
         results, missing = [], {}
         for method in self.methods:
             try:
-                results.append(getattr(self, f"_{method}")(subject))
+                results.append(estimates[method](subject))
             except NotApplicable as error:
                 missing[method] = str(error)
         if not results:

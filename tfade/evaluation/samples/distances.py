@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_whole
 from tfade.evaluation.checks import checked_features
 
 ROWS, COLUMNS = 1024, 4096  # a block of distances: 32 MiB
@@ -36,24 +36,13 @@ def checked_sets(
     return real, fake
 
 
-def checked_integer(name: str, value, at_least: int) -> int:
-    """`value` as an int.
-
-    Raises:
-        UsageError: no integer, or below `at_least`.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < at_least:
-        raise UsageError(f"{name}={value!r}; give an integer of at least {at_least}")
-    return int(value)
-
-
 def generator_of(seed: int) -> np.random.Generator:
     """A generator that depends on nothing but the seed.
 
     Raises:
         UsageError: no integer of at least 0.
     """
-    return np.random.Generator(np.random.Philox(key=checked_integer("seed", seed, 0)))
+    return np.random.Generator(np.random.Philox(key=check_whole("seed", seed, 0)))
 
 
 class DistanceBlock:

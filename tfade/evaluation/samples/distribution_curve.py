@@ -6,11 +6,11 @@ from typing import NamedTuple
 import gin
 import numpy as np
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_whole
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Result
 from tfade.evaluation.samples.against_real import against_real, equally_many, require_at_least
-from tfade.evaluation.samples.distances import checked_integer, checked_sets
+from tfade.evaluation.samples.distances import checked_sets
 
 BETA = 8.0
 
@@ -62,8 +62,8 @@ def precision_recall_distributions(
     Reference: Sajjadi et al. 2018, "Assessing Generative Models via Precision and Recall", eq. 5-6 and section 4.
         Their code clusters by mini-batches; here k-means runs until it has converged.
     """
-    clusters, runs = checked_integer("clusters", clusters, 1), checked_integer("runs", runs, 1)
-    angles, seed = checked_integer("angles", angles, 3), checked_integer("seed", seed, 0)
+    clusters, runs = check_whole("clusters", clusters, 1), check_whole("runs", runs, 1)
+    angles, seed = check_whole("angles", angles, 3), check_whole("seed", seed, 0)
     real, fake = checked_sets(real, fake)
     if len(real) != len(fake):
         raise UsageError(
@@ -105,8 +105,8 @@ class PrecisionRecallDistributions(Metric):
     default = False
 
     def __init__(self, clusters: int = 20, runs: int = 10):
-        self.clusters = checked_integer("PrecisionRecallDistributions.clusters", clusters, 1)
-        self.runs = checked_integer("PrecisionRecallDistributions.runs", runs, 1)
+        self.clusters = check_whole("PrecisionRecallDistributions.clusters", clusters, 1)
+        self.runs = check_whole("PrecisionRecallDistributions.runs", runs, 1)
 
     def __call__(self, subject):
         def measure(real, fake):

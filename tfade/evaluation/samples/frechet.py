@@ -8,12 +8,12 @@ import gin
 import numpy as np
 from scipy.linalg.blas import dtrmm
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_whole
 from tfade.evaluation.checks import checked_features
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Result
 from tfade.evaluation.samples.against_real import against_real, require_at_least
-from tfade.evaluation.samples.distances import checked_integer, generator_of
+from tfade.evaluation.samples.distances import generator_of
 from tfade.evaluation.samples.moments import Moments, check_same_protocol
 from tfade.evaluation.subject import Subject
 
@@ -71,13 +71,13 @@ def frechet_infinity(*, real, fake, sizes: int = 15, smallest: int | None = None
     """
     if isinstance(fake, Moments):
         raise UsageError("fake=Moments has no samples to draw subsets from; give features [M, D]")
-    sizes, generator = checked_integer("sizes", sizes, 3), generator_of(seed)
+    sizes, generator = check_whole("sizes", sizes, 3), generator_of(seed)
     real, fake = _moments("real", real), checked_features("fake", fake)
     _check_dimensions(real, fake.shape[1])
     count, dimensions = fake.shape
     if smallest is None:
         smallest = max(2, count // 10, min(dimensions + 1, count // 2))
-    smallest = checked_integer("smallest", smallest, 2)
+    smallest = check_whole("smallest", smallest, 2)
     counts = np.unique(np.linspace(smallest, count, sizes).astype(int)) if smallest < count else np.array([count])
     if len(counts) < sizes:
         raise UsageError(
@@ -137,7 +137,7 @@ class FrechetInfinity(Metric):
     default = False
 
     def __init__(self, sizes: int = 15):
-        self.sizes = checked_integer("FrechetInfinity.sizes", sizes, 3)
+        self.sizes = check_whole("FrechetInfinity.sizes", sizes, 3)
 
     def __call__(self, subject):
         def measure(real, fake):

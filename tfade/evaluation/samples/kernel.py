@@ -3,11 +3,11 @@
 import gin
 import numpy as np
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_whole
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Result
 from tfade.evaluation.samples.against_real import against_real, require_at_least
-from tfade.evaluation.samples.distances import ROWS, checked_integer, checked_sets, generator_of
+from tfade.evaluation.samples.distances import ROWS, checked_sets, generator_of
 
 
 def kernel_distance(
@@ -39,7 +39,7 @@ def kernel_distance(
     Reference: Bińkowski et al. 2018, "Demystifying MMD GANs", section 4.1; Gretton et al. 2012, "A Kernel Two-Sample
         Test", eq. 3 (unbiased) and eq. 5 (biased).
     """
-    subsets, subset_size = checked_integer("subsets", subsets, 1), checked_integer("subset_size", subset_size, 2)
+    subsets, subset_size = check_whole("subsets", subsets, 1), check_whole("subset_size", subset_size, 2)
     real, fake = checked_sets(real, fake)
     for name, features in (("real", real), ("fake", fake)):
         if len(features) < subset_size:
@@ -81,8 +81,8 @@ class KernelDistance(Metric):
     default = False
 
     def __init__(self, subsets: int = 100, subset_size: int = 1000):
-        self.subsets = checked_integer("KernelDistance.subsets", subsets, 1)
-        self.subset_size = checked_integer("KernelDistance.subset_size", subset_size, 2)
+        self.subsets = check_whole("KernelDistance.subsets", subsets, 1)
+        self.subset_size = check_whole("KernelDistance.subset_size", subset_size, 2)
 
     def __call__(self, subject):
         def measure(real, fake):

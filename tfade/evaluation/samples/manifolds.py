@@ -1,15 +1,16 @@
 """Precision and recall, density and coverage: sets held against balls around each other's points."""
 
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import gin
 import numpy as np
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_whole
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Result
 from tfade.evaluation.samples.against_real import against_real, equally_many, require_at_least
-from tfade.evaluation.samples.distances import checked_integer, checked_sets, distance_blocks, nearest
+from tfade.evaluation.samples.distances import checked_sets, distance_blocks, nearest
 
 
 class PrecisionRecallResults(NamedTuple):
@@ -96,8 +97,26 @@ def density_coverage(*, real, fake, k: int = 5, strict: bool = True) -> DensityC
     )
 
 
+class _Manifolds(Metric):
+    """A measure of balls that reach the k-th nearest neighbour, of equally many real test images and samples."""
+
+    default = False
+    measure: Callable[..., Iterable[Result]]
+
+    def __init__(self, k: int, strict: bool):
+        self.k, self.strict = check_whole(f"{type(self).__name__}.k", k), strict
+
+    def __call__(self, subject):
+        def measure(real, fake):
+            real, fake = equally_many(subject, real, fake)
+            require_at_least("images on both sides", len(real), self.k + 1)
+            return type(self).measure(real=real, fake=fake, k=self.k, strict=self.strict)
+
+        return against_real(subject, measure)
+
+
 @gin.register
-class PrecisionRecall(Metric):
+class PrecisionRecall(_Manifolds):
     """Precision and recall by nearest neighbours, of equally many real test images and samples.
 
     Args:
@@ -106,22 +125,14 @@ class PrecisionRecall(Metric):
     """
 
     name = "precision_recall"
-    default = False
+    measure = staticmethod(precision_recall)
 
     def __init__(self, k: int = 3, strict: bool = False):
-        self.k, self.strict = checked_integer("PrecisionRecall.k", k, 1), strict
-
-    def __call__(self, subject):
-        def measure(real, fake):
-            real, fake = equally_many(subject, real, fake)
-            require_at_least("images on both sides", len(real), self.k + 1)
-            return precision_recall(real=real, fake=fake, k=self.k, strict=self.strict)
-
-        return against_real(subject, measure)
+        super().__init__(k, strict)
 
 
 @gin.register
-class DensityCoverage(Metric):
+class DensityCoverage(_Manifolds):
     """Density and coverage, of equally many real test images and samples.
 
     Args:
@@ -130,22 +141,14 @@ class DensityCoverage(Metric):
     """
 
     name = "density_coverage"
-    default = False
+    measure = staticmethod(density_coverage)
 
     def __init__(self, k: int = 5, strict: bool = True):
-        self.k, self.strict = checked_integer("DensityCoverage.k", k, 1), strict
-
-    def __call__(self, subject):
-        def measure(real, fake):
-            real, fake = equally_many(subject, real, fake)
-            require_at_least("images on both sides", len(real), self.k + 1)
-            return density_coverage(real=real, fake=fake, k=self.k, strict=self.strict)
-
-        return against_real(subject, measure)
+        super().__init__(k, strict)
 
 
 def _prepared(real, fake, k: int, strict: bool, fake_at_least: int | None = None):
-    k = checked_integer("k", k, 1)
+    k = check_whole("k", k, 1)
     real, fake = checked_sets(real, fake)
     for name, features, at_least in (("real", real, k + 1), ("fake", fake, fake_at_least or k + 1)):
         if len(features) < at_least:

@@ -3,11 +3,11 @@
 import gin
 import numpy as np
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_whole
 from tfade.evaluation.checks import checked_images
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import NotApplicable, Result
-from tfade.evaluation.samples.distances import checked_integer, generator_of
+from tfade.evaluation.samples.distances import generator_of
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, the finest first
 FILTER_SIZE = 11
@@ -55,9 +55,9 @@ def ms_ssim_diversity(
     images = checked_images("images", images)
     if len(images) < 2:
         raise UsageError(f"images has {len(images)} image(s); pairs need at least 2")
-    batch_size, generator = checked_integer("batch_size", batch_size, 2), generator_of(seed)
+    batch_size, generator = check_whole("batch_size", batch_size, 2), generator_of(seed)
     scales, filter_size = _legal(min(images.shape[1:3]), scales, filter_size)
-    used = len(images) if batches is None else min(len(images), batch_size * checked_integer("batches", batches, 1))
+    used = len(images) if batches is None else min(len(images), batch_size * check_whole("batches", batches, 1))
     weights = np.array(WEIGHTS[:scales]) / sum(WEIGHTS[:scales])
     parts = np.array_split(generator.permutation(len(images))[:used], -(-used // batch_size))
     similar = [_pairs(np.moveaxis(images[part].astype(np.float64), -1, 1), weights, filter_size) for part in parts]
@@ -96,7 +96,7 @@ class MSSSIMDiversity(Metric):
 
     def __init__(self, scales: int | None = None, filter_size: int | None = None, batches: int = 5):
         self.scales, self.filter_size = scales, filter_size
-        self.batches = checked_integer("MSSSIMDiversity.batches", batches, 1)
+        self.batches = check_whole("MSSSIMDiversity.batches", batches, 1)
 
     def __call__(self, subject):
         # Samples first: they refuse data that are not images.
@@ -116,9 +116,9 @@ class MSSSIMDiversity(Metric):
 
 def _legal(side: int, scales: int | None, filter_size: int | None) -> tuple[int, int]:
     """How many scales, and the side of the window, that images whose shorter side is `side` allow."""
-    if scales is not None and checked_integer("scales", scales, 1) > len(WEIGHTS):
+    if scales is not None and check_whole("scales", scales, 1) > len(WEIGHTS):
         raise UsageError(f"scales={scales}; there are weights for 1 to {len(WEIGHTS)}")
-    if filter_size is not None and checked_integer("filter_size", filter_size, 1) % 2 == 0:
+    if filter_size is not None and check_whole("filter_size", filter_size, 1) % 2 == 0:
         raise UsageError(f"filter_size={filter_size} is even; give an odd side")
     sides = [side]
     while len(sides) < len(WEIGHTS):

@@ -6,11 +6,11 @@ import gin
 import numpy as np
 
 from tfade import pictures
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_whole
 from tfade.evaluation.checks import checked_images
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Figure, Result
-from tfade.evaluation.samples.distances import checked_integer, checked_sets, nearest
+from tfade.evaluation.samples.distances import checked_sets, nearest
 
 SPACES = ("pixels", "features")
 
@@ -51,7 +51,7 @@ def nearest_neighbours(*, real, fake, k: int = 1) -> Neighbours:
 
     Reference: Theis, van den Oord and Bethge 2016, "A note on the evaluation of generative models", section 3.3.
     """
-    k = checked_integer("k", k, 1)
+    k = check_whole("k", k, 1)
     space = "pixels in [0, 1]" if np.ndim(real) == 4 or np.ndim(fake) == 4 else "features"
     if space == "features":
         real, fake = checked_sets(real, fake, at_least=1)
@@ -99,8 +99,8 @@ class NearestNeighbours(Metric):
     def __init__(self, num_samples: int = 1000, space: str = "pixels", shown: int = 8):
         if space not in SPACES:
             raise UsageError(f"NearestNeighbours.space={space!r} is unknown; give {' or '.join(map(repr, SPACES))}")
-        self.num_samples = checked_integer("NearestNeighbours.num_samples", num_samples, 1)
-        self.space, self.shown = space, checked_integer("NearestNeighbours.shown", shown, 1)
+        self.num_samples = check_whole("NearestNeighbours.num_samples", num_samples, 1)
+        self.space, self.shown = space, check_whole("NearestNeighbours.shown", shown, 1)
 
     def __call__(self, subject):
         samples, real = subject.samples[: self.num_samples], subject.real_images[: self.num_samples]

@@ -6,14 +6,14 @@ from collections.abc import Callable
 import gin
 import numpy as np
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_whole
 from tfade.evaluation.checks import checked_probabilities
 from tfade.evaluation.features.extractors import Extracted
 from tfade.evaluation.features.inception import is_inception
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import NotApplicable, Result
 from tfade.evaluation.samples.against_real import require_at_least, with_origin
-from tfade.evaluation.samples.distances import checked_integer, generator_of
+from tfade.evaluation.samples.distances import generator_of
 from tfade.evaluation.subject import Subject
 
 VARIANTS = {
@@ -116,7 +116,7 @@ class InceptionScore(Metric):
     default = False
 
     def __init__(self, splits: int = 10):
-        self.splits = checked_integer("InceptionScore.splits", splits, 1)
+        self.splits = check_whole("InceptionScore.splits", splits, 1)
 
     def __call__(self, subject):
         name = "inception_score" if is_inception(subject.feature_extractor.protocol) else "classifier_score"
@@ -142,7 +142,7 @@ class ModeScore(Metric):
     def __init__(self, variant: str = "generated", splits: int = 10):
         if variant not in VARIANTS:
             raise UsageError(f"ModeScore.variant={variant!r} is unknown; give {', '.join(map(repr, VARIANTS))}")
-        self.variant, self.splits = variant, checked_integer("ModeScore.splits", splits, 1)
+        self.variant, self.splits = variant, check_whole("ModeScore.splits", splits, 1)
 
     def __call__(self, subject):
         reference = _probabilities(subject.extracted_train).mean(axis=0)
@@ -181,7 +181,7 @@ def _probabilities(extracted: Extracted) -> np.ndarray:
 
 def _splits(probabilities, splits: int, seed: int | None) -> list[np.ndarray]:
     array = checked_probabilities("probabilities", probabilities)
-    count, splits = len(array), checked_integer("splits", splits, 1)
+    count, splits = len(array), check_whole("splits", splits, 1)
     if count < splits:
         raise UsageError(f"probabilities has {count} rows, fewer than splits={splits}; give more samples")
     array = array / array.sum(axis=1, keepdims=True)
