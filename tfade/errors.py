@@ -4,6 +4,7 @@ import functools
 import inspect
 import math
 import numbers
+from collections.abc import Sequence
 
 
 class UsageError(ValueError):
@@ -17,22 +18,60 @@ def one_line(error: BaseException) -> str:
 
 
 def check_whole(name: str, value, least: int = 1) -> int:
-    """`value` as an int; a UsageError if it is no whole number from `least` up."""
+    """`value` as an int; rejects what is not a whole number from `least` up."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
         raise UsageError(f"{name}={value!r} is not a whole number from {least} up")
     return int(value)
 
 
+def check_sizes(owner: str, **sizes) -> None:
+    """Rejects sizes of `owner`, such as a width and a depth, that are not whole numbers from 1 up."""
+    for name, value in sizes.items():
+        check_whole(f"{owner}.{name}", value)
+
+
+def check_list(name: str, values) -> None:
+    """Rejects what is not a sequence of whole numbers from 1 up; it may be empty."""
+    if not isinstance(values, (tuple, list)):
+        raise UsageError(f"{name}={values!r} is not a tuple of whole numbers such as (64, 128)")
+    for value in values:
+        check_whole(name, value)
+
+
+def check_seed(name: str, value) -> None:
+    """Rejects what is not a whole number from 0 up, or several of them."""
+    for number in value if isinstance(value, (tuple, list)) and value else (value,):
+        check_whole(name, number, 0)
+
+
 def check_finite(name: str, value, least: float = 0.0) -> None:
-    """Refuses what is no finite number from `least` up."""
+    """Rejects what is not a finite number from `least` up."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not least <= value < math.inf:
         raise UsageError(f"{name}={value!r} is not a finite number from {least:g} up")
 
 
+def check_number(name: str, value) -> None:
+    """Rejects what is not a finite number."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        raise UsageError(f"{name}={value!r} is not a finite number")
+
+
 def check_positive(name: str, value) -> None:
-    """Refuses what is no finite number above 0."""
+    """Rejects what is not a finite number above 0."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value < math.inf:
         raise UsageError(f"{name}={value!r} is not a finite number above 0")
+
+
+def check_between(name: str, value, low: float, high: float) -> None:
+    """Rejects what is not a number between `low` and `high`, both excluded."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low < value < high:
+        raise UsageError(f"{name}={value!r} is not a number between {low:g} and {high:g}")
+
+
+def check_choice(name: str, value, choices: Sequence) -> None:
+    """Rejects what is not one of the choices."""
+    if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
+        raise UsageError(f"{name}={value!r} is unknown; use one of {', '.join(map(repr, choices))}")
 
 
 def check_class(name: str, value, optional: bool = False) -> None:

@@ -50,7 +50,7 @@ def checked_unit(images, shape: tuple[int, ...]) -> tf.Tensor:
         shape: (H, W, C) that they must have: others would be broadcast against it somewhere.
 
     Raises:
-        UsageError: another shape or, where values can be looked at, floats outside [0, 1] or NaN.
+        UsageError: another shape or, in eager execution, floats outside [0, 1] or NaN.
     """
     unit = to_unit(images)
     if unit.shape.rank is not None and tuple(unit.shape[1:]) != tuple(shape):

@@ -58,7 +58,7 @@ class Seeds:
 def per_example_noise(x: tf.Tensor, draw: int = 0, shape: Sequence[int] | None = None) -> tf.Tensor:
     """Noise uniform on [0, 1), of the shape of `x` or another one, that is a function of each example alone.
 
-    An example gets the same noise whatever its place in a batch and whoever its batch mates are, so that what is
+    An example gets the same noise wherever it stands in a batch and whatever else the batch holds, so that what is
     computed from it (a likelihood with dequantisation noise) is a property of the example. A change of any number by
     1/65,280 changes all noise of its example: they are mixed by the finaliser of MurmurHash3.
 
@@ -88,12 +88,12 @@ def per_example_normal_noise(x: tf.Tensor, draw: int, shape: Sequence[int]) -> t
 class ExampleNoise:
     """Noise of a long simulation that is a function of (name, example, draw, place), by a counter-based generator.
 
-    An example gets the same noise whatever its place in a batch and whoever its batch mates are. Threefry-2x32 with 20
-    rounds is made of 32-bit additions, rotations and exclusive ors, which are the same with and without XLA.
+    An example gets the same noise wherever it stands in a batch and whatever else the batch holds. Threefry-2x32 with
+    20 rounds is made of 32-bit additions, rotations and exclusive ors, which are the same with and without XLA.
 
     Args:
         key: of the simulation, see `noise_key`.
-        examples: numbers of the examples, integers [batch].
+        examples: indices of the examples, integers [batch].
 
     Reference: Salmon et al. 2011, section 3.2.
     """

@@ -148,10 +148,10 @@ def test_the_base_starts_at_the_latents_of_the_data():
     np.testing.assert_allclose(layer.base.scale, data.std(0)[::-1], rtol=1e-5)
 
 
-def test_wrong_parts_are_refused():
-    with pytest.raises(UsageError, match="flow=3 is no flow"):
+def test_wrong_parts_are_rejected():
+    with pytest.raises(UsageError, match="flow=3 is not a flow"):
         FlowDistribution(3)
-    with pytest.raises(UsageError, match="flow=.* is no flow"):
+    with pytest.raises(UsageError, match="flow=.* is not a flow"):
         FlowDistribution(StandardNormal)
-    with pytest.raises(UsageError, match="base=.* is no distribution"):
+    with pytest.raises(UsageError, match="base=.* is not a distribution"):
         FlowDistribution(ActNorm, ActNorm)

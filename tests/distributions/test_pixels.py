@@ -92,6 +92,6 @@ def test_what_the_distribution_is_of():
 
 
 @pytest.mark.parametrize("arguments", [{"initial_scale": 0.0}, {"scale_range": (1.0, 0.1)}, {"initial_scale": 20.0}])
-def test_bad_scales_are_refused(arguments):
+def test_invalid_scales_are_rejected(arguments):
     with pytest.raises(UsageError, match="scale"):
         IsotropicNormal(**arguments)

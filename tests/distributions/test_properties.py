@@ -249,7 +249,7 @@ def test_the_context_of_a_row_changes_that_row(case):
 
 
 @cases
-def test_a_context_that_does_not_fit_is_refused(case):
+def test_a_context_that_does_not_fit_is_rejected(case):
     with pytest.raises(UsageError, match="built for context vectors of size 2"):
         case.build(context_size=2).distribution()
     with pytest.raises(UsageError, match=r"context has shape \[5, 3\]"):

@@ -17,7 +17,7 @@ from tfade.flows.permutation import Reverse
 from tfade.flows.planar import Planar
 from tfade.flows.splines import RationalQuadratic
 from tfade.flows.stack import Stack
-from tfade.flows.transformers import Affine, GatedAffine, Shift
+from tfade.flows.transformers import Affine, Shift
 from tfade.networks.conditioner import MLPConditioner
 from tfade.networks.made import MADE
 
@@ -198,17 +198,7 @@ def test_a_coupling_rejects_one_dimension_and_images():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Coupling(mask="checkerboard"), "mask='checkerboard'.*half, alternate"),
-        (lambda: Coupling(parity=2), "parity=2"),
-        (lambda: Affine(log_scale_bound=0), "log_scale_bound=0"),
-        (lambda: Shift(gain=-1.0), "gain=-1.0"),
-        (lambda: RationalQuadratic(bins=1), "bins=1"),
-        (lambda: RationalQuadratic(bound=0), "bound=0"),
         (lambda: RationalQuadratic(bins=100), r"min_bin=0\.01 times bins=100.*0\.01"),
-        (lambda: RationalQuadratic(min_slope=1), "min_slope=1"),
-        (lambda: GatedAffine(bound=-1), "bound=-1"),
-        (lambda: MAF(order="checkerboard"), "order='checkerboard'.*alternate, natural"),
-        (lambda: IAF(transformer=dict), "transformer=.*Affine"),
         (lambda: Coupling(transformer=0.5), "transformer=0.5 is not a transformer.*Affine"),
         (lambda: Coupling(conditioner=MLPConditioner(2, 2)), "conditioner=.*is not a class.*without parentheses"),
         (lambda: MAF(conditioner=MADE(2, 2)), "conditioner=.*is not a class.*without parentheses"),

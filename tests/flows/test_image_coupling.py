@@ -208,6 +208,6 @@ def test_mixed_precision_has_exact_densities_in_float32(make):
         (lambda: built(CHANNEL(), (4, 4, 2), 3).bijector(images(2)), r"\[3, 2\]"),
     ],
 )
-def test_bad_input_is_refused(make_wrong, message):
+def test_invalid_input_is_rejected(make_wrong, message):
     with pytest.raises(UsageError, match=message):
         make_wrong()

@@ -270,7 +270,7 @@ def test_published_flows_are_short_gin_files(recipe, networks, latent_shape):
         (lambda: Squeeze().build((4, 7, 3)), "4×7; height and width have to be even"),
         (lambda: Squeeze().build((16,)), r"\(16,\); it needs images"),
         (lambda: MultiScale(()), r"scales=\(\)"),
-        (lambda: MultiScale((dict,)), "{}, which is no flow"),
+        (lambda: MultiScale((dict,)), "{}, which is not a flow"),
         (lambda: MultiScale((Squeeze,)).build((16,)), "it needs images"),
         (lambda: MultiScale(((CHECKERBOARD,), (CHECKERBOARD,))).build((4, 4, 3)), r"scale 1 ends in shape \(4, 4, 3\)"),
         (
@@ -283,7 +283,7 @@ def test_published_flows_are_short_gin_files(recipe, networks, latent_shape):
         (lambda: MultiScale((Squeeze,)).bijector(), "call build"),
     ],
 )
-def test_bad_input_is_refused(make_wrong, message):
+def test_invalid_input_is_rejected(make_wrong, message):
     with pytest.raises(UsageError, match=message):
         make_wrong()
 

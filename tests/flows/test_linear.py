@@ -70,13 +70,13 @@ def test_convolution_starts_as_a_rotation_of_its_own():
         (np.full((2, 2), np.nan), "finite"),
     ],
 )
-def test_unfit_kernels_are_refused(kernel, message):
+def test_invalid_kernels_are_rejected(kernel, message):
     for kind in (LULinear, Invertible1x1Convolution):
         with pytest.raises(UsageError, match=message):
             kind(kernel)
 
 
-def test_a_kernel_of_another_size_is_refused():
+def test_a_kernel_of_another_size_is_rejected():
     with pytest.raises(UsageError, match=r"\[3, 3\].*\[4, 4\]"):
         LULinear(KERNEL).build((2, 2, 4))
 
@@ -143,7 +143,7 @@ def test_actnorm_does_not_learn_from_the_density_pass():
     assert all(not weight.any() for weight in layer.get_weights())
 
 
-def test_actnorm_refuses_a_nonpositive_epsilon():
+def test_actnorm_rejects_a_nonpositive_epsilon():
     with pytest.raises(UsageError, match="epsilon=0"):
         ActNorm(epsilon=0)
 

@@ -72,6 +72,6 @@ def test_radial_is_finite_at_its_centre():
         assert np.isfinite(tape.gradient([value, log_det], centre)).all()
 
 
-def test_images_are_refused():
+def test_images_are_rejected():
     with pytest.raises(UsageError, match=r"Planar.*\(4, 4, 1\).*vectors"):
         Planar().build((4, 4, 1))

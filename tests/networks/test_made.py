@@ -112,6 +112,6 @@ def test_ancestral_computes_every_unit_once(monkeypatch):
         ({"order": "sorted"}, "order='sorted'.*natural"),
     ],
 )
-def test_unfit_arguments_are_refused(options, message):
+def test_invalid_arguments_are_rejected(options, message):
     with pytest.raises(UsageError, match=message):
         MADE(**({"dimensions": 3, "outputs": 2} | options))

@@ -26,7 +26,7 @@ def test_the_published_dcgan_for_64_pixels():
 
 
 @pytest.mark.parametrize("shape", [(17, 17, 3), (16, 32, 3), (30, 30, 1), (5, 5, 1)])
-def test_sizes_that_do_not_fit_are_refused(shape):
+def test_sizes_that_do_not_fit_are_rejected(shape):
     with pytest.raises(UsageError, match="image_shape"):
         dcgan.DCGANGenerator(shape, 5)
 

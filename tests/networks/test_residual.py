@@ -156,6 +156,6 @@ def test_the_scale_of_glows_last_layer():
         lambda: GlowConditioner(SHAPE, 2, width=0),
     ],
 )
-def test_sizes_below_one_are_refused(make_wrong):
+def test_sizes_below_one_are_rejected(make_wrong):
     with pytest.raises(UsageError, match=r"width=|blocks="):
         make_wrong()

@@ -96,7 +96,7 @@ def test_residual_blocks_add_their_branch():
 
 
 @pytest.mark.parametrize("shape", [(17, 17, 3), (16, 32, 3), (30, 30, 1), (5, 5, 1), (8,)])
-def test_sizes_that_do_not_fit_are_refused(shape):
+def test_sizes_that_do_not_fit_are_rejected(shape):
     for make in (lambda: SNGANGenerator(shape, 5), *(lambda kind=kind: kind(shape) for kind in DISCRIMINATORS)):
         with pytest.raises(UsageError, match="image_shape"):
             make()

@@ -58,7 +58,7 @@ def test_the_encoder_normalises_over_the_batch_in_training_only():
     assert not any(np.array_equal(old, new) for old, new in zip(statistics, encoder.non_trainable_variables))
 
 
-def test_networks_without_maps_are_refused():
+def test_networks_without_maps_are_rejected():
     with pytest.raises(UsageError, match="no feature maps"):
         BottomUpEncoder((16, 16, 1), 7, lambda shape, outputs: CodeDiscriminator(5, width=outputs))
     with pytest.raises(UsageError, match=r"not a keras\.Sequential"):

@@ -85,7 +85,7 @@ def test_invalid_arguments_are_rejected():
             IMQ((1.0, wrong))
         with pytest.raises(UsageError, match=r"RBF\.prior_scale=.* is not a finite number above 0"):
             RBF(prior_scale=wrong)
-    with pytest.raises(UsageError, match=r"IMQ\.scales=\(\) has no scale"):
+    with pytest.raises(UsageError, match=r"IMQ\.scales=\(\) is not a tuple of one scale"):
         IMQ(())
     for x, y in ((1, 5), (5, 1)):
         with pytest.raises(UsageError, match="1 points as .*2 or more"):

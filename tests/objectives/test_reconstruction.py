@@ -20,5 +20,5 @@ def test_errors_are_over_all_dimensions_of_an_example(shape):
 
 @pytest.mark.parametrize("error", [absolute_error, squared_error])
 def test_other_reductions_are_rejected(error):
-    with pytest.raises(UsageError, match="reduction='median' is neither 'mean' nor 'sum'"):
+    with pytest.raises(UsageError, match="reduction='median' is unknown; use one of 'mean', 'sum'"):
         error(tf.zeros((1, 2)), tf.zeros((1, 2)), reduction="median")

@@ -8,7 +8,7 @@ import tensorflow_probability as tfp
 from tfade.distributions.conditionals import conditionals, drawn
 from tfade.distributions.layer import StandardisedLayer
 from tfade.distributions.scales import SCALE_RANGE, checked_range
-from tfade.errors import UsageError
+from tfade.errors import check_whole
 from tfade.flows.layer import flattened
 
 tfd = tfp.distributions
@@ -30,8 +30,7 @@ class Autoregressive(StandardisedLayer):
 
     def __init__(self, components: int = 1, scale_range: tuple[float, float] = SCALE_RANGE, **kwargs):
         super().__init__(**kwargs)
-        if components < 1:
-            raise UsageError(f"components={components!r} is below 1; use 1 for Gaussian conditionals")
+        check_whole("components", components)
         self.components, self.scale_range = components, checked_range(scale_range)
 
     def build(self, event_shape, context_size=0):

@@ -7,9 +7,9 @@ import tensorflow as tf
 from tfade.distributions.autoregressive import Autoregressive
 from tfade.distributions.conditionals import parameters_of
 from tfade.distributions.scales import SCALE_RANGE
-from tfade.errors import UsageError, check_class
+from tfade.errors import check_choice, check_class, check_seed, check_sizes
 from tfade.networks.conditioner import MLPConditioner
-from tfade.networks.made import MADE
+from tfade.networks.made import MADE, ORDERS
 
 
 @gin.register
@@ -37,8 +37,7 @@ class AutoregressiveLSTM(Autoregressive):
         **kwargs,
     ):
         super().__init__(components, scale_range, **kwargs)
-        if width < 1:
-            raise UsageError(f"width={width!r} is below 1; 128 is usual")
+        check_sizes("AutoregressiveLSTM", width=width)
         check_class("head", head)
         self.width, self._make_head = width, head
 
@@ -101,6 +100,8 @@ class AutoregressiveMADE(Autoregressive):
     ):
         super().__init__(components, scale_range, **kwargs)
         check_class("conditioner", conditioner)
+        check_choice("order", order, ORDERS)
+        check_seed("seed", seed)
         self.order, self.seed, self._make_conditioner = order, seed, conditioner
 
     def build(self, event_shape, context_size=0):

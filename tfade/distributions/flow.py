@@ -46,9 +46,9 @@ class FlowDistribution(DistributionLayer):
         self.flow = flow if isinstance(flow, FlowLayer) or not callable(flow) else flow()
         self.base = base if isinstance(base, DistributionLayer) or not callable(base) else base()
         if not isinstance(self.flow, FlowLayer):
-            raise UsageError(f"flow={flow!r} is no flow; see tfade.flows for those that are")
+            raise UsageError(f"flow={flow!r} is not a flow; see tfade.flows for those that are")
         if not isinstance(self.base, DistributionLayer):
-            raise UsageError(f"base={base!r} is no distribution; see tfade.distributions for those that are")
+            raise UsageError(f"base={base!r} is not a distribution; see tfade.distributions for those that are")
 
     def build(self, event_shape, context_size=0):
         super().build(event_shape, context_size)

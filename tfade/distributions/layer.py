@@ -46,7 +46,7 @@ class DistributionLayer(keras.layers.Layer):
             context: [..., context_size], whose leading dimensions are the batch shape; None if and only if the layer
                 was built without a context.
             temperature: T > 0, the factor on the standard deviation of the noise that samples are made from (Glow's
-                convention; the tempered density p^(1/τ) has T = √τ). Each class says what it scales, and whether that
+                convention; the tempered density p^(1/τ) has T = √τ). Each class states what it scales, and whether that
                 is the tempered density or an approximation of it.
 
         Raises:
@@ -107,7 +107,7 @@ class DistributionLayer(keras.layers.Layer):
         return tf.cast(temperature, self.variable_dtype)
 
     def _require_vectors(self, least: int = 1) -> int:
-        """D of the events, or an error where they are no vectors."""
+        """D of the events, or an error where they are not vectors."""
         if len(self.event_shape) != 1 or self.event_shape[0] < least:
             raise UsageError(
                 f"{type(self).__name__} was given events of shape {self.event_shape}; it is defined on vectors (D,), "

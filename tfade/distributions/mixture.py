@@ -8,7 +8,7 @@ import tensorflow_probability as tfp
 from tfade.distributions.gaussian import REGULARISATION, diagonal_normal, full_normal, full_normal_parameters
 from tfade.distributions.layer import ParametricLayer
 from tfade.distributions.scales import SCALE_RANGE, checked_range, unbounded_log_scale
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_choice, check_whole
 from tfade.networks.conditioner import MLPConditioner
 
 tfd = tfp.distributions
@@ -43,10 +43,8 @@ class GaussianMixture(ParametricLayer):
         **kwargs,
     ):
         super().__init__(conditioner, **kwargs)
-        if components < 1:
-            raise UsageError(f"components={components!r} is below 1; 10 is usual")
-        if covariance not in COVARIANCES:
-            raise UsageError(f"covariance={covariance!r} is unknown; use one of {', '.join(COVARIANCES)}")
+        check_whole("components", components)
+        check_choice("covariance", covariance, COVARIANCES)
         self.components, self.covariance = components, covariance
         self.scale_range = checked_range(scale_range)
 

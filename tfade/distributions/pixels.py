@@ -1,7 +1,7 @@
-"""Distributions of an image's numbers given what a decoder returns: p(x | z), every number independent of the others.
+"""Distributions of pixels given the decoder's output: p(x | z), every dimension independent of the others.
 
-Each is a Keras layer that is asked for `distribution(parameters)`. It says how many outputs of the decoder it needs for
-each number (`size`), and what it is a distribution of: `levels = None` for a density of dequantised images
+Each is a Keras layer that is asked for `distribution(parameters)`. It states how many outputs of the decoder it needs
+for each dimension (`size`), and what it is a distribution of: `levels = None` for a density of dequantised images
 y = (255 x + u) / 256 on [0, 1], or of features of them; 256 for a pmf of the levels 0 … 255; 2 for one of binarised
 pixels.
 """
@@ -13,7 +13,7 @@ import tensorflow_probability as tfp
 
 from tfade import numerics
 from tfade.distributions.scales import bounded_log_scale, checked_range, unbounded_log_scale
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_positive
 
 tfd = tfp.distributions
 
@@ -57,7 +57,7 @@ class PixelDistribution(keras.layers.Layer):
         return numerics.dequantised(unit, noise)
 
     def as_image(self, target: tf.Tensor) -> tf.Tensor:
-        """A target, in image space, as numbers in [0, 1]."""
+        """A target, in image space, scaled to [0, 1]."""
         return target if self.levels is None else target / (self.levels - 1)
 
     def distribution(self, parameters) -> tfd.Distribution:
@@ -76,7 +76,7 @@ class PixelDistribution(keras.layers.Layer):
 
 
 class ScaledPixels(PixelDistribution):
-    """Pixels with a scale: one for everything (`isotropic`), or one of every number, from the decoder.
+    """Pixels with a scale: one for everything (`isotropic`), or one of every dimension, from the decoder.
 
     Args:
         isotropic: whether the scale is one trainable number.
@@ -92,6 +92,7 @@ class ScaledPixels(PixelDistribution):
         super().__init__(**kwargs)
         self.isotropic, self.size = isotropic, 1 if isotropic else 2
         self.scale_range = checked_range(scale_range)
+        check_positive("initial_scale", initial_scale)
         if not self.scale_range[0] < initial_scale < self.scale_range[1]:
             raise UsageError(f"initial_scale={initial_scale!r} is not within scale_range={tuple(scale_range)!r}")
         self._start = float(unbounded_log_scale(initial_scale, self.scale_range))
@@ -116,7 +117,7 @@ class ScaledPixels(PixelDistribution):
 
 @gin.register
 class Bernoulli(PixelDistribution):
-    """p(b = 1 | z) = sigmoid(θ) for binarised pixels b, drawn afresh with p(b = 1) = x whenever an image is looked at.
+    """p(b = 1 | z) = sigmoid(θ) for binarised pixels b, drawn afresh with p(b = 1) = x at every use of an image.
 
     The bound is one of the pmf of binary images, in nats: it cannot be compared with bits per dimension of 256 levels.
     On grey levels taken as targets themselves the same formula would be no likelihood at all, so this is not offered.
@@ -135,7 +136,7 @@ class Bernoulli(PixelDistribution):
 
 @gin.register
 class IsotropicNormal(ScaledPixels):
-    """N(y; μ(z), σ² I) with one trainable σ for all numbers of all images.
+    """N(y; μ(z), σ² I) with one trainable σ for all dimensions of all images.
 
     In image space μ is the sigmoid of the decoder's output, on features the output itself.
 
@@ -154,13 +155,13 @@ class IsotropicNormal(ScaledPixels):
 
 @gin.register
 class QuantizedNormal(ScaledPixels):
-    """N(y; μ(z), diag σ²(z)) of dequantised pixels, μ and log σ of every number from the decoder.
+    """N(y; μ(z), diag σ²(z)) of dequantised pixels, μ and log σ of every dimension from the decoder.
 
     Args:
         initial_scale: σ where the decoder returns 0.
         scale_range: see `ScaledPixels`.
 
-    Reference: Rosca et al. 2018, section 6, who do not print their σ: one for every number is this class's reading,
+    Reference: Rosca et al. 2018, section 6, who do not print their σ: one for every dimension is this class's reading,
     `IsotropicNormal` the other.
     """
 
@@ -178,7 +179,7 @@ class DiscretizedLogistic(ScaledPixels):
     The first and the last level take the tails, so that the pmf sums to 1.
 
     Args:
-        isotropic: one trainable s for everything (the IAF paper); otherwise one of every number, from the decoder.
+        isotropic: one trainable s for everything (the IAF paper); otherwise one of every dimension, from the decoder.
         initial_scale, scale_range: of s, see `ScaledPixels`.
 
     Reference: Kingma et al. 2016, appendix; Salimans et al. 2017, equation 2 (tails).
@@ -256,7 +257,7 @@ class LogisticLevels(tfd.Distribution):
 
 @gin.register
 class Categorical(PixelDistribution):
-    """P(x = k | z) = softmax(θ)_k on the 256 levels: any pmf, at 256 outputs for each number.
+    """P(x = k | z) = softmax(θ)_k on the 256 levels: any pmf, at 256 outputs for each dimension.
 
     Reference: van den Oord et al. 2016.
     """

@@ -1,6 +1,7 @@
 """Standard deviations that neither vanish nor overflow, whatever a network returns for their logarithm."""
 
 import math
+import numbers
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +14,9 @@ SCALE_RANGE = (1e-4, 1e4)  # of standard deviations: at |x| = 1e6 the square of 
 
 def checked_range(scale_range: tuple[float, float]) -> tuple[float, float]:
     """The range as floats, or an error if it is not one."""
-    if len(scale_range) != 2 or not 0 < scale_range[0] < scale_range[1] < math.inf:
+    pair = isinstance(scale_range, (tuple, list)) and len(scale_range) == 2
+    numeric = pair and all(isinstance(end, numbers.Real) for end in scale_range)
+    if not numeric or not 0 < scale_range[0] < scale_range[1] < math.inf:
         raise UsageError(f"scale_range={scale_range!r} is not (low, high) with 0 < low < high; {SCALE_RANGE} is usual")
     return float(scale_range[0]), float(scale_range[1])
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfade.distributions.scales import bounded_log_scale
-from tfade.errors import UsageError, check_class
+from tfade.errors import UsageError, check_choice, check_class, check_list
 from tfade.flows.layer import FlowLayer
 from tfade.networks.dcgan import DCGANGenerator
 from tfade.networks.topdown import TopDownBlock, feature_maps
@@ -72,7 +72,7 @@ class TopDownLevel(TopDownBlock):
         channels: c.
         merge: "precision" or "sum".
         flow: class of the posterior's flow, called without arguments; None for none.
-        ordinal: how many levels lie above, which tells `IAF` the direction it starts with.
+        ordinal: how many levels lie above, which sets the direction that `IAF` starts with.
 
     Reference: Sønderby et al. 2016 ("precision"); Kingma et al. 2016, section 5.1 and figure 4 ("sum", flow).
     """
@@ -179,13 +179,13 @@ class TopDownDecoder(keras.layers.Layer):
         flow=None,
     ):
         super().__init__(autocast=False)  # its layers see to the precision themselves, densities are in float32
-        if merge not in MERGES:
-            raise UsageError(f"merge={merge!r} is unknown; use one of {', '.join(MERGES)}")
+        check_choice("merge", merge, MERGES)
+        check_list("channels", channels)
         check_class("network", network)
         check_class("flow", flow, optional=True)
         self.network = network(image_shape, latent_size, activation=activation)
         maps = feature_maps(self.network)
-        if not 1 <= len(channels) <= len(maps) or min(channels) < 1:
+        if not 1 <= len(channels) <= len(maps):
             raise UsageError(
                 f"channels={tuple(channels)!r} is not one positive number for each level, and 1 to {len(maps)} levels: "
                 f"the feature maps of {type(self.network).__name__} are {list(maps.values())} for images of shape "

@@ -18,7 +18,7 @@ class TopDownCodes(tfd.Distribution):
         top: the distribution of z₀; its batch shape is that of the codes.
         decoder: the decoder, in inference mode.
         maps: the encoder's maps for the posterior, and a batch of codes for each of their examples; None for the prior.
-        temperature: factor on the deviation of the levels' prior; that of `top` is its own affair.
+        temperature: factor on the deviation of the levels' prior; that of `top` is set on its own.
     """
 
     def __init__(
@@ -40,8 +40,8 @@ class TopDownCodes(tfd.Distribution):
         )
 
     @property
-    def numbers(self) -> int:
-        """How many numbers a code takes on its way through the decoder: all layers' outputs, and the encoder's maps."""
+    def activations(self) -> int:
+        """How many values a code takes on its way through the decoder: all layers' outputs, and the encoder's maps."""
         shapes = [layer.output.shape for layer in self._decoder.network.layers]
         shapes += [features.shape for features in self._maps or ()]
         return int(sum(np.prod(shape[1:]) for shape in shapes))

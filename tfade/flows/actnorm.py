@@ -4,7 +4,7 @@ import gin
 import keras
 import tensorflow as tf
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_positive
 from tfade.flows.layer import FlowLayer, size_of
 from tfade.flows.transformers import LOG_SCALE_BOUND, OUTPUT_GAIN
 from tfade.numerics import soft_bounded
@@ -19,7 +19,8 @@ class ActNorm(FlowLayer):
     that starts at 0 is added to both.
 
     Args:
-        epsilon: added to the deviation, so that a constant channel is not blown up.
+        epsilon: added to the deviation, so that a constant channel is not blown up. A channel of deviation d has one of
+            d / (d + epsilon) after the initialisation.
 
     Raises:
         UsageError: an epsilon that is not positive.
@@ -29,8 +30,7 @@ class ActNorm(FlowLayer):
 
     def __init__(self, epsilon: float = 1e-3, **kwargs):
         super().__init__(**kwargs)
-        if not epsilon > 0:
-            raise UsageError(f"epsilon={epsilon!r} is not positive; it keeps the deviation of a constant from 0")
+        check_positive("ActNorm.epsilon", epsilon)
         self.epsilon = epsilon
 
     def build(self, event_shape, context_size=0, ordinal=0):
@@ -68,7 +68,7 @@ class ActNorm(FlowLayer):
             )
         mean, variance = tf.nn.moments(x, list(range(len(x.shape) - 1)))
         done = self.initialised > 0
-        log_scale = tf.math.log(tf.sqrt(variance) + tf.cast(self.epsilon, x.dtype))
+        log_scale = tf.math.log(tf.sqrt(variance) + tf.constant(self.epsilon, x.dtype))
         self.log_scale.assign(tf.where(done, self.log_scale, log_scale))
         self.shift.assign(tf.where(done, self.shift, mean))
         self.initialised.assign(tf.ones_like(self.initialised))

@@ -1,9 +1,9 @@
-"""Autoregressive flows: every number is transformed with parameters that the numbers before it give."""
+"""Autoregressive flows: each dimension is transformed with parameters computed from the dimensions before it."""
 
 import gin
 import tensorflow as tf
 
-from tfade.errors import UsageError, check_class
+from tfade.errors import UsageError, check_choice, check_class, check_seed
 from tfade.flows.layer import FlowLayer
 from tfade.flows.transformers import Affine, as_transformer
 from tfade.networks.made import MADE, ORDERS
@@ -28,8 +28,8 @@ class Autoregressive(FlowLayer):
 
     def __init__(self, transformer=Affine, order: str = "alternate", seed: int = 0, conditioner=MADE, **kwargs):
         super().__init__(**kwargs)
-        if order not in ("alternate", *ORDERS):
-            raise UsageError(f"order={order!r} is unknown; use one of alternate, {', '.join(ORDERS)}")
+        check_choice("order", order, ("alternate", *ORDERS))
+        check_seed("seed", seed)
         check_class("conditioner", conditioner)
         self.transformer = as_transformer(transformer)
         self.order, self.seed, self._make_conditioner = order, seed, conditioner
@@ -46,13 +46,13 @@ class Autoregressive(FlowLayer):
         )
 
     def _parallel(self, value, context, transform):
-        """Every number at once: parameters come from the numbers of `value`."""
+        """All dimensions at once: parameters are computed from `value`."""
         parameters = self.conditioner(value) if context is None else self.conditioner(value, context)
         result, log_derivative = transform(value, tf.cast(parameters, value.dtype))
         return result, tf.reduce_sum(log_derivative, -1)
 
     def _sequential(self, value, context, transform):
-        """One number after the other: parameters come from the numbers of the result."""
+        """One dimension after the other: parameters are computed from the result so far."""
         result, log_derivative = self.conditioner.ancestral(transform, value[..., None], context)
         return result, tf.reduce_sum(log_derivative, -1)
 

@@ -6,7 +6,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from tfade.errors import UsageError, check_class
+from tfade.errors import UsageError, check_choice, check_class
 from tfade.flows.layer import FlowLayer
 from tfade.flows.permutation import permuted
 from tfade.flows.transformers import Affine, Transformer, as_transformer
@@ -34,8 +34,7 @@ class CouplingLayer(FlowLayer):
     def __init__(self, transformer, parity: int | None, conditioner, **kwargs):
         super().__init__(**kwargs)
         self.transformer = as_transformer(transformer)
-        if parity not in (None, 0, 1):
-            raise UsageError(f"parity={parity!r} is neither None nor 0 nor 1")
+        check_choice("parity", parity, (None, 0, 1))
         check_class("conditioner", conditioner)
         self.parity, self._make_conditioner = parity, conditioner
 
@@ -90,8 +89,7 @@ class Coupling(CouplingLayer):
         **kwargs,
     ):
         super().__init__(transformer, parity, conditioner, **kwargs)
-        if mask not in MASKS:
-            raise UsageError(f"mask={mask!r} is unknown; use one of {', '.join(MASKS)}")
+        check_choice("mask", mask, MASKS)
         self.mask = mask
 
     def build(self, event_shape, context_size=0, ordinal=0):

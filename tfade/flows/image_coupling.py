@@ -76,7 +76,7 @@ class CheckerboardCoupling(ImageCoupling):
     Args:
         transformer, learned_scale, conditioner: see `ImageCoupling`.
         parity: 0 transforms the pixels whose row and column add up to an odd number, 1 the others; None: in turn.
-        show_mask: gives the network the mask as one more channel, to tell pixels that are 0 from hidden ones.
+        show_mask: gives the network the mask as one more channel, to distinguish pixels that are 0 from masked ones.
 
     Reference: Dinh et al. 2017, section 3.4, equations 7 to 9 and figure 3.
     """

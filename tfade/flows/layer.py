@@ -228,5 +228,5 @@ def flattened(value: tf.Tensor, context: tf.Tensor | None, event_shape: tuple[in
 
 
 def size_of(shape: Sequence[int]) -> int:
-    """How many numbers an event of this shape has."""
+    """The number of dimensions of an event of this shape."""
     return int(np.prod(shape))

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.linalg
 import tensorflow as tf
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_seed
 from tfade.flows.layer import FlowLayer, size_of
 from tfade.flows.transformers import LOG_SCALE_BOUND, OUTPUT_GAIN
 from tfade.numerics import soft_bounded
@@ -177,6 +177,7 @@ class Invertible1x1Convolution(LULinear):
 
     def __init__(self, kernel: np.ndarray | None = None, seed: int = 0, **kwargs):
         super().__init__(kernel, **kwargs)
+        check_seed("Invertible1x1Convolution.seed", seed)
         self.seed = seed
 
     def first_kernel(self, channels):
@@ -189,7 +190,7 @@ def _checked(kernel: np.ndarray) -> np.ndarray:
     if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1]:
         raise UsageError(f"kernel has shape {list(kernel.shape)}; a square matrix [C, C] is needed")
     if not np.isfinite(kernel).all():
-        raise UsageError("kernel has entries that are not finite numbers")
+        raise UsageError("kernel has entries that are not finite")
     condition = np.linalg.cond(kernel)
     if condition > SINGULAR:
         raise UsageError(

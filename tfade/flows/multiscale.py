@@ -1,4 +1,4 @@
-"""Multi-scale flows: half of the numbers leaves after every scale, the rest goes on."""
+"""Multi-scale flows: half of the dimensions are factored out after every scale."""
 
 from collections.abc import Callable, Sequence
 
@@ -43,7 +43,8 @@ class MultiScale(FlowLayer):
             an image of the shape of the data: channels joined, squeezes undone.
 
     Raises:
-        UsageError: no scales, or at `build` a scale whose channels cannot be halved, or whose latents fit no image.
+        UsageError: no scales, or at `build` a scale whose channels cannot be halved, or whose latents do not fit into
+            an image.
 
     Reference: Dinh et al. 2017, section 3.6, equations 13 to 16; Kingma and Dhariwal 2018, figure 2b.
     """
@@ -56,8 +57,8 @@ class MultiScale(FlowLayer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not scales:
-            raise UsageError(f"MultiScale has scales={scales!r}; give the parts of at least one")
+        if not isinstance(scales, (tuple, list)) or not scales:
+            raise UsageError(f"MultiScale.scales={scales!r} is not a tuple with the parts of one scale or more")
         self.flatten = flatten
         self.flows = [Stack(scale if isinstance(scale, (tuple, list)) else (scale,)) for scale in scales]
         self.priors = [_split_prior() for _ in self.flows[1:]] if learned_prior else []

@@ -4,6 +4,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
+from tfade.errors import check_seed
 from tfade.flows.layer import FlowLayer
 
 
@@ -54,7 +55,7 @@ class Reverse(Permutation):
 
 @gin.register
 class RandomPermutation(Permutation):
-    """A random order, drawn from the seed and the layer's place in its stack: the configuration tells it, no variable.
+    """A random order, drawn from the seed and the layer's place in its stack, so that no variable has to be saved.
 
     Args:
         seed: a non-negative integer.
@@ -64,6 +65,7 @@ class RandomPermutation(Permutation):
 
     def __init__(self, seed: int = 0, **kwargs):
         super().__init__(**kwargs)
+        check_seed("RandomPermutation.seed", seed)
         self.seed = seed
 
     def order(self, size):

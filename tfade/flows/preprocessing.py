@@ -6,7 +6,7 @@ import gin
 import tensorflow as tf
 
 from tfade import numerics
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_between, check_number
 from tfade.flows.layer import FlowLayer, size_of
 
 TOLERANCE = 1e-5  # of rounding, around [0, 1]
@@ -29,8 +29,7 @@ class Logit(FlowLayer):
 
     def __init__(self, alpha: float = 0.05, **kwargs):
         super().__init__(**kwargs)
-        if not 0 < alpha < 0.5:
-            raise UsageError(f"alpha={alpha!r} is not between 0 and 1/2; 1e-6 to 0.05 is usual")
+        check_between("Logit.alpha", alpha, 0, 0.5)
         self.alpha = alpha
 
     def forward_and_log_det(self, z, context):
@@ -71,8 +70,10 @@ class Rescale(FlowLayer):
 
     def __init__(self, scale: float = 1.0, offset: float = 0.0, **kwargs):
         super().__init__(**kwargs)
-        if scale == 0 or not math.isfinite(scale) or not math.isfinite(offset):
-            raise UsageError(f"scale={scale!r}, offset={offset!r} has no inverse; use a finite scale that is not 0")
+        check_number("Rescale.scale", scale)
+        check_number("Rescale.offset", offset)
+        if scale == 0:
+            raise UsageError(f"scale={scale!r} has no inverse; use a scale that is not 0")
         self.scale, self.offset = scale, offset
 
     def forward_and_log_det(self, z, context):
@@ -82,12 +83,13 @@ class Rescale(FlowLayer):
         return self.scale * x + self.offset, self._log_det(x)
 
     def _log_det(self, value):
-        return tf.fill(tf.shape(value)[:1], tf.cast(size_of(self.event_shape) * math.log(abs(self.scale)), value.dtype))
+        log_det = size_of(self.event_shape) * math.log(abs(self.scale))
+        return tf.fill(tf.shape(value)[:1], tf.constant(log_det, value.dtype))
 
 
 @gin.register
 class Flatten(FlowLayer):
-    """An image as the vector of its numbers, row by row, so that flows over vectors follow."""
+    """An image as the vector of its dimensions, row by row, for flows over vectors."""
 
     def build(self, event_shape, context_size=0, ordinal=0):
         super().build(event_shape, context_size, ordinal)

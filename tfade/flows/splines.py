@@ -5,7 +5,7 @@ import math
 import gin
 import tensorflow as tf
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_between, check_positive, check_whole
 from tfade.flows.transformers import Transformer
 from tfade.numerics import soft_bounded
 
@@ -25,7 +25,8 @@ class RationalQuadratic(Transformer):
 
     Args:
         bins: K, at least 2.
-        bound: B > 0; what lies outside is left alone, so data should be scaled to lie within, mostly.
+        bound: B > 0; what lies outside is left alone, so data should be scaled to lie within, mostly: 3 to 5 suits data
+            of unit variance.
         min_bin: least width and least height of a bin as shares of the interval; 1e-2 is what float32 stands.
         min_slope: least slope at a knot; the largest is its reciprocal.
         gain: see `Transformer`. 1, as in the paper: logits have to become large to shape a density.
@@ -40,17 +41,15 @@ class RationalQuadratic(Transformer):
         self, bins: int = 8, bound: float = 5.0, min_bin: float = 1e-2, min_slope: float = 1e-2, gain: float = 1.0
     ):
         super().__init__(gain)
-        if bins < 2:
-            raise UsageError(f"bins={bins!r} is below 2; 8 is usual")
-        if not 0 < bound < math.inf:
-            raise UsageError(f"bound={bound!r} is not a positive number; 3 to 5 suits data of unit variance")
-        if not 0 < min_bin * bins < 1:
+        check_whole("bins", bins, 2)
+        check_positive("bound", bound)
+        check_positive("min_bin", min_bin)
+        check_between("min_slope", min_slope, 0, 1)
+        if not min_bin * bins < 1:
             raise UsageError(
                 f"min_bin={min_bin!r} times bins={bins!r} has to lie between 0 and 1; with {bins} bins use less than "
                 f"{1 / bins:.2g}"
             )
-        if not 0 < min_slope < 1:
-            raise UsageError(f"min_slope={min_slope!r} is not between 0 and 1; 1e-2 is usual")
         self.bins, self.bound, self.min_bin, self.min_slope = bins, bound, min_bin, min_slope
         self.size = 3 * bins - 1
 

@@ -16,7 +16,7 @@ class Squeeze(FlowLayer):
     channels that follows does not repeat what checkerboard couplings before it did.
 
     Raises:
-        UsageError: at `build`, events that are no images, or of odd height or width.
+        UsageError: at `build`, events that are not images, or of odd height or width.
 
     Reference: Dinh et al. 2017, section 3.6 and figure 3.
     """

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import gin
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_whole
 from tfade.flows.layer import FlowLayer
 
 
@@ -21,15 +21,16 @@ class Stack(FlowLayer):
             each repetition has variables of its own.
 
     Raises:
-        UsageError: no parts, a repeat below 1, or repeated objects.
+        UsageError: no parts, something that is not a flow, a repeat below 1, or repeated objects.
 
     Reference: Rezende and Mohamed 2015, equations 6 and 7.
     """
 
     def __init__(self, parts: Sequence[FlowLayer | Callable[[], FlowLayer]], repeat: int = 1, **kwargs):
         super().__init__(**kwargs)
-        if not parts or repeat < 1:
-            raise UsageError(f"Stack has parts={parts!r} and repeat={repeat!r}; give at least one part, once")
+        check_whole("Stack.repeat", repeat)
+        if not isinstance(parts, (tuple, list)) or not parts:
+            raise UsageError(f"Stack.parts={parts!r} is not a tuple of one flow or more")
         if repeat > 1 and any(isinstance(part, FlowLayer) for part in parts):
             raise UsageError(
                 f"Stack.repeat={repeat} would use one layer's variables {repeat} times; give classes as parts, "
@@ -38,7 +39,7 @@ class Stack(FlowLayer):
         made = [_made(part) for _ in range(repeat) for part in parts]
         for part in made:
             if not isinstance(part, FlowLayer):
-                raise UsageError(f"Stack.parts has {part!r}, which is no flow; see tfade.flows for those that are")
+                raise UsageError(f"Stack.parts has {part!r}, which is not a flow; see tfade.flows for those that are")
         self.parts = made
 
     def build(self, event_shape, context_size=0, ordinal: int | Counter = 0):

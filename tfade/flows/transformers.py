@@ -1,12 +1,11 @@
-"""Invertible functions of one number each, whose parameters a conditioner gives."""
+"""Invertible scalar functions whose parameters a conditioner computes."""
 
-import math
 from collections.abc import Callable
 
 import gin
 import tensorflow as tf
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_number, check_positive
 from tfade.numerics import soft_bounded
 
 LOG_SCALE_BOUND = 0.5
@@ -14,25 +13,24 @@ OUTPUT_GAIN = 0.1
 
 
 class Transformer:
-    """An invertible function of every number of its input.
+    """An invertible function of every dimension of its input, by itself.
 
     Args:
         gain: factor on what the conditioner returns. A rounding error in one dimension moves the parameters of the
             next layer's; with 0.1, as in IAF's code, deep stacks keep their inverse in float32, with 1 they lose it.
 
     Attributes:
-        size: number of parameters for each number.
+        size: number of parameters for each dimension.
     """
 
     size: int
 
     def __init__(self, gain: float = OUTPUT_GAIN):
-        if not 0 < gain < math.inf:
-            raise UsageError(f"gain={gain!r} is not a positive number; IAF's code has 0.1")
+        check_positive("gain", gain)
         self.gain = gain
 
     def forward(self, z: tf.Tensor, parameters: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The value, and the logarithm of its derivative at every number, both [..., D].
+        """The value, and the log-derivative of every dimension, both [..., D].
 
         Args:
             z: [..., D].
@@ -54,8 +52,8 @@ class Affine(Transformer):
     """x = z · exp(s) + t, with |s| below a bound: an unbounded log-scale overflows in stacks of 16 layers.
 
     Args:
-        log_scale_bound: largest |s|. 0.5 keeps deep stacks invertible whatever their weights; data with far unlike
-            scales, such as the border pixels of digits, want more, or an `ActNorm`.
+        log_scale_bound: largest |s|. 0.5 keeps deep stacks invertible whatever their weights; data of very
+            different scales, such as the border pixels of digits, need more, or an `ActNorm`.
         gain: see `Transformer`.
 
     Reference: Dinh et al. 2017, equations 7 and 8.
@@ -65,8 +63,7 @@ class Affine(Transformer):
 
     def __init__(self, log_scale_bound: float = LOG_SCALE_BOUND, gain: float = OUTPUT_GAIN):
         super().__init__(gain)
-        if not 0 < log_scale_bound < math.inf:
-            raise UsageError(f"log_scale_bound={log_scale_bound!r} is not a positive number; 0.5 to 3 is usual")
+        check_positive("log_scale_bound", log_scale_bound)
         self.bound = log_scale_bound
 
     def forward(self, z, parameters):
@@ -88,7 +85,7 @@ class GatedAffine(Transformer):
 
     Args:
         bias: of the gate; 1 to 2 lets most of z through at the start.
-        bound: largest |s|, which keeps σ from 0.
+        bound: largest |s|, which keeps σ from 0; 2 lets the gate go from 0.4 to 0.97.
         gain: see `Transformer`.
 
     Reference: Kingma et al. 2016, equations 13 and 14.
@@ -98,8 +95,8 @@ class GatedAffine(Transformer):
 
     def __init__(self, bias: float = 1.5, bound: float = 2.0, gain: float = OUTPUT_GAIN):
         super().__init__(gain)
-        if not 0 < bound < math.inf:
-            raise UsageError(f"bound={bound!r} is not a positive number; 2 lets the gate go from 0.4 to 0.97")
+        check_number("bias", bias)
+        check_positive("bound", bound)
         self.bias, self.bound = bias, bound
 
     def forward(self, z, parameters):

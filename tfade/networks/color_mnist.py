@@ -7,7 +7,7 @@ layers agrees with the paper's text. The tables' class output of the discriminat
 import gin
 import keras
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_sizes
 from tfade.networks.layers import BatchNorm, float32, leaky_relu
 
 KERNEL = 5
@@ -35,6 +35,7 @@ class ColorMNISTGenerator(keras.Sequential):
 
     def __init__(self, image_shape, latent_size: int):
         _check(image_shape)
+        check_sizes("ColorMNISTGenerator", latent_size=latent_size)
         side = image_shape[0] // 4
         layers = [
             keras.Input((latent_size,)),
@@ -71,6 +72,7 @@ class ColorMNISTEncoder(keras.Sequential):
     """
 
     def __init__(self, image_shape, outputs: int):
+        check_sizes("ColorMNISTEncoder", outputs=outputs)
         super().__init__(_downward(image_shape, outputs, keras.layers.ReLU))
 
 

@@ -3,7 +3,8 @@
 import gin
 import keras
 
-from tfade.errors import UsageError
+from tfade.errors import check_choice, check_sizes
+from tfade.networks.layers import check_activation
 
 
 @gin.register
@@ -16,11 +17,11 @@ class MLPConditioner(keras.Sequential):
         depth: number of hidden layers, at least 1.
         activation: of the hidden layers.
         normalization: None, or "layer" for layer normalisation after every hidden layer. Published flows have batch
-            normalisation here; with it the likelihood of an example depends on its batch mates, and the sampling pass
-            is not the inverse of the density pass. Layer normalisation sees one example only.
+            normalisation here; with it the likelihood of an example depends on the rest of its batch, and the sampling
+            pass is not the inverse of the density pass. Layer normalisation sees one example only.
 
     Raises:
-        UsageError: no hidden layer, or an unknown normalisation.
+        UsageError: a size below 1, or an unknown activation or normalisation.
     """
 
     def __init__(
@@ -32,10 +33,9 @@ class MLPConditioner(keras.Sequential):
         activation: str = "relu",
         normalization: str | None = None,
     ):
-        if width < 1 or depth < 1:
-            raise UsageError(f"MLPConditioner has width={width!r} and depth={depth!r}; both must be 1 or more")
-        if normalization not in (None, "layer"):
-            raise UsageError(f"normalization={normalization!r} is neither None nor 'layer'")
+        check_sizes("MLPConditioner", inputs=inputs, outputs=outputs, width=width, depth=depth)
+        check_activation("MLPConditioner.activation", activation)
+        check_choice("MLPConditioner.normalization", normalization, (None, "layer"))
         layers = [keras.Input((inputs,))]
         for _ in range(depth):
             layers.append(keras.layers.Dense(width, activation=None if normalization else activation))
@@ -52,7 +52,11 @@ class LinearConditioner(keras.Sequential):
 
     Args:
         inputs, outputs: their sizes.
+
+    Raises:
+        UsageError: a size below 1.
     """
 
     def __init__(self, inputs: int, outputs: int):
+        check_sizes("LinearConditioner", inputs=inputs, outputs=outputs)
         super().__init__([keras.Input((inputs,)), keras.layers.Dense(outputs, kernel_initializer="zeros")])

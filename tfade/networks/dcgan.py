@@ -8,8 +8,8 @@ Reference: Radford et al. 2016; widths and kernels of the WassersteinGAN code, w
 import gin
 import keras
 
-from tfade.errors import UsageError
-from tfade.networks.layers import float32, leaky_relu, norm_layers
+from tfade.errors import UsageError, check_positive, check_sizes
+from tfade.networks.layers import check_activation, float32, leaky_relu, norm_layers
 
 SMALLEST, LARGEST = 3, 7  # sides of the feature map that meets the code
 
@@ -33,7 +33,10 @@ def halvings(image_shape: tuple[int, int, int]) -> int:
 
 
 def _initializer(scale: float | None) -> keras.initializers.Initializer:
-    return keras.initializers.GlorotUniform() if scale is None else keras.initializers.RandomNormal(stddev=scale)
+    if scale is None:
+        return keras.initializers.GlorotUniform()
+    check_positive("initial_scale", scale)
+    return keras.initializers.RandomNormal(stddev=scale)
 
 
 def _sides(image_shape, width: int) -> tuple[int, list[int]]:
@@ -66,6 +69,8 @@ class DCGANGenerator(keras.Sequential):
         activation: str | None = "tanh",
         normalization: str | None = "batch",
     ):
+        check_sizes("DCGANGenerator", latent_size=latent_size, width=width, kernel_size=kernel_size)
+        check_activation("DCGANGenerator.activation", activation)
         side, widths = _sides(image_shape, width)
         use_bias = normalization is None
 
@@ -94,6 +99,7 @@ class DCGANGenerator(keras.Sequential):
 
 
 def _downward(
+    owner: str,
     image_shape,
     outputs: int,
     activation,
@@ -103,6 +109,7 @@ def _downward(
     normalization: str | None,
 ) -> list[keras.layers.Layer]:
     """Strided convolutions, normalised from the second on, and a linear layer: image → [batch, outputs]."""
+    check_sizes(owner, outputs=outputs, width=width, kernel_size=kernel_size)
     layers = [keras.Input(tuple(image_shape))]
     for level, channels in enumerate(reversed(_sides(image_shape, width)[1])):
         layers.append(
@@ -142,9 +149,8 @@ class DCGANEncoder(keras.Sequential):
         initial_scale: float | None = 0.02,
         normalization: str | None = "batch",
     ):
-        super().__init__(
-            _downward(image_shape, outputs, keras.layers.ReLU, width, kernel_size, initial_scale, normalization)
-        )
+        settings = width, kernel_size, initial_scale, normalization
+        super().__init__(_downward("DCGANEncoder", image_shape, outputs, keras.layers.ReLU, *settings))
 
 
 @gin.register
@@ -167,4 +173,5 @@ class DCGANDiscriminator(keras.Sequential):
         initial_scale: float | None = 0.02,
         normalization: str | None = "batch",
     ):
-        super().__init__(_downward(image_shape, 1, leaky_relu, width, kernel_size, initial_scale, normalization))
+        settings = width, kernel_size, initial_scale, normalization
+        super().__init__(_downward("DCGANDiscriminator", image_shape, 1, leaky_relu, *settings))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import gin
 import keras
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_list, check_positive, check_sizes
 from tfade.networks.layers import float32, leaky_relu
 
 
@@ -43,6 +43,11 @@ class ConvDiscriminator(keras.Sequential):
             raise UsageError(
                 f"ConvDiscriminator was given data of shape {tuple(image_shape)}; for vectors use MLPDiscriminator"
             )
+        check_list("ConvDiscriminator.channels", channels)
+        check_list("ConvDiscriminator.dense", dense)
+        check_sizes("ConvDiscriminator", kernel_size=kernel_size)
+        if initial_scale is not None:
+            check_positive("ConvDiscriminator.initial_scale", initial_scale)
         if not channels or 2 ** len(channels) > min(image_shape[:2]):
             raise UsageError(
                 f"ConvDiscriminator.channels={tuple(channels)!r} halves {image_shape[0]}×{image_shape[1]} pixels "
@@ -70,12 +75,11 @@ class MLPDiscriminator(keras.Sequential):
         width, depth: units of a hidden layer, and how many there are.
 
     Raises:
-        UsageError: no width or no depth.
+        UsageError: a size below 1.
     """
 
     def __init__(self, event_shape, width: int = 512, depth: int = 3):
-        if width < 1 or depth < 1:
-            raise UsageError(f"{type(self).__name__} has width={width!r} and depth={depth!r}; both must be 1 or more")
+        check_sizes(type(self).__name__, width=width, depth=depth)
         layers = [keras.Input(tuple(event_shape))]
         if len(event_shape) > 1:
             layers.append(keras.layers.Flatten())

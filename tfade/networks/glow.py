@@ -4,7 +4,7 @@ import gin
 import keras
 import tensorflow as tf
 
-from tfade.errors import UsageError
+from tfade.errors import check_sizes
 from tfade.networks.residual import RECTIFIER_GAIN, WeightNormalizedConv2D, context_projection
 
 SCALE_SPEED = 3.0  # Glow's code: exp(3 · logs) lets the output's scale learn faster than the kernel
@@ -22,11 +22,15 @@ class ZeroConv2D(keras.layers.Layer):
         context_size: dimension of the context; 0 for none.
         kernel_size: side of the kernel.
 
+    Raises:
+        UsageError: a size below 1.
+
     Reference: Kingma and Dhariwal 2018, section 3.3 (zero initialization) and code.
     """
 
     def __init__(self, inputs_shape, outputs: int, context_size: int = 0, kernel_size: int = 3):
         super().__init__()
+        check_sizes("ZeroConv2D", outputs=outputs, kernel_size=kernel_size)
         shape = (kernel_size, kernel_size, inputs_shape[-1], outputs)
         self.kernel = self.add_weight(name="kernel", shape=shape, initializer="zeros")
         self.bias = self.add_weight(name="bias", shape=(outputs,), initializer="zeros", autocast=False)
@@ -64,8 +68,7 @@ class GlowConditioner(keras.layers.Layer):
 
     def __init__(self, inputs_shape, outputs: int, context_size: int = 0, width: int = 512):
         super().__init__()
-        if width < 1:
-            raise UsageError(f"GlowConditioner has width={width!r}; it must be 1 or more, 512 is the paper's")
+        check_sizes("GlowConditioner", outputs=outputs, width=width)
         hidden_shape = (*inputs_shape[:-1], width)
         self.first = WeightNormalizedConv2D(width, 3)
         self.first.build((None, *inputs_shape))

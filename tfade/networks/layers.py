@@ -5,7 +5,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_choice
 
 
 class BatchNorm(keras.layers.BatchNormalization):
@@ -42,9 +42,16 @@ def norm_layers(kind: str | None) -> list[keras.layers.Layer]:
     Raises:
         UsageError: another one.
     """
-    if kind not in NORMALIZATIONS:
-        raise UsageError(f"normalization={kind!r} is unknown; use 'batch', 'layer' or None")
+    check_choice("normalization", kind, list(NORMALIZATIONS))
     return [NORMALIZATIONS[kind]()] if kind else []
+
+
+def check_activation(name: str, value) -> None:
+    """Rejects what Keras does not know as an activation."""
+    try:
+        keras.activations.get(value)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"{name}={value!r} is unknown; use an activation of Keras, such as 'relu'") from error
 
 
 def leaky_relu(slope: float = 0.2) -> keras.layers.Layer:

@@ -1,4 +1,4 @@
-"""Masked autoregressive network: parameters for every number of a vector, from those before it, in one pass."""
+"""Masked autoregressive network: parameters for every dimension of a vector, from those before it, in one pass."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -8,14 +8,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfade.errors import UsageError
+from tfade.errors import check_choice, check_seed, check_sizes
+from tfade.networks.layers import check_activation
 
 ORDERS = ("natural", "reversed", "random")
 
 
 @gin.register
 class MADE(keras.layers.Layer):
-    """Vector x [batch, D] → parameters [batch, outputs · D], those of x_i a function of the numbers before it only.
+    """Vector x [batch, D] → parameters [batch, outputs · D], those of x_i a function of the dimensions before it only.
 
     Every unit has a degree. x_i has its place in the order, 1 … D; hidden units see what has at most their own degree,
     and the parameters of x_i see hidden units of a lower degree than its own. Degrees of hidden units rise along a
@@ -29,11 +30,11 @@ class MADE(keras.layers.Layer):
         width: units of a hidden layer. Below D - 1, some units see less than they might.
         depth: number of hidden layers, at least 1.
         activation: of the hidden layers.
-        order: in which the numbers depend on each other: "natural", "reversed" or "random".
+        order: of the dependence: "natural", "reversed" or "random".
         seed: of the random order, an integer or several.
 
     Raises:
-        UsageError: a size below 1, or an unknown order.
+        UsageError: a size below 1, an unknown order or activation, or a seed that is not a whole number.
 
     Reference: Germain et al. 2015, equations 8 to 10, sections 4.1 and 4.2.
     """
@@ -52,11 +53,10 @@ class MADE(keras.layers.Layer):
     ):
         # Both directions have to compute the same: in half precision their sums would round in other ways.
         super().__init__(autocast=False, **kwargs)
-        for name, value in (("dimensions", dimensions), ("outputs", outputs), ("width", width), ("depth", depth)):
-            if value < 1:
-                raise UsageError(f"MADE.{name}={value!r} is below 1")
-        if order not in ORDERS:
-            raise UsageError(f"order={order!r} is unknown; use one of {', '.join(ORDERS)}")
+        check_sizes("MADE", dimensions=dimensions, outputs=outputs, width=width, depth=depth)
+        check_activation("MADE.activation", activation)
+        check_choice("MADE.order", order, ORDERS)
+        check_seed("MADE.seed", seed)
         self.dimensions, self.outputs, self.context_size = dimensions, outputs, context_size
         self.activation = keras.activations.get(activation)
         sequence = np.arange(dimensions, dtype=np.int32)
@@ -102,10 +102,10 @@ class MADE(keras.layers.Layer):
         return hidden
 
     def ancestral(self, draw: Callable, given: tf.Tensor, context: tf.Tensor | None = None) -> tuple:
-        """Solves x_i = draw(given_i, θ_i(x_<i)) for x, number by number.
+        """Solves x_i = draw(given_i, θ_i(x_<i)) for x, dimension by dimension.
 
-        A hidden unit is computed as soon as the numbers that it sees are known, and passed on at once: altogether the
-        steps do the work of one pass, where calling the network anew at every step would do that of D.
+        A hidden unit is computed as soon as the dimensions that it sees are known, and passed on at once: altogether
+        the steps do the work of one pass, where calling the network anew at every step would do that of D.
 
         Args:
             draw: (given_i [batch, …], parameters [batch, outputs]) → x_i and anything else, both [batch, 1].
@@ -157,7 +157,7 @@ class MADE(keras.layers.Layer):
         ]
 
     def _offset(self, level, context):
-        """What is added to a layer's sums whatever x is."""
+        """What a layer adds to its sums independently of x: bias, and context."""
         bias = tf.cast(self.biases[level], self.variable_dtype)
         if level >= len(self.context_kernels):
             return bias

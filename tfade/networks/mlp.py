@@ -5,8 +5,8 @@ import math
 import gin
 import keras
 
-from tfade.errors import check_whole
-from tfade.networks.layers import float32
+from tfade.errors import check_sizes
+from tfade.networks.layers import check_activation, float32
 
 
 @gin.register
@@ -23,8 +23,7 @@ class MLPEncoder(keras.Sequential):
     """
 
     def __init__(self, event_shape, outputs: int, width: int = 256, depth: int = 2):
-        for name, value in (("outputs", outputs), ("width", width), ("depth", depth)):
-            check_whole(f"MLPEncoder.{name}", value)
+        check_sizes("MLPEncoder", outputs=outputs, width=width, depth=depth)
         layers = [keras.Input(tuple(event_shape)), keras.layers.Flatten()]
         layers += [keras.layers.Dense(width, "relu") for _ in range(depth)]
         super().__init__([*layers, keras.layers.Dense(outputs), float32()])
@@ -42,12 +41,12 @@ class MLPDecoder(keras.Sequential):
         width, depth: units of a hidden layer, and how many there are.
 
     Raises:
-        UsageError: a size below 1.
+        UsageError: a size below 1, or an unknown activation.
     """
 
     def __init__(self, event_shape, latent_size: int, activation: str | None = None, width: int = 256, depth: int = 2):
-        for name, value in (("latent_size", latent_size), ("width", width), ("depth", depth)):
-            check_whole(f"MLPDecoder.{name}", value)
+        check_sizes("MLPDecoder", latent_size=latent_size, width=width, depth=depth)
+        check_activation("MLPDecoder.activation", activation)
         layers = [keras.Input((latent_size,))]
         layers += [keras.layers.Dense(width, "relu") for _ in range(depth)]
         layers += [keras.layers.Dense(math.prod(event_shape), activation), keras.layers.Reshape(tuple(event_shape))]

@@ -3,15 +3,16 @@
 A conditioner of images is a class called as `conditioner(inputs_shape, outputs, context_size)`, whose instances map
 images [batch, H, W, C] and a context [batch, context_size] or None to parameters [batch, H, W, outputs].
 
-There is no batch normalisation: with it the likelihood of an image would depend on its batch mates, and the sampling
-pass would not be the inverse of the density pass. Weight normalisation depends on nothing but the weights.
+There is no batch normalisation: with it the likelihood of an image would depend on the rest of its batch, and the
+sampling pass would not be the inverse of the density pass. Weight normalisation depends on nothing but the weights.
 """
 
 import gin
 import keras
 import tensorflow as tf
 
-from tfade.errors import UsageError
+from tfade.errors import check_sizes
+from tfade.networks.layers import check_activation
 
 EPSILON = 1e-8  # in the squared norm of a kernel that is about 1: a kernel of zeros has finite gradients, too
 RECTIFIER_GAIN = 2**0.5  # after a rectifier half of the second moment is left
@@ -121,7 +122,7 @@ class ResidualConditioner(keras.layers.Layer):
         activation: "relu" as published, "elu" is smooth.
 
     Raises:
-        UsageError: no width or no blocks.
+        UsageError: a size below 1, or an unknown activation.
 
     Reference: Dinh et al. 2017, section 4.1; Flow-GAN's code.
     """
@@ -136,8 +137,8 @@ class ResidualConditioner(keras.layers.Layer):
         activation: str = "relu",
     ):
         super().__init__()
-        if width < 1 or blocks < 1:
-            raise UsageError(f"ResidualConditioner has width={width!r} and blocks={blocks!r}; both must be 1 or more")
+        check_sizes("ResidualConditioner", outputs=outputs, width=width, blocks=blocks)
+        check_activation("ResidualConditioner.activation", activation)
         self.activation = keras.activations.get(activation)
         self.first = WeightNormalizedConv2D(width, 1)
         self.first.build((None, *inputs_shape))

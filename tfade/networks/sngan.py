@@ -10,8 +10,9 @@ import gin
 import keras
 import tensorflow as tf
 
+from tfade.errors import check_sizes
 from tfade.networks.dcgan import halvings
-from tfade.networks.layers import float32, leaky_relu, norm_layers
+from tfade.networks.layers import check_activation, float32, leaky_relu, norm_layers
 from tfade.networks.spectral import SpectralConv2D, SpectralDense
 
 SLOPE = 0.1  # of the leaky rectifiers
@@ -39,6 +40,8 @@ class SNGANGenerator(keras.Sequential):
         activation: str | None = "tanh",
         normalization: str | None = "batch",
     ):
+        check_sizes("SNGANGenerator", latent_size=latent_size, width=width)
+        check_activation("SNGANGenerator.activation", activation)
         use_bias = normalization is None
         count = halvings(image_shape)
         side, channels = image_shape[0] // 2**count, width * 2**count
@@ -69,6 +72,7 @@ class SNGANDiscriminator(keras.Sequential):
     """
 
     def __init__(self, image_shape, width: int = 64, spectral: bool = False):
+        check_sizes("SNGANDiscriminator", width=width)
         conv, dense = _linear_layers(spectral)
         layers = [keras.Input(tuple(image_shape)), conv(width, 3, padding="same"), leaky_relu(SLOPE)]
         for level in range(1, halvings(image_shape) + 1):
@@ -91,6 +95,7 @@ class ResidualDiscriminator(keras.Sequential):
     """
 
     def __init__(self, image_shape, width: int = 128, spectral: bool = False):
+        check_sizes("ResidualDiscriminator", width=width)
         halved = max(halvings(image_shape) - 1, 1)
         layers = [keras.Input(tuple(image_shape))]
         for level in range(halved + 2):

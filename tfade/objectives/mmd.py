@@ -27,8 +27,8 @@ class Kernel:
 
     def __init__(self, scales: Sequence[float] = SCALES, prior_scale: float = 1.0):
         name = type(self).__name__
-        if not scales:
-            raise UsageError(f"{name}.scales={scales!r} has no scale; {SCALES} is usual")
+        if not isinstance(scales, (tuple, list)) or not scales:
+            raise UsageError(f"{name}.scales={scales!r} is not a tuple of one scale or more; {SCALES} is usual")
         for scale in scales:
             check_positive(f"{name}.scales", scale)
         check_positive(f"{name}.prior_scale", prior_scale)

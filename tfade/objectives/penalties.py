@@ -1,7 +1,7 @@
 """Regularisers of a discriminator: penalties on the norm of its gradient, and bounds on its weights.
 
-The functions are pure. A model takes one of the classes, which say what they are called in its report, how much they
-weigh, and which discriminators they go with. Examples are tensors or nested structures of them, such as (x, z): the
+The functions are pure. A model takes one of the classes, which state their name in reports, their weight, and which
+discriminators they go with. Examples are tensors or nested structures of them, such as (x, z): the
 norm is over all their float parts together, and integer parts (labels) are passed through as they are.
 """
 

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfade.errors import UsageError
+from tfade.errors import check_choice
 
 REDUCTIONS = {"mean": tf.reduce_mean, "sum": tf.reduce_sum}
 
@@ -34,12 +34,6 @@ def squared_error(x, reconstruction, *, reduction: str = "mean") -> tf.Tensor:
     return _reduced(tf.math.squared_difference(x, reconstruction), reduction)
 
 
-def check_reduction(name: str, value) -> None:
-    """Rejects what is not a reduction over the dimensions of an example."""
-    if value not in REDUCTIONS:
-        raise UsageError(f"{name}={value!r} is neither 'mean' nor 'sum'")
-
-
 def _reduced(errors: tf.Tensor, reduction: str) -> tf.Tensor:
-    check_reduction("reduction", reduction)
+    check_choice("reduction", reduction, list(REDUCTIONS))
     return REDUCTIONS[reduction](errors, axis=list(range(1, errors.shape.rank)))

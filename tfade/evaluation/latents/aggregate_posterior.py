@@ -82,7 +82,7 @@ def mixture_draws(
 
 def codes_together(prior) -> int:
     """How many codes a prior may see at a time."""
-    return max(1, min(PRIOR_BLOCK, DECODED // prior.numbers)) if isinstance(prior, TopDownCodes) else PRIOR_BLOCK
+    return max(1, min(PRIOR_BLOCK, DECODED // prior.activations)) if isinstance(prior, TopDownCodes) else PRIOR_BLOCK
 
 
 def log_prior(prior, codes) -> np.ndarray:

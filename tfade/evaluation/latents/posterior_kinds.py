@@ -99,7 +99,7 @@ class DistributionPosteriors(Posteriors):
         self.dimensions = int(first.event_shape[0])
         self.kind = type(first).__name__
         self.decodes = isinstance(first, TopDownCodes)
-        self._pairs = max(1, DECODED // first.numbers if self.decodes else NUMBERS // self.dimensions)
+        self._pairs = max(1, DECODED // first.activations if self.decodes else NUMBERS // self.dimensions)
         self._examples_at_a_time = min(examples, self._pairs)
 
     def _draw(self, indices, generator, seed):
