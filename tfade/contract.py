@@ -36,6 +36,9 @@ def needs(*questions: str, network: str | None = None) -> Callable:
         def answer(self, *args, **kwargs):
             if network is not None and network not in self.networks:
                 raise self.cannot(method.__name__, f"it has no {network}")
+            for question in questions:
+                if reason := getattr(getattr(type(self), question), "reason", None):
+                    raise self.cannot(method.__name__, reason)
             return method(self, *args, **kwargs)
 
         answer.questions, answer.network = questions, network

@@ -50,15 +50,6 @@ def moved(network, before) -> bool:
     return any(np.any(old != new) for old, new in zip(before, values(network)))
 
 
-@pytest.mark.parametrize("player", ["flow", "discriminator"])
-def test_each_player_moves_its_own_networks(player, images):
-    model = model_of()
-    before = {name: values(network) for name, network in model.networks.items()}
-    tf.function(lambda x: model._move((player,), Batch(x), model._seeds(0)))(tf.constant(images))
-    for name, network in model.networks.items():
-        assert moved(network, before[name]) == (name == player), name
-
-
 def test_the_terms_are_those_of_the_paper(images):
     """Equations of the docstring, computed here in another way."""
     model = model_of(likelihood_weight=0.3)
@@ -106,17 +97,6 @@ def test_other_divergences_and_penalties_train(divergence, penalty, term, images
     assert {name for name in logs if name.startswith("discriminator/")} == {
         f"discriminator/{name}" for name in ("real", "fake", "gradient_norm", *([term] if term else []))
     }
-
-
-@pytest.mark.parametrize("precision", ["mixed_bfloat16"])
-def test_mixed_precision(precision, images):
-    from tfade.training.strategy import precision as policy
-
-    with policy(precision):
-        model = model_of()
-        logs = tf.function(model.train_step)(tf.constant(images))
-    assert all(np.isfinite(value) for value in logs.values()), logs
-    assert model.log_prob(images).dtype == tf.float32
 
 
 def test_the_hybrid_improves_both(images):

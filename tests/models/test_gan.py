@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.helpers import ROOT, TINY, assert_same_state, newest_state, train_here
 from tests.objectives.test_divergences import KINDS
 from tfade.data.loading import load
 from tfade.errors import UsageError
-from tfade.export import export
 from tfade.models.adversary import Adversary
 from tfade.models.gan import GAN
 from tfade.networks.dcgan import DCGANDiscriminator
@@ -74,7 +72,7 @@ def assert_finite_step(model, images):
         assert np.isfinite(chosen.experimental_local_results(values)).all(), name
     for name, values in weights(model).items():
         assert all(np.isfinite(value).all() for value in values), name
-        assert any(np.any(old != new) for old, new in zip(before[name], values, strict=True)), name
+        assert not values or any(np.any(old != new) for old, new in zip(before[name], values, strict=True)), name
 
 
 SETTINGS = [("float32", 1), ("mixed_float16", 1), ("float32", 2), ("mixed_float16", 2)]
@@ -101,51 +99,6 @@ def test_every_loss_and_penalty_trains_every_discriminator(discriminator, penalt
         assert max(np.abs(value).max() for value in weights(model)["discriminator"]) <= np.float32(0.01)
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize(("discriminator", "divergence", "penalty"), [*CHOSEN, ("spectral", CrossEntropy, "r1")])
-def test_mixed_precision(discriminator, divergence, penalty, policy, images):
-    with strategy.precision(policy):
-        model = model_of(discriminator=DISCRIMINATORS[discriminator], divergence=divergence, penalty=PENALTIES[penalty])
-        if policy == "mixed_float16":  # so that the first step is not one that finds the scale
-            for optimizer in model.optimizers.values():
-                optimizer.dynamic_scale.assign(16.0)
-        assert_finite_step(model, images)
-        images = tf.ones((2, 8, 8, 1))
-        generator, terms = model.adversary.terms(images, {"fake": images}, Seeds(0, 0))
-    assert {generator["fake"].dtype, *(getattr(term, "value", term).dtype for term in terms.values())} == {tf.float32}
-    assert model.discriminator.layers[0].compute_dtype == policy.removeprefix("mixed_")
-    assert all(variable.dtype == "float32" for variable in model.discriminator.variables)
-
-
-@pytest.mark.parametrize(("discriminator", "divergence", "penalty"), CHOSEN)
-def test_two_replicas_train_like_one(discriminator, divergence, penalty, images):
-    found = []
-    for devices in (1, 2):
-        chosen = strategy.make_strategy(devices=devices)
-        with chosen.scope():
-            model = model_of(
-                discriminator=DISCRIMINATORS[discriminator],
-                divergence=divergence,
-                penalty=PENALTIES[penalty],
-            )
-        batch = distributed(images, chosen)
-        run = functools.partial(chosen.run, model.train_step)
-        step = tf.function(run) if penalty == "clipping" else run  # compiling takes longer
-        for _ in range(3):
-            logs = step((batch,))
-        found.append(({name: chosen.experimental_local_results(value)[0] for name, value in logs.items()}, model))
-    (of_one, one), (of_two, two) = found
-    assert two.distribute_strategy.num_replicas_in_sync == 2
-    for name, values in of_one.items():
-        np.testing.assert_allclose(of_two[name], values, rtol=1e-3, atol=1e-4, err_msg=name)
-    for name, variable in two.state().items():
-        copies = [copy.numpy() for copy in two.distribute_strategy.experimental_local_results(variable.value)]
-        np.testing.assert_array_equal(copies[0], copies[1], err_msg=name)
-        np.testing.assert_allclose(copies[0], one.state()[name].numpy(), rtol=1e-3, atol=1e-3, err_msg=name)
-    largest = max(np.abs(value).max() for value in weights(two)["discriminator"])
-    assert (largest <= np.float32(0.01)) == (penalty == "clipping")
-
-
 def test_terms_are_those_of_the_docstring(images):
     """Computed here in another way, with batch statistics on both sides."""
     model, seeds = model_of(), Seeds(0, 0)
@@ -166,7 +119,7 @@ def test_terms_are_those_of_the_docstring(images):
 
 def test_the_generator_learns_what_the_discriminator_likes(images):
     model = model_of(optimizer=lambda name: keras.optimizers.Adam(3e-3, 0.5))
-    move = tf.function(lambda x: model._move(("generator",), x, model._seeds(0))["generator/adversarial"])
+    move = tf.function(lambda x: model._move(("generator",), Batch(x), model._seeds(0))["generator/adversarial"])
     values = [float(move(tf.constant(images))) for _ in range(20)]
     assert values[-1] < values[0] - 0.01
 
@@ -175,7 +128,7 @@ def test_dequantised_data_fill_their_bins(images):
     """x / 128 - 1 + U(0, 1/128), in which the discriminator also judges."""
     model, plain = model_of(dequantise=True), model_of()
     noise = Seeds(0, 0).uniform("dequantisation", (8, 8, 8, 1))
-    found = model._signed(images, lambda: noise)
+    found = model.network_input(images, noise)
     np.testing.assert_allclose(found, images / 128.0 - 1 + noise / 128, atol=1e-6)
     middle = (images / 128.0 - 1 + 0.5 / 128).astype(np.float32)
     np.testing.assert_allclose(model.discriminate(images), plain.discriminator(middle)[:, 0], atol=1e-5)
@@ -198,7 +151,7 @@ def test_what_a_gan_answers_and_what_not(images):
     for method in (model.encode, model.reconstruct, model.log_prob):
         with pytest.raises(NotImplementedError, match=f"GAN cannot {method.__name__}: it"):
             method(images)
-    with pytest.raises(NotImplementedError, match="GAN cannot encode"):
+    with pytest.raises(NotImplementedError, match="GAN cannot interpolate: it has no encoder"):
         model.interpolate(images, images)
 
 
@@ -212,33 +165,3 @@ def test_what_does_not_fit_is_refused():
         with pytest.raises(UsageError, match="normalises over the batch"):
             GAN((16, 16, 1), 4, generator, normalising, penalty=penalty)
     GAN((16, 16, 1), 4, generator, normalising, penalty=None)
-
-
-def test_the_export_equals_the_live_model(tmp_path, images):
-    model = model_of(discriminator=DISCRIMINATORS["spectral"], dequantise=True)
-    model.train_step(tf.constant(images))
-    names = export(model, tmp_path / "export")
-    assert set(names) == {
-        *("sample", "sample_from_latents", "discriminate", "discriminate_uint8", "serving_default"),
-    }
-    served = tf.saved_model.load(str(tmp_path / "export")).signatures
-    sampled = served["sample"](n=tf.constant(3), temperature=tf.constant(0.9), seed=tf.constant(4, tf.int64))["images"]
-    np.testing.assert_allclose(sampled, model.sample(3, 0.9, 4), atol=1e-5)
-    for _ in range(2):  # inference iterates no vector
-        logits = served["discriminate_uint8"](images=tf.constant(images))["logits"]
-        np.testing.assert_allclose(logits, model.discriminate(images), rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.usefixtures("eager")
-def test_a_run_resumes_bit_for_bit(tmp_path):
-    """Spectral vectors, fresh batches for every pass, and the falling rate included."""
-    schedule = "Optimization.schedule = (('discriminator',), ('generator',))"  # a short one compiles sooner
-    settings = ("load.image_size = 8", "Visualisation.samples = 0", schedule)
-    train = functools.partial(train_here, files=(ROOT / "gin" / "sngan.gin", TINY))
-    assert train(tmp_path / "two", *settings, "steps = 2") == 0
-    assert train(tmp_path / "two", *settings, "steps = 4") == 0
-    assert train(tmp_path / "one", *settings, "steps = 4") == 0
-    state = newest_state(tmp_path / "one")
-    assert_same_state(state, newest_state(tmp_path / "two"))
-    discriminator = model_of(compiled=False, discriminator=DISCRIMINATORS["spectral"]).discriminator
-    assert sum(name.startswith("discriminator/") for name in state) == len(discriminator.variables)

@@ -1,5 +1,6 @@
 """Latents inside the decoder: densities against closed forms and Jacobians, codes as a whole, and who reaches what."""
 
+import dataclasses
 import functools
 
 import keras
@@ -8,7 +9,6 @@ import pytest
 import tensorflow as tf
 from scipy.stats import norm
 
-from tests.helpers import ROOT, TINY, assert_same_state, assert_served, newest_state, train_here
 from tests.models.test_vae import FLOW, MASKED, NORMAL
 from tfade.data.loading import load
 from tfade.distributions.pixels import DiscretizedLogistic
@@ -21,7 +21,7 @@ from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.networks.sngan import SNGANDiscriminator, SNGANGenerator
 from tfade.networks.topdown import BottomUpEncoder
 from tfade.spec import Batch
-from tfade.training.strategy import make_strategy, precision
+from tfade.training.strategy import make_strategy
 
 STEPS = functools.partial(IAF, conditioner=MASKED)
 VARIANTS = {
@@ -59,8 +59,10 @@ def model_of(variant="precision", kind=VAE, compiled=False, **arguments) -> VAE:
         "posterior": NORMAL,
     }
     if kind is ADE:
-        parts |= {"discriminator": functools.partial(SNGANDiscriminator, width=2), "flow": FLOW}
-    model = kind((16, 16, 1), **{**parts, **arguments})
+        autoencoder = functools.partial(VAE, **{**parts, "flow": FLOW, **arguments})
+        model = ADE((16, 16, 1), autoencoder, functools.partial(SNGANDiscriminator, width=2))
+    else:
+        model = kind((16, 16, 1), **{**parts, **arguments})
     disturb(model)
     if compiled:
         model.compile(lambda name: keras.optimizers.Adam(1e-3))
@@ -72,7 +74,8 @@ def noise_for(count, rows=6):
 
 
 def explained(model, images, noise):
-    return model._elbo(model._middle(images), noise, model.network)
+    target = model.observation_model.target(model.unit(images), lambda unit: tf.fill(tf.shape(unit), 0.5))
+    return model._elbo(target, noise, model.network)
 
 
 # ---- One level ----
@@ -162,13 +165,13 @@ def test_the_weight_of_a_code_from_the_public_distributions(variant, images):
     context, maps = model.encoder(images.astype(np.float32) / 127.5 - 1, training=False)
     for index in range(2):
         top, inner = noise[:, index, :TOP], noise[:, index, TOP:]
-        z = model.posterior.from_noise(top, context)[0]
+        z = model.networks["posterior"].from_noise(top, context)[0]
         parameters, drawn = model.decoder(z, noise=inner, maps=maps, training=False)
         code = tf.concat([z, drawn.latents], -1)
-        log_likelihood = model.pixels.distribution(parameters).log_prob(images.astype(np.float32))
+        log_likelihood = model.networks["pixels"].distribution(parameters).log_prob(images.astype(np.float32))
         expected = log_likelihood + model.prior().log_prob(code) - model.encode(images).log_prob(code)
         np.testing.assert_allclose(result.log_weight[:, index], expected, rtol=1e-4)
-        np.testing.assert_allclose(model.decode(code), model.pixels.mean(parameters), atol=1e-5)
+        np.testing.assert_allclose(model.decode(code), model.networks["pixels"].mean(parameters), atol=1e-5)
     assert result.kl.shape == (6, TOP + 2)
 
 
@@ -255,13 +258,17 @@ def test_each_level_has_free_bits_of_its_own(images):
     model = model_of("sum", compiled=True)
     first, last = model.decoder.level_layers
     first.bottom_up.trainable_variables[1].assign_add([1.0, 1.0, 0.0, 0.0])  # to the means
-    kl = model._explained_in_training(tf.constant(images), model._seeds(0)).kl.numpy().mean(0)
-    model.free_bits = float(kl[TOP] + kl[TOP + 1]) / 2
-    assert kl[TOP] > model.free_bits > max(*kl[:TOP], kl[TOP + 1])
+    seeds = model._seeds(0)
+    target = model.observation_model.target(model.unit(images), model.uniform_noise(seeds))
+    noise = seeds.normal("code", (6, 1, model.latent_size))
+    kl = model._elbo(target, noise, model.networks.__getitem__, training=True).kl.numpy().mean(0)
+    least = float(kl[TOP] + kl[TOP + 1]) / 2
+    model.weights_of_bound = dataclasses.replace(model.weights_of_bound, free_bits=least)
+    assert kl[TOP] > least > max(*kl[:TOP], kl[TOP + 1])
     with tf.GradientTape() as tape:
         terms = model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]
         value = tf.reduce_mean(terms["kl_with_free_bits"].value)
-    np.testing.assert_allclose(value, (TOP + 1) * model.free_bits + kl[TOP], rtol=1e-4)
+    np.testing.assert_allclose(value, (TOP + 1) * least + kl[TOP], rtol=1e-4)
     gradients = tape.gradient(value, [level.bottom_up.trainable_variables[0] for level in (first, last)])
     assert np.any(gradients[0])
     assert gradients[1] is None or not np.any(gradients[1])
@@ -278,42 +285,16 @@ def test_the_adversary_reaches_nothing_of_the_posterior(images):
         gradients = tape.gradient(loss, network.trainable_variables)
         return [gradient is not None and bool(np.any(tf.convert_to_tensor(gradient))) for gradient in gradients]
 
-    of_posterior = [model.encoder, model.posterior]
-    for level in model.decoder.level_layers:
+    of_posterior = [model.networks["encoder"], model.networks["posterior"]]
+    for level in model.networks["decoder"].level_layers:
         of_posterior += [part for part in (level.bottom_up, level.top_down, level.flow) if part is not None]
         assert all(reached(adversarial, level.prior) + reached(adversarial, level.branch))
     for network in of_posterior:
         assert not any(reached(adversarial, network)), network.name
         assert all(reached(likelihood, network)), network.name
-    assert all(reached(adversarial, model.decoder.network) + reached(adversarial, model.flow))
+    assert all(reached(adversarial, model.networks["decoder"].network) + reached(adversarial, model.networks["flow"]))
     logs = tf.function(model.train_step)(tf.constant(images))
     assert all(np.isfinite(value) for value in logs.values()), logs
-
-
-def test_mixed_precision_keeps_densities_in_float32(images):
-    with precision("mixed_bfloat16"):
-        model = model_of("sum_iaf", compiled=True)
-        logs = tf.function(model.train_step)(tf.constant(images))
-        drawn = model.decoder(tf.zeros((2, TOP)), noise=tf.zeros((2, INNER)))[1]
-    assert all(np.isfinite(value) for value in logs.values()), logs
-    assert drawn.latents.dtype == drawn.log_prior.dtype == model.log_prob(images).dtype == tf.float32
-    assert model.decoder.network.layers[0].compute_dtype == "bfloat16"
-    assert {variable.dtype for variable in model.decoder.variables} == {"float32"}
-
-
-def test_the_export_equals_the_live_model(tmp_path, images):
-    model = model_of("precision")
-    names = assert_served(model, images, tmp_path / "export")
-    assert {"sample", "sample_from_latents", "encode", "reconstruct", "log_prob"} <= names
-
-
-@pytest.mark.usefixtures("eager")
-def test_a_run_resumes_bit_for_bit(tmp_path):
-    paths = (str(ROOT / "gin" / "hvae.gin"), TINY)
-    bindings = ("TopDownDecoder.flow = @IAF", "Visualisation.samples = 0", "LinearDecay.steps = 100")
-    for run, steps in (("grown", 1), ("grown", 2), ("whole", 2)):
-        assert train_here(tmp_path / run, f"steps = {steps}", *bindings, files=paths) == 0
-    assert_same_state(newest_state(tmp_path / "grown"), newest_state(tmp_path / "whole"))
 
 
 def test_latents_at_the_size_of_the_image(images):
@@ -356,9 +337,9 @@ def test_whole_codes_have_a_likelihood(images):
     """log p(x | z) of all levels' codes is the one that the bound is made of."""
     model, noise = model_of("sum"), noise_for(1)
     y = model.to_observation(images)[0]
-    context, maps = model._encoded(y, model.network)
-    top, inner = model._split(noise[:, 0])
-    z = model.posterior.from_noise(top, context)[0]
+    context, maps = model._context(y, model.network)
+    top, inner = model.latents._split(noise[:, 0])
+    z = model.networks["posterior"].from_noise(top, context)[0]
     codes = tf.concat([z, model.decoder(z, noise=inner, maps=maps, training=False)[1].latents], -1)
     expected = model._elbo(y, noise, model.network).log_likelihood[:, 0]
     np.testing.assert_allclose(model.log_likelihood(images, codes), expected, rtol=1e-4)

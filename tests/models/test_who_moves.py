@@ -91,11 +91,11 @@ def test_a_player_moves_all_of_its_own_variables_and_no_other(recipe, model, x, 
     level_free = recipe in NO_LEVEL
     players = {player.name: player for player in model.players()}
     for name, player in players.items():
-        model.optimizers[name] = keras.optimizers.SGD(1.0)
+        model.stage.optimizers[name] = keras.optimizers.SGD(1.0)
         model.optimizers[name].build(player.variables)
     for name, player in players.items():
         before = {variable.path: variable.numpy() for variable in model.trainable_variables}
-        model._move((name,), x, model._seeds(0))
+        model._move((name,), Batch(x), model._seeds(0))
         own = {variable.path for variable in player.variables[: -1 if name == "discriminator" and level_free else None]}
         moved = {v.path for v in model.trainable_variables if np.any(v.numpy() != before[v.path])}
         assert moved == own
