@@ -32,16 +32,17 @@ def check_sizes(owner: str, **sizes) -> None:
 
 def check_list(name: str, values) -> None:
     """Rejects what is not a sequence of whole numbers from 1 up; it may be empty."""
-    if not isinstance(values, (tuple, list)):
-        raise UsageError(f"{name}={values!r} is not a tuple of whole numbers such as (64, 128)")
-    for value in values:
-        check_whole(name, value)
+    try:
+        for value in values:
+            check_whole(name, value)
+    except (TypeError, UsageError) as error:
+        raise UsageError(f"{name}={values!r} is not a tuple of whole numbers from 1 up, such as (64, 128)") from error
 
 
 def check_seed(name: str, value) -> None:
     """Rejects what is not a whole number from 0 up, or several of them."""
-    for number in value if isinstance(value, (tuple, list)) and value else (value,):
-        check_whole(name, number, 0)
+    for seed in value if isinstance(value, (tuple, list)) and value else (value,):
+        check_whole(name, seed, 0)
 
 
 def check_finite(name: str, value, least: float = 0.0) -> None:
