@@ -53,7 +53,12 @@ def forwarded(member: str, *questions: str) -> Callable:
     def forward(question: str):
         @functools.wraps(getattr(Contract, question))
         def method(self, *args, **kwargs):
-            return getattr(getattr(self, member), question)(*args, **kwargs)
+            held = getattr(self, member)
+            if not held.answers(question):
+                raise self.cannot(
+                    question, getattr(getattr(type(held), question), "reason", None) or f"its {member} does not"
+                )
+            return getattr(held, question)(*args, **kwargs)
 
         method.member, method.reason, method.questions = member, None, ()
         return method
@@ -176,6 +181,7 @@ class Contract:
     @needs("encode")
     def codes(self, x, labels=None) -> tf.Tensor:
         """The code that stands for each example, [batch, latent_size]: the mean of `encode`, or its centre."""
+        self.checked_labels(labels)
         return self.encode(x, **self.conditions(labels)).mean()
 
     @unanswered("it has no decoder")
@@ -185,12 +191,14 @@ class Contract:
     @needs("encode", "decode")
     def reconstruct(self, x, labels=None) -> tf.Tensor:
         """Images in [0, 1] decoded from the codes of examples."""
+        self.checked_labels(labels)
         condition = self.conditions(labels)
         return self.decode(self.codes(x, **condition), **condition)
 
     @needs("encode", "decode")
     def interpolate(self, first, last, steps: int = 8, labels=None) -> tf.Tensor:
         """Images on straight lines between codes: [n, steps, H, W, C], from `first` [n, H, W, C] to `last`."""
+        self.checked_labels(labels)
         condition = self.conditions(labels)
         ends = [self.codes(images, **condition)[:, None] for images in (first, last)]
         weights = tf.reshape(tf.linspace(0.0, 1.0, steps), (1, -1, 1))

@@ -51,11 +51,9 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
     endpoints = _endpoints(model)
     if not endpoints:
         raise UsageError(f"{type(model).__name__} answers no question that could be exported")
-    signatures = {}
-    for name, (function, signature) in endpoints.items():
-        traced = tf.function(function, input_signature=[tf.TensorSpec(*spec) for spec in signature])
-        signatures[name] = traced.get_concrete_function()
-        setattr(module, name, traced)
+    for name, function in endpoints.items():
+        setattr(module, name, function)
+    signatures = {name: function.get_concrete_function() for name, function in endpoints.items()}
     names = list(signatures)
     signatures["serving_default"] = signatures[names[0]]
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -86,8 +84,8 @@ def _require_replaceable(folder: Path) -> None:
         raise UsageError(f"out={str(folder)!r} holds {named}, which no export wrote; give another folder")
 
 
-def _endpoints(model: GenerativeModel) -> dict:
-    """name → (function, its arguments as (shape, dtype, name)), of every question that the model answers."""
+def _endpoints(model: GenerativeModel) -> dict[str, tf.types.experimental.PolymorphicFunction]:
+    """The functions of every question that the model answers, by signature."""
     labels = [((None,), tf.int32, "labels")] if model.conditional else []
     endpoints = {}
     if model.answers("sample"):
@@ -103,22 +101,27 @@ def _endpoints(model: GenerativeModel) -> dict:
             with tf.control_dependencies([check for check in checks if check is not None]):
                 return {"images": model.sample(tf.identity(n), tf.identity(temperature), seed, *labels)}
 
-        endpoints["sample"] = sample, scalars + labels
+        endpoints["sample"] = _function(sample, scalars + labels)
     if model.answers("decode") and model.latent_size is not None:
-        latents = ((None, model.latent_size), tf.float32, "latents")
-        endpoints["sample_from_latents"] = (
+        endpoints["sample_from_latents"] = _function(
             lambda latents, *labels: {"images": model.decode(latents, *labels)},
-            [latents, *labels],
+            [((None, model.latent_size), tf.float32, "latents"), *labels],
         )
     for question, function in _on_images(model).items():
         if not model.answers(question):
             continue
         spec = model.spec.other if question == "translate_back" else model.spec
         shape, more = (None, *spec.shape), [] if question.startswith("translate") else labels
-        endpoints[question] = (function, [(shape, tf.float32, "images"), *more])
+        endpoints[question] = _function(function, [(shape, tf.float32, "images"), *more])
         if spec.is_image:
-            endpoints[f"{question}_uint8"] = (_from_levels(function), [(shape, tf.uint8, "images"), *more])
+            of_levels = _from_levels(endpoints[question])
+            endpoints[f"{question}_uint8"] = _function(of_levels, [(shape, tf.uint8, "images"), *more])
     return endpoints
+
+
+def _function(function, arguments) -> tf.types.experimental.PolymorphicFunction:
+    """A function to export; `arguments` are (shape, dtype, name)."""
+    return tf.function(function, input_signature=[tf.TensorSpec(*argument) for argument in arguments])
 
 
 def _on_images(model: GenerativeModel) -> dict:

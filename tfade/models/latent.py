@@ -138,6 +138,7 @@ class Autoencoder(LatentVariableModel):
         return posterior.mean() + posterior.stddev() * seeds.normal("code", (tf.shape(x)[0], self.latent_size))
 
     def encode(self, x, labels=None):
+        self.checked_labels(labels)
         parameters = self.network("encoder")(self.network_input(x), training=False)
         return diagonal_normal(parameters) if self.gaussian_codes else deterministic(parameters)
 

@@ -21,7 +21,7 @@ class Stage:
 
     Attributes:
         name: of the stage; its optimizers and reports are saved under it. Lower case, unique in the run.
-        steps: training steps, 1 or more; None for as many as the recipe says. 0 for a stage with `fit`.
+        steps: training steps, 1 or more; None for as many as the recipe says; 0 with `fit`.
         schedule: phases of one step, see `players.passes`; None for that of `Optimization`, where all its players move
             in this stage, otherwise everybody at once.
         players: names of the players that move; None for all. The networks of the others are not updated.
@@ -46,6 +46,8 @@ class Stage:
             raise UsageError(f"Stage.name={self.name!r} is not an identifier such as 'autoencoder'")
         if self.fit is not None and not callable(self.fit):
             raise UsageError(f"fit={self.fit!r} of stage {self.name!r} is not a function of (model, train)")
+        if self.fit is not None and self.steps is None:
+            object.__setattr__(self, "steps", 0)
         if self.steps is not None:
             check_whole(f"steps of stage {self.name!r}", self.steps, 0)
             if bool(self.steps) == (self.fit is not None):
@@ -53,10 +55,8 @@ class Stage:
                 raise UsageError(f"stage {self.name!r} has {found}; give steps = N for training, or fit = @function")
 
     def lasting(self, steps: int) -> "Stage":
-        """The stage with its number of steps: `steps` where it states none, 0 where it is fitted."""
-        if self.steps is not None:
-            return self
-        return dataclasses.replace(self, steps=0 if self.fit is not None else steps)
+        """The stage with its number of steps: `steps` where it states none."""
+        return self if self.steps is not None else dataclasses.replace(self, steps=steps)
 
 
 class StageState:

@@ -1,0 +1,255 @@
+"""The models of the suite in small, and what is done to every one of them: data, training, questions, variables.
+
+A model that gin knows needs a case here: `test_properties` compares the two lists.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tests.models import toys
+from tfade.data.digits import digits
+from tfade.data.source import ArraySource
+from tfade.distributions.flow_densities import IAFDensity
+from tfade.distributions.gaussian import DiagonalNormal
+from tfade.distributions.mixture import GaussianMixture
+from tfade.distributions.pixels import DiscretizedLogistic
+from tfade.distributions.topdown import TopDownDecoder
+from tfade.flows.actnorm import ActNorm
+from tfade.flows.coupling import Coupling
+from tfade.flows.preprocessing import Flatten, Logit
+from tfade.flows.stack import Stack
+from tfade.models.ade import ADE
+from tfade.models.base import GenerativeModel
+from tfade.models.density import DensityModel
+from tfade.models.flow import FlowModel
+from tfade.models.flow_gan import FlowGAN
+from tfade.models.gan import GAN
+from tfade.models.optimization import Optimization
+from tfade.models.stages import Stage
+from tfade.models.vae import VAE
+from tfade.models.vgh import VGH, VGHPlusPlus
+from tfade.networks.conditioner import LinearConditioner, MLPConditioner
+from tfade.networks.discriminators import CodeDiscriminator, ConvDiscriminator, MLPDiscriminator
+from tfade.networks.made import MADE
+from tfade.networks.mlp import MLPDecoder, MLPEncoder
+from tfade.networks.topdown import BottomUpEncoder
+from tfade.objectives.divergences import Hinge, Wasserstein
+from tfade.objectives.penalties import R1, GradientPenalty
+from tfade.spec import Batch, Spec
+from tfade.training import strategy
+
+part = functools.partial
+SMALL = part(MLPConditioner, width=6, depth=1)
+NORMAL = part(DiagonalNormal, conditioner=LinearConditioner)
+COUPLINGS = part(Stack, (part(Coupling, conditioner=SMALL),), 2)
+FLOW = part(Stack, (part(Logit, 0.05), Flatten, ActNorm, COUPLINGS))
+FEATURES = part(Stack, (part(Logit, 0.05), ActNorm))
+CRITIC = part(ConvDiscriminator, channels=(3,), dense=(4,))
+IMAGE_NETWORKS = {"encoder": toys.ENCODER, "decoder": toys.DECODER}
+HYBRID = {
+    **{"latent_size": 3, "encoder": toys.ENCODER, "generator": toys.DECODER, "discriminator": CRITIC},
+    "code_discriminator": part(CodeDiscriminator, width=6, depth=1),
+}
+MLPS = {"encoder": part(MLPEncoder, width=6, depth=1), "decoder": part(MLPDecoder, width=6, depth=1)}
+VECTOR_GAN = {"generator": MLPS["decoder"], "discriminator": part(MLPDiscriminator, width=6, depth=1)}
+TINY_VAE = part(VAE, latent_size=3, context_size=4)
+IMAGE_VAE = part(TINY_VAE, posterior=NORMAL, **IMAGE_NETWORKS)
+HIERARCHY = part(
+    TINY_VAE,
+    posterior=NORMAL,
+    encoder=part(BottomUpEncoder, network=toys.ENCODER),
+    decoder=part(TopDownDecoder, network=toys.DECODER, channels=(1,)),
+)
+IAF = part(IAFDensity, 1, conditioner=part(MADE, width=6), base=NORMAL)
+
+
+class Case(NamedTuple):
+    """A model in small.
+
+    Attributes:
+        kind: its class, or a partial of it; made with the specification of the data alone.
+        domain: its data, one of `DOMAINS`.
+        schedule: of its players.
+        stages: of its training.
+        unmoved: variables that their player's loss does not depend on, by their names in the state.
+    """
+
+    kind: Callable[[Spec], GenerativeModel]
+    domain: str = "images"
+    schedule: tuple | None = None
+    stages: tuple[Stage, ...] = ()
+    unmoved: tuple[str, ...] = ()
+
+
+CASES = {
+    "GAN": Case(part(GAN, latent_size=3, generator=toys.DECODER, discriminator=CRITIC)),
+    "GAN of vectors": Case(
+        part(GAN, latent_size=3, divergence=Hinge, penalty=None, **VECTOR_GAN),
+        "vectors",
+        (("discriminator",) * 2, ("generator",)),
+    ),
+    "VGH": Case(part(VGH, gaussian_codes=True, **HYBRID)),
+    "VGHPlusPlus": Case(part(VGHPlusPlus, penalty=R1, encoder_fools_discriminator=True, **HYBRID)),
+    "VAE": Case(part(IMAGE_VAE, pixels=DiscretizedLogistic, prior=part(GaussianMixture, 2))),
+    "VAE of features": Case(part(IMAGE_VAE, posterior=IAF, flow=FEATURES)),
+    "VAE of vectors": Case(part(TINY_VAE, importance_samples=2, posterior=NORMAL, **MLPS), "vectors"),
+    "hierarchical VAE": Case(HIERARCHY),
+    "ADE": Case(part(ADE, autoencoder=part(IMAGE_VAE, flow=FEATURES), discriminator=CRITIC)),
+    "FlowModel": Case(part(FlowModel, flow=FLOW)),
+    "FlowModel of vectors": Case(part(FlowModel, flow=COUPLINGS, prior=DiagonalNormal), "vectors"),
+    "FlowGAN": Case(
+        part(FlowGAN, flow=FLOW, discriminator=CRITIC, divergence=Wasserstein, penalty=GradientPenalty),
+        # Real and generated examples add as much to the last bias, with opposite signs.
+        unmoved=("discriminator/005.bias",),
+    ),
+    "DensityModel": Case(part(DensityModel, distribution=part(GaussianMixture, 2)), "vectors"),
+    "conditional": Case(toys.ConditionalAutoencoder),
+    "two stages": Case(toys.TwoStages, stages=toys.STAGES),
+    "own variable": Case(part(toys.BalancedGAN, generator=toys.DECODER, discriminator=CRITIC)),
+    "encoder alone": Case(toys.Embedding),
+    "translator": Case(toys.Translator, "two domains"),
+    "codes of examples": Case(toys.LatentOptimisation),
+}
+
+SIZE = 8  # of a batch
+
+
+@functools.cache
+def source(domain: str) -> ArraySource:
+    """48 scans of digits, every second pixel, uint8 [48, 8, 8, 1], or vectors [48, 3]; the other domain is coloured."""
+    images = digits("train").fetch(np.arange(48))[:, ::2, ::2]
+    labels = digits("train").labels(np.arange(48))
+    if domain == "other":
+        return ArraySource("coloured", "train", np.concatenate([images, images[:, ::-1], 255 - images], -1)[::-1])
+    if domain == "vectors":
+        return ArraySource("vectors", "train", np.random.default_rng(0).normal(size=(48, 3)).astype(np.float32))
+    found = ArraySource("small digits", "train", images, labels, 10)
+    if domain == "two domains":
+        found.spec = dataclasses.replace(found.spec, other=source("other").spec)
+    return found
+
+
+def batch_of(case: Case, step: int, fields, size: int = SIZE) -> dict[str, np.ndarray]:
+    """The fields of the global batch of a step."""
+    data, rows = source(case.domain), (step * size + np.arange(size)) % 48
+    batch = {"images": data.fetch(rows), "index": rows}
+    if "labels" in fields:
+        batch["labels"] = data.labels(rows)
+    if "other" in fields:
+        batch["other"] = source("other").fetch(rows)
+    return {field: batch[field] for field in fields}
+
+
+# ---- Training ----
+
+
+def optimizer(player: str, of_stage=None) -> keras.Optimizer:
+    """Adam with slots and a large ε, so that an update is about linear in the gradient: its scale matters."""
+    return keras.optimizers.Adam(0.03, epsilon=1.0)
+
+
+def built(case: Case, devices: int = 1, seed: int = 3, make_optimizer=optimizer) -> GenerativeModel:
+    """The compiled model, its weights off their initial values, and an average of its first trainable network."""
+    chosen = strategy.make_strategy(devices=devices)
+    with chosen.scope():
+        keras.utils.set_random_seed(seed)
+        model = case.kind(source(case.domain).spec)
+        generator = np.random.default_rng(seed)
+        for variable in model.trainable_variables:
+            variable.assign_add(0.1 * generator.normal(size=variable.shape))
+        averaged = next(name for name, network in model.networks.items() if network.trainable_variables)
+        optimization = Optimization(case.schedule, average_decay={averaged: 0.5})
+        model.compile(make_optimizer, optimization, seed=5, stages=case.stages)
+        model.initialise(Batch.of(batch_of(case, 0, model.fields)))
+        model.averages.restart()
+    return model
+
+
+def step(model: GenerativeModel, case: Case, number: int) -> dict[str, float]:
+    """One training step, as it is written; what it reports."""
+    chosen, batch = model.distribute_strategy, batch_of(case, number, model.fields)
+
+    def share(context):
+        parts = {name: np.array_split(values, context.num_replicas_in_sync) for name, values in batch.items()}
+        return {name: tf.constant(values[context.replica_id_in_sync_group]) for name, values in parts.items()}
+
+    logs = chosen.run(model.train_step, (chosen.experimental_distribute_values_from_function(share),))
+    return {name: float(chosen.experimental_local_results(value)[0]) for name, value in logs.items()}
+
+
+def train(model: GenerativeModel, case: Case, until: int) -> dict[str, float]:
+    """Trains up to a step, through the stages; what the last step reports, over the interval."""
+    logs = {}
+    while int(model.step.numpy()) < until:
+        if model.stage.fit:
+            model.stage.fit(model, source(case.domain))
+        else:
+            logs = step(model, case, int(model.step.numpy()))
+        end = sum(stage.steps for stage in case.stages[: model._stage + 1])
+        if case.stages and int(model.step.numpy()) == end:
+            model.finish_stage()
+    return logs
+
+
+def trainable(model: GenerativeModel) -> dict[str, keras.Variable]:
+    """The variables that players move, by their names in the state."""
+    known = {id(v): name for name, v in model.state().items() if name.partition("/")[0] in model.networks}
+    return {known[id(v)]: v for network in model.networks.values() for v in network.trainable_variables}
+
+
+# ---- Questions ----
+
+
+class Inputs(NamedTuple):
+    """What questions are asked about.
+
+    Attributes:
+        x: examples; z: latents; y: examples of the other domain.
+        condition: the argument `labels` of a conditional model.
+    """
+
+    x: np.ndarray
+    z: np.ndarray
+    y: np.ndarray
+    condition: Mapping
+
+
+def inputs(model: GenerativeModel, case: Case, size: int = 7) -> Inputs:
+    """Seven examples, or a part of them."""
+    fields = ["images", *(["labels"] if model.conditional else []), *(["other"] if model.spec.other else [])]
+    batch = {name: values[:size] for name, values in batch_of(case, 2, fields, 7).items()}
+    z = np.random.default_rng(1).normal(size=(7, model.latent_size or 1)).astype(np.float32)
+    condition = {"labels": tf.constant(batch["labels"])} if model.conditional else {}
+    return Inputs(batch["images"], z[:size], batch.get("other"), condition)
+
+
+# question → its answer on given inputs
+ASK = {
+    "sample": lambda model, given: model.sample(len(given.z), 0.7, 3, **given.condition),
+    "prior": lambda model, given: model.prior(0.7).sample(len(given.z), seed=(1, 2)),
+    "encode": lambda model, given: model.encode(given.x, **given.condition).sample(seed=(1, 2)),
+    "codes": lambda model, given: model.codes(given.x, **given.condition),
+    "decode": lambda model, given: model.decode(given.z, **given.condition),
+    "reconstruct": lambda model, given: model.reconstruct(given.x, **given.condition),
+    "interpolate": lambda model, given: model.interpolate(given.x, given.x[::-1], 3, **given.condition),
+    "translate": lambda model, given: model.translate(given.x),
+    "translate_back": lambda model, given: model.translate_back(given.y),
+    "discriminate": lambda model, given: model.discriminate(given.x, **given.condition),
+    "log_prob": lambda model, given: model.log_prob(given.x, **given.condition),
+    "log_density": lambda model, given: model.log_density(model.unit(given.x)),
+    "observation": lambda model, given: model.observation(given.z).sample(seed=(1, 2)),
+    "to_observation": lambda model, given: model.to_observation(given.x)[0],
+    "to_image": lambda model, given: model.to_image(model.unit(given.x)),
+    "log_likelihood": lambda model, given: model.log_likelihood(given.x, given.z),
+}
+
+
+def answers(model: GenerativeModel, given: Inputs) -> dict[str, np.ndarray]:
+    """Everything that the model answers."""
+    return {name: np.asarray(ask(model, given)) for name, ask in ASK.items() if model.answers(name)}
