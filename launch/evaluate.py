@@ -121,7 +121,7 @@ def _images(given: dict):
 def _compare(parser: Parser, given: dict) -> int:
     out = given.get("out", Path("runs") / "compare.html")
     if out.suffix != ".html" or out.is_dir():
-        parser.error(f"argument --out: {str(out)!r} is no .html file, which a comparison is written to")
+        parser.error(f"argument --out: {str(out)!r} is not an .html file, which a comparison is written to")
     common.workspace()
 
     from tfade.workflows.comparison import compare

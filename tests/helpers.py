@@ -10,9 +10,13 @@ import tensorflow as tf
 
 from launch import common, train
 from tfade.export import export
+from tfade.files import write_text
 from tfade.spec import Spec
-from tfade.training.checkpoints import Checkpoints
+from tfade.training import configuration, recorded_configuration
+from tfade.training.checkpoints import Checkpoints, snapshot
 from tfade.training.isolation import isolated
+from tfade.training.recipe import Recipe, build_model
+from tfade.training.run_directory import RunDirectory
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"  # real images and weights that stay out of the repository
@@ -36,6 +40,33 @@ def run(main, arguments) -> int:
     """The exit status of a launcher's `main`, run here with a gin configuration of its own."""
     with isolated():
         return common.guarded(main, [str(argument) for argument in arguments])
+
+
+def fails(capsys, main, arguments, *words) -> str:
+    """Runs a launcher that must fail with status 2 and one line holding all `words`."""
+    capsys.readouterr()
+    try:
+        status = run(main, arguments)
+    except SystemExit as exit:
+        status = exit.code
+    error = capsys.readouterr().err.strip()
+    assert status == 2, error
+    assert error.startswith("error: "), error
+    assert len(error.splitlines()) == 1, error
+    for word in words:
+        assert word in error, error
+    return error
+
+
+def write_run(path, files, bindings, step: int = 0) -> RunDirectory:
+    """A run of grey digits as `step` steps would leave it, without taking them."""
+    folder = RunDirectory(path)
+    with common.workspace().configured([str(file) for file in files], [*bindings, SPEC_BINDING]):
+        model = build_model(configuration.make(Recipe))
+        write_text(folder.config, recorded_configuration.recorded())
+    model.step.assign(step)
+    Checkpoints(folder.checkpoints).save(step, snapshot(model.state()))
+    return folder
 
 
 def train_here(run_dir, *bindings, **options) -> int:

@@ -19,9 +19,11 @@ PAIR = dataclasses.replace(SPEC, other=Spec("npz:/tmp/it's here.npz", "train", (
 def test_a_spec_goes_through_gin(spec):
     """As a literal of a run's configuration, over a file and back."""
 
-    @gin.configurable(module=__name__)
-    def holder(spec=None):
-        return spec
+    with gin.unlock_config():
+
+        @gin.configurable(module=__name__)
+        def holder(spec=None):
+            return spec
 
     try:
         with gin.unlock_config():

@@ -1,5 +1,7 @@
 """What the suite asks of models: labels of conditional ones, and nothing that a model does not answer."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -19,6 +21,7 @@ from tfade.evaluation import (
     select,
 )
 from tfade.evaluation.latents.codes import bounds
+from tfade.spec import Spec
 
 tfd = tfp.distributions
 CLASSES, COUNT = 3, 60
@@ -39,6 +42,7 @@ class Conditional(Contract):
     conditional = True
     likelihood = "lower_bound"
     latent_size = 2
+    spec = dataclasses.replace(Spec.of_shape((4, 4, 1)), num_classes=CLASSES)
 
     def decode(self, z, labels=None):
         return tf.ones((len(z), 4, 4, 1)) * tf.reshape(tf.cast(labels, tf.float32) * 50 / 255, (-1, 1, 1, 1))

@@ -62,7 +62,7 @@ def test_what_needs_the_model_is_not_applicable():
     report = evaluate(subject_of(model, num_samples=4), [ReconstructionError(), Likelihood(), Decodes()])
     reasons = [outcome.not_applicable for outcome in report.outcomes]
     assert reasons == [
-        "encode needs the model, and here are only its images",
+        "reconstruct needs the model, and here are only its images",
         "ExternalImages has neither a likelihood nor a decoder",
         "decode needs the model, and here are only its images",
     ]

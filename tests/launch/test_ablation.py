@@ -5,9 +5,8 @@ import json
 import gin
 import pytest
 
-import tfade.configurables  # noqa: F401  # gin is to know all names
 from launch import ablation, common, train
-from tests.helpers import ROOT, TINY, assert_same_state, newest_state, run
+from tests.helpers import ROOT, TINY, assert_same_state, fails, newest_state, run
 from tfade.locks import directory_lock
 from tfade.training import configuration
 from tfade.training.isolation import isolated
@@ -15,17 +14,20 @@ from tfade.training.recipe import Recipe
 from tfade.workflows import ablation_runs
 from tfade.workflows.ablation_command import LOCK, read_table
 
-WORKSPACE = common.workspace()
 TABLE = ROOT / "gin" / "tables" / "ade_table1.gin"
 SMALL = (
     "steps = 2",
     "Visualisation.samples = 0",
     "Ablation.rows = (@gan/Row(), @av_gde/Row())",
-    "Ablation.evaluation = ('inference_bound.steps = 2', 'inference_bound.batch_size = 8')",
+    "Ablation.evaluation = ('inference_bound.steps = 2', 'inference_bound.batch_size = 8', 'train_classifier.steps = 3')",
 )
-
-
 pytestmark = pytest.mark.usefixtures("eager")  # every run has its own step: tracing is most of these tests' time
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    """A classifier of three steps, trained once."""
+    monkeypatch.setattr(common, "CACHE", tmp_path_factory.getbasetemp() / "ablation_cache")
 
 
 def arguments(folder, *bindings):
@@ -33,7 +35,7 @@ def arguments(folder, *bindings):
     return flags + [f"--gin_bindings={line}" for line in (*SMALL, *bindings)]
 
 
-def test_rows_are_trained_evaluated_and_not_done_twice(tmp_path, capsys):
+def test_finished_rows_are_not_repeated(tmp_path, capsys):
     one_seed = "Ablation.seeds = (0,)"
     gan_only = arguments(tmp_path, one_seed)
     gan_only = [flag.replace("(@gan/Row(), @av_gde/Row())", "(@gan/Row(),)") for flag in gan_only]
@@ -56,7 +58,7 @@ def test_rows_are_trained_evaluated_and_not_done_twice(tmp_path, capsys):
     assert "table.html" in capsys.readouterr().out
 
 
-def test_a_missing_table_and_wrong_names_are_refused(tmp_path, capsys):
+def test_a_missing_table_and_wrong_names_are_rejected(tmp_path, capsys):
     with pytest.raises(SystemExit) as status:
         run(ablation.main, [f"--run_dir={tmp_path}"])
     assert status.value.code == 2
@@ -70,7 +72,7 @@ def test_a_missing_table_and_wrong_names_are_refused(tmp_path, capsys):
     assert "differ by" in capsys.readouterr().err
     assert not list(tmp_path.glob("*-seed*"))
     assert run(ablation.main, arguments(tmp_path, "Ablation.reference = 'Gan'")) == 2
-    assert "Ablation.reference='Gan' is no row; the rows are GAN, AV-GDE" in capsys.readouterr().err
+    assert "Ablation.reference='Gan' is not a row; the rows are GAN, AV-GDE" in capsys.readouterr().err
 
 
 def test_a_row_that_diverges_does_not_stop_the_others(tmp_path, capsys):
@@ -85,7 +87,7 @@ def test_a_row_that_diverges_does_not_stop_the_others(tmp_path, capsys):
 
 def test_a_row_whose_evaluation_fails_is_evaluated_again(tmp_path, capsys):
     """It is no finished row, and the command says so."""
-    evaluation = "inference_bound.steps = 2", "inference_bound.batch_size = 8"
+    evaluation = "inference_bound.steps = 2", "inference_bound.batch_size = 8", "train_classifier.steps = 3"
     diverging = f"Ablation.evaluation = {(*evaluation, 'inference_bound.learning_rate = 1e30')}"
     flags = arguments(tmp_path, "Ablation.rows = (@gan/Row(),)", "Ablation.seeds = (0,)")
     assert run(ablation.main, [*flags, f"--gin_bindings={diverging}"]) == 1
@@ -112,10 +114,10 @@ def test_bindings_of_the_evaluation_are_no_part_of_the_runs(tmp_path, capsys):
 
 def test_the_configuration_is_that_of_the_beginning(tmp_path, capsys):
     """A table's folder has one process; what a file says later is not seen."""
-    table = read_table(WORKSPACE, str(TABLE), ["Ablation.rows = (@gan/Row(),)"])
+    table = read_table(common.workspace(), str(TABLE), ["Ablation.rows = (@gan/Row(),)"])
     over = tmp_path / "over.gin"
     over.write_text("GAN.latent_size = 6\n")
-    runs, counts, _ = ablation_runs.plan_runs(WORKSPACE, tmp_path / "t", table, [str(over)], [], [])
+    runs, counts, _ = ablation_runs.plan_runs(common.workspace(), tmp_path / "t", table, [str(over)], [], [])
     assert [(run.row, run.seed, run.parameters) for run in runs] == [("GAN", seed, counts["GAN"]) for seed in (0, 1)]
     over.write_text("GAN.latent_size = 7\n")
     for planned in runs:
@@ -137,12 +139,12 @@ def test_the_configuration_is_that_of_the_beginning(tmp_path, capsys):
         ("v_adee/Row.bindings = ('DCGANGenerator.width = 40',)", "nothing enters the scope of v_adee/Row"),
         ("x/Ablation.seeds = (3,)", "nothing enters the scope of x/Ablation"),
         ("Ablation.evaluation = ('inference_bond.steps = 2',)", "inference_bond"),
-        ("Ablation.seeds = 0", "Ablation.seeds=0; give one seed or more"),
+        ("Ablation.seeds = 0", "Ablation.seeds=0; give at least one seed"),
         ("Ablation.seeds = (0, -1)", "Ablation.seeds=-1 is not a whole number from 0 up"),
         ("Ablation.rows = (@gan/Row,)", "with brackets"),
-        ("gan/Row.bindings = ('GAN.latent_size = 3')", "Row.bindings of GAN='GAN.latent_size = 3' is no sequence"),
-        ("Ablation.tolerance = 1.5", "Ablation.tolerance=1.5 is no share in [0, 1)"),
-        ("gan/Row.name = 3", "Row.name=3 is no text"),
+        ("gan/Row.bindings = ('GAN.latent_size = 3')", "Row.bindings of GAN='GAN.latent_size = 3' is not a sequence"),
+        ("Ablation.tolerance = 1.5", "Ablation.tolerance=1.5 is not a fraction in [0, 1)"),
+        ("gan/Row.name = 3", "Row.name=3 is not a string"),
         ("data = 'toy:moons'", "tables are of images"),
         ("gan/Row.gin_files = ('gin/nowhere.gin',)", "nowhere.gin' does not exist"),
         ("GAN.latent_sise = 3", "latent_sise"),
@@ -151,7 +153,7 @@ def test_the_configuration_is_that_of_the_beginning(tmp_path, capsys):
         ("Ablation.metrics = ()", "Ablation.metrics=() is empty"),
     ],
 )
-def test_slips_are_told_before_anything_is_trained(tmp_path, capsys, line, message):
+def test_mistakes_are_found_before_anything_is_trained(tmp_path, capsys, line, message):
     assert run(ablation.main, arguments(tmp_path / "t", line)) == 2
     error = capsys.readouterr().err
     assert message in error
@@ -160,20 +162,19 @@ def test_slips_are_told_before_anything_is_trained(tmp_path, capsys, line, messa
     assert not list(tmp_path.glob("t/*-seed*"))
 
 
-def test_what_belongs_to_another_launcher_is_told(tmp_path, capsys):
+def test_errors_name_the_right_launcher(tmp_path, capsys):
     assert run(ablation.main, [f"--gin_file={ROOT / 'gin' / 'vae.gin'}", f"--run_dir={tmp_path / 't'}"]) == 2
-    assert "is no table but a recipe; train it with python -m launch.train" in capsys.readouterr().err
+    assert "is not a table but a recipe; train it with python -m launch.train" in capsys.readouterr().err
     assert run(train.main, [f"--gin_file={TABLE}", f"--run_dir={tmp_path / 't'}"]) == 2
     assert "tables are for python -m launch.ablation" in capsys.readouterr().err
     (tmp_path / "over.gin").write_text("Ablation.seeds = (0,)\n")
     assert run(ablation.main, [*arguments(tmp_path / "t"), f"--gin_file={tmp_path / 'over.gin'}"]) == 2
     assert "which only the first --gin_file may" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
-    assert run(ablation.main, arguments(tmp_path / "file")) == 2
-    assert "is a file; give a directory" in capsys.readouterr().err
+    fails(capsys, ablation.main, arguments(tmp_path / "file"), "is a file; give a folder")
 
 
-def test_a_row_that_is_refused_does_not_hide_the_others(tmp_path, capsys):
+def test_a_row_that_is_rejected_does_not_hide_the_others(tmp_path, capsys):
     """Its run was begun with another width."""
     rows = "Ablation.rows = (@gan/Row(), @av_gde/Row())"
     flags = arguments(tmp_path, rows, "Ablation.seeds = (0,)", "Ablation.tolerance = None")

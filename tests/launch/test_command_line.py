@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from launch import benchmark, evaluate, export, sample, train
-from tests.helpers import RECIPE, ROOT, TINY, newest_state, run, train_arguments, train_here
+from tests.helpers import RECIPE, ROOT, TINY, fails, newest_state, run, train_arguments, train_here
 from tfade.errors import UsageError
 from tfade.files import write_text
 from tfade.training.recorded_configuration import FORMAT
@@ -28,22 +28,6 @@ def test_help_answers_without_tensorflow(name):
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert f"python -m launch.{name}" in result.stdout
-
-
-def fails(capsys, main, arguments, *words) -> str:
-    """Runs a launcher that must fail with status 2 and one line holding all `words`."""
-    capsys.readouterr()
-    try:
-        status = run(main, arguments)
-    except SystemExit as exit:
-        status = exit.code
-    error = capsys.readouterr().err.strip()
-    assert status == 2, error
-    assert error.startswith("error: "), error
-    assert len(error.splitlines()) == 1, error
-    for word in words:
-        assert word in error, error
-    return error
 
 
 @pytest.mark.parametrize(
@@ -284,7 +268,7 @@ def test_the_whole_way_from_training_to_export(tmp_path, capsys, monkeypatch):
     assert Image.open(tmp_path / "grid.png").size[0] >= 512
     fails(capsys, sample.main, [f"--run_dir={folder}", f"--out={tmp_path / 'folder'}"], "not empty")
     assert run(export.main, [f"--run_dir={folder}", f"--out={tmp_path / 'served'}"]) == 0
-    fails(capsys, export.main, [f"--run_dir={folder}", f"--out={tmp_path / 'folder'}"], "no earlier export")
+    fails(capsys, export.main, [f"--run_dir={folder}", f"--out={tmp_path / 'folder'}"], "which no export wrote")
     fails(
         capsys,
         sample.main,

@@ -26,7 +26,7 @@ def test_the_command(tmp_path, capsys):
     assert "| a | 2.00 ± 0.25 |" in out.with_suffix(".md").read_text()
 
 
-def test_what_cannot_be_compared_is_refused(tmp_path, capsys):
+def test_runs_that_cannot_be_compared_are_rejected(tmp_path, capsys):
     record(2.0).save(tmp_path / "a" / "evaluation")
     (tmp_path / "empty").mkdir()
     (tmp_path / "damaged" / "evaluation").mkdir(parents=True)

@@ -10,17 +10,13 @@ import pytest
 from PIL import Image
 
 from launch import common, evaluate
-from tests.helpers import ROOT, SPEC_BINDING, TINY, run
+from tests.helpers import ROOT, TINY, fails, run, write_run
 from tests.reporting.outline import Outline
 from tfade import pictures
 from tfade.data.digits import digits
 from tfade.errors import UsageError
 from tfade.evaluation import ExternalImages, Figure, Metric, Record, Result, Subject, read_records, suite
 from tfade.reporting.evaluation_report import write_report
-from tfade.training import configuration, recorded_configuration
-from tfade.training.checkpoints import Checkpoints, snapshot
-from tfade.training.recipe import Recipe, build_model
-from tfade.training.run_directory import RunDirectory
 from tfade.workflows.evaluation import evaluate_run
 
 QUICK = "--gin_bindings=train_classifier.steps = 3"
@@ -34,13 +30,8 @@ def cache(tmp_path_factory, monkeypatch):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """The directory of a tiny VAE of grey digits, as six steps would leave it."""
-    folder = RunDirectory(tmp_path_factory.mktemp("evaluated") / "a<b>&c")
-    files = [str(ROOT / "gin" / "vae.gin"), str(ROOT / "gin" / "data" / "digits.gin"), TINY]
-    with common.workspace().configured(files, [SPEC_BINDING]):
-        model = build_model(configuration.make(Recipe))
-        folder.configure(recorded_configuration.recorded())
-    model.step.assign(6)
-    Checkpoints(folder.checkpoints).save(6, snapshot(model.state()))
+    files = [ROOT / "gin" / "vae.gin", ROOT / "gin" / "data" / "digits.gin", TINY]
+    folder = write_run(tmp_path_factory.mktemp("evaluated") / "a<b>&c", files, [], step=6)
     folder.write_history(
         [{"step": 3, "autoencoder/kl": 2.5, "validation/kl": 2.0}, {"step": 6, "autoencoder/kl": 2, "a/nll": -1}]
     )
@@ -181,7 +172,7 @@ def test_settings_and_an_extractor_are_bound_by_gin(vae, tmp_path, feature_mean,
     assert "nowhere.gin" in capsys.readouterr().err
 
 
-def test_what_is_no_extractor_is_refused(feature_mean):
+def test_an_invalid_extractor_is_rejected(feature_mean):
     images = digits("test").fetch(np.arange(4))
     subject = Subject(ExternalImages(images), real=digits("test"), train=digits("train"), num_samples=4)
     assert suite.evaluate(subject, [FeatureMean()], Level(5.0)).results["feature_mean"].value == 5
@@ -226,7 +217,7 @@ def test_external_images(tmp_path, capsys, kind):
     printed = capsys.readouterr().out
     assert "classifier frechet distance" in printed
     assert "reconstruction error: not applicable, reconstruct needs the model" in " ".join(printed.split())
-    assert "likelihood: not applicable, a likelihood needs the model" in " ".join(printed.split())
+    assert "likelihood: not applicable, ExternalImages has neither a likelihood nor a decoder" in " ".join(printed.split())
     found = {record.metric: record for record in read_records(out / "evaluation")}
     result = found["classifier_frechet_distance"].results[0]
     assert result.protocol["num_fake"] == result.protocol["num_real"] == 40
@@ -249,41 +240,33 @@ def test_external_images_of_the_test_set_are_the_test_set(tmp_path, feature_mean
     assert record.results[0].real.value > 0.01
 
 
-def fails(capsys, *flags) -> str:
-    capsys.readouterr()
-    try:
-        status = run(evaluate.main, flags)
-    except SystemExit as exit:
-        status = exit.code
-    error = capsys.readouterr().err.strip()
-    assert status == 2, error
-    assert error.startswith("error: "), error
-    assert len(error.splitlines()) == 1, error
-    return error
-
-
 def test_wrong_flags(tmp_path, capsys, vae):
     np.save(tmp_path / "x.npy", digits("test").fetch(np.arange(4)))
     images = f"--images={tmp_path / 'x.npy'}"
     out = f"--out={tmp_path / 'out'}"
-    assert "one of --run_dir=DIR" in fails(capsys)
-    assert "no two of" in fails(capsys, f"--run_dir={vae}", images)
-    assert "no two of" in fails(capsys, f"--run_dir={vae}", "--compare", "a", "b")
-    assert "--reference=DATA" in fails(capsys, images)
-    assert "--reference: does not go with --run_dir" in fails(capsys, f"--run_dir={vae}", "--reference=digits")
+    fails(capsys, evaluate.main, [], "one of --run_dir=DIR")
+    fails(capsys, evaluate.main, [f"--run_dir={vae}", images], "no two of")
+    fails(capsys, evaluate.main, [f"--run_dir={vae}", "--compare", "a", "b"], "no two of")
+    fails(capsys, evaluate.main, [images], "--reference=DATA")
+    fails(capsys, evaluate.main, [f"--run_dir={vae}", "--reference=digits"], "--reference: does not go with --run_dir")
     for flag in ("--temperature=0.5", "--bound", "--checkpoint=best"):
-        assert "does not go with --images" in fails(capsys, images, "--reference=digits", flag)
-    assert "does not go with --compare" in fails(capsys, "--compare", "a", "b", "--metrics=likelihood")
-    assert "no .html file" in fails(capsys, "--compare", "a", "b", "--out=x.txt")
-    assert "did you mean likelihood" in fails(capsys, f"--run_dir={vae}", "--metrics=liklihood")
-    assert "did you mean likelihood" in fails(capsys, images, "--reference=digits", "--metrics=liklihood", out)
-    assert "data='digts' is unknown (did you mean digits?)" in fails(capsys, images, "--reference=digts", out)
-    assert "vectors" in fails(capsys, images, "--reference=toy:ring", out)
+        fails(capsys, evaluate.main, [images, "--reference=digits", flag], "does not go with --images")
+    fails(capsys, evaluate.main, ["--compare", "a", "b", "--metrics=likelihood"], "does not go with --compare")
+    fails(capsys, evaluate.main, ["--compare", "a", "b", "--out=x.txt"], "not an .html file")
+    fails(capsys, evaluate.main, [f"--run_dir={vae}", "--metrics=liklihood"], "did you mean likelihood")
+    fails(capsys, evaluate.main, [images, "--reference=digits", "--metrics=liklihood", out], "did you mean likelihood")
+    fails(capsys, evaluate.main, [images, "--reference=digts", out], "data='digts' is unknown (did you mean digits?)")
+    fails(capsys, evaluate.main, [images, "--reference=toy:ring", out], "vectors")
     (tmp_path / "no_data.gin").write_text("load.pad = 0")
-    assert "--reference=DATA" in fails(capsys, images, f"--gin_file={tmp_path / 'no_data.gin'}", out)
-    assert "16×16×1 and the reference is 16×16×3" in fails(capsys, images, "--reference=color_digits", out)
-    assert "num_samples=9 is more than the 4" in fails(capsys, images, "--reference=digits", "--num_samples=9", out)
-    assert "the run's own" in fails(capsys, images, "--reference=digits", f"--out={vae}")
+    fails(capsys, evaluate.main, [images, f"--gin_file={tmp_path / 'no_data.gin'}", out], "--reference=DATA")
+    fails(capsys, evaluate.main, [images, "--reference=color_digits", out], "16×16×1 and the reference is 16×16×3")
+    fails(
+        capsys,
+        evaluate.main,
+        [images, "--reference=digits", "--num_samples=9", out],
+        "num_samples=9 is more than the 4",
+    )
+    fails(capsys, evaluate.main, [images, "--reference=digits", f"--out={vae}"], "the run's own")
     (tmp_path / "file").write_text("")
-    assert "is a file" in fails(capsys, images, "--reference=digits", f"--out={tmp_path / 'file'}")
+    fails(capsys, evaluate.main, [images, "--reference=digits", f"--out={tmp_path / 'file'}"], "is a file")
     assert not (tmp_path / "out").exists()

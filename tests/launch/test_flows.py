@@ -8,8 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from launch import evaluate, jacobian, sample
-from tests.helpers import ROOT, TINY, run, train_here
-from tests.launch.test_command_line import fails
+from tests.helpers import ROOT, TINY, fails, run, train_here
 from tfade import load_run
 from tfade.data.loading import load
 from tfade.export import export
@@ -109,7 +108,7 @@ def test_exports_answer_for_likelihoods(image_run, vector_run, tmp_path):
     )
 
 
-def test_temperatures_that_are_none(image_run, tmp_path, capsys):
+def test_invalid_temperatures_are_rejected(image_run, tmp_path, capsys):
     for temperature in ("-1", "nan", "inf"):
         out = tmp_path / "x.png"
         fails(

@@ -7,8 +7,7 @@ import resource
 import pytest
 
 from launch import ablation, density_ratio, evaluate, export, jacobian, sample, train
-from tests.helpers import RECIPE, ROOT, newest_state, run, train_arguments
-from tests.launch.test_command_line import fails
+from tests.helpers import RECIPE, ROOT, fails, newest_state, run, train_arguments
 
 RECIPE_FLAG = f"--gin_file={RECIPE}"
 STUDY = f"--gin_file={ROOT / 'gin' / 'tables' / 'density_ratio.gin'}"

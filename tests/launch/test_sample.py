@@ -5,16 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from launch import common, jacobian, sample
-from tests.helpers import SPEC_BINDING, run
-from tests.launch.test_command_line import fails
+from launch import jacobian, sample
+from tests.helpers import fails, run, write_run
 from tfade.models.latent import LatentVariableModel
 from tfade.models.players import Player
 from tfade.networks.dcgan import DCGANGenerator
-from tfade.training import configuration, recorded_configuration
-from tfade.training.checkpoints import Checkpoints, snapshot
-from tfade.training.recipe import Recipe, build_model
-from tfade.training.run_directory import RunDirectory
 
 
 @gin.register(module="tests")
@@ -40,13 +35,8 @@ class ConditionalGenerator(LatentVariableModel):
 @pytest.fixture(scope="module")
 def conditional_run(tmp_path_factory):
     """A run of it, as no step at all would leave it."""
-    folder = RunDirectory(tmp_path_factory.mktemp("conditional") / "run")
-    lines = ["Recipe.model = @ConditionalGenerator", "Recipe.data = 'digits'", "Recipe.steps = 1", SPEC_BINDING]
-    with common.workspace().configured([], [*lines, "Recipe.batch_size = 8"]):
-        model = build_model(configuration.make(Recipe))
-        folder.configure(recorded_configuration.recorded())
-    Checkpoints(folder.checkpoints).save(0, snapshot(model.state()))
-    return folder.path
+    lines = ["Recipe.model = @ConditionalGenerator", "Recipe.data = 'digits'", "Recipe.steps = 1"]
+    return write_run(tmp_path_factory.mktemp("conditional") / "run", [], [*lines, "Recipe.batch_size = 8"]).path
 
 
 def test_samples_by_class(conditional_run, tmp_path, capsys):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-import tfade.configurables  # noqa: F401  # gin is to know all names
 from launch import common
 from tests.helpers import ROOT, TINY
 from tfade.errors import UsageError
@@ -14,21 +13,14 @@ from tfade.workflows.ablation import Ablation, Row
 from tfade.workflows.ablation_command import read_table, sort_bindings
 
 WORKSPACE = common.workspace()
-TABLE = ROOT / "gin" / "tables" / "ade_table1.gin"
-SMALL = (
-    "steps = 2",
-    "Visualisation.samples = 0",
-    "Ablation.rows = (@gan/Row(), @av_gde/Row())",
-    "Ablation.evaluation = ('inference_bound.steps = 2', 'inference_bound.batch_size = 8')",
-)
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"rows": ()}, "one row or more"),
+        ({"rows": ()}, "at least one row"),
         ({"rows": (Row("A b", ()), Row("A_b", ()))}, "a name of its own"),
-        ({"seeds": ()}, "one seed or more"),
+        ({"seeds": ()}, "at least one seed"),
         ({"seeds": (1, 1)}, "each once"),
     ],
 )
@@ -74,7 +66,7 @@ def test_every_row_of_the_other_tables_can_be_built(name, count, tmp_path):
         assert large[1] == large[2] == pytest.approx(large[0], rel=0.02)  # nor their flows
 
 
-def test_what_is_laid_over_wins(tmp_path):
+def test_the_last_file_overrides_the_others(tmp_path):
     """The row, then the table, then the user's file."""
     over = tmp_path / "over.gin"
     over.write_text("DCGANGenerator.width = 5\n")
@@ -90,7 +82,7 @@ def test_what_is_laid_over_wins(tmp_path):
     assert counts == [1 + sum(int(np.prod(v.shape)) for v in decoder.trainable_variables) for decoder in decoders]
 
 
-def test_minutes_are_those_of_all_of_a_training(tmp_path):
+def test_minutes_are_those_of_an_uninterrupted_training(tmp_path):
     """A run that is made longer has none; a damaged file is none."""
 
     def planned(steps):
@@ -117,11 +109,11 @@ def test_minutes_are_those_of_all_of_a_training(tmp_path):
         ("train_classifier.steps = 3", "evaluation"),
     ],
 )
-def test_what_bindings_are_for(line, kind):
+def test_bindings_are_sorted_by_what_they_concern(line, kind):
     assert sort_bindings([line])[kind] == [line]
 
 
-def test_rows_of_different_sizes_are_refused():
+def test_rows_of_different_sizes_are_rejected():
     table = Ablation("t", (Row("A", ()), Row("B", ())), "A")
     assert table.check_parameters({"A": 100, "B": 101}) == 1 / 101
     with pytest.raises(UsageError, match=r"A 100, B 110\), more than Ablation\.tolerance=0\.015"):

@@ -91,13 +91,13 @@ def test_more_samples_continue_fewer(tmp_path):
 @pytest.mark.parametrize(
     ("model", "out", "labels", "message"),
     [
-        (Levels, "a.png", [CLASSES], "label=5 is no class of Levels, which has 0 to 4"),
+        (Levels, "a.png", [CLASSES], "label=5 is not a class of Levels, which has 0 to 4"),
         (Plain, "a.png", [0], r"label=\[0\] is of no use, because Plain is not conditional"),
         (lambda: Plain(Spec.of_shape((3,))), "folder", None, "draws vectors; give a .npz file"),
     ],
     ids=["unknown class", "not conditional", "vectors"],
 )
-def test_what_cannot_be_drawn_is_refused(tmp_path, model, out, labels, message):
+def test_invalid_requests_are_rejected(tmp_path, model, out, labels, message):
     with pytest.raises(UsageError, match=message):
         draw_to(tmp_path / out, model(), labels=labels)
     assert not list(tmp_path.iterdir())

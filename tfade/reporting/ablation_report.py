@@ -130,7 +130,7 @@ def footnotes(table: Table, runs: Sequence[RunReport]) -> list[str]:
         f"Data {protocol['data']}, split {protocol['split']}, shape {protocol['shape']}; seeds "
         f"{', '.join(map(str, table.seeds))}; {len(runs) - len(failed)} of "
         f"{len(table.published) * len(table.seeds)} runs.",
-        "The Fréchet distance is in features of a classifier of these data: it is no FID, and compares the rows only.",
+        "The Fréchet distance is in features of a classifier of these data; it is no FID and compares these rows only.",
         "Bits per dimension are upper bounds of held-out images; in brackets, those of an inference network and one σ "
         "fitted around the frozen generator, which was trained for no likelihood"
         + "".join(f" ({text})" for text in dict.fromkeys(filter(None, map(_fit, found))))
@@ -158,7 +158,7 @@ def _fit(run: RunReport) -> str:
 
 
 def _different_protocols(found: Sequence[RunReport]) -> list[str]:
-    """Notes on what should be the same for all runs and is not: they are no fair comparison then.
+    """Notes on settings that should be the same for all runs and differ, which makes the comparison unfair.
 
     Numbers in brackets, of a fitted inference network, are compared with one another only: the brackets say it.
     """

@@ -1,7 +1,8 @@
-"""Training curves, drawn from a run's history.csv: one small plot for each term, all players that have it in one."""
+"""Training curves, drawn from a run's history.csv: a small plot for each term, with a line for each player."""
 
-import io
 import math
+
+from tfade.evaluation.plots import figure_png
 
 LOGARITHMIC = 100  # positive values that span more than this factor are drawn on a logarithmic axis
 
@@ -40,12 +41,9 @@ def terms(rows: list[dict[str, str]]) -> dict[str, dict[str, tuple[list[float], 
 
 
 def _plot(term: str, lines: dict) -> bytes:
-    # Without pyplot: no global state, and nothing that a user's own plots could meet.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # without pyplot: see `figure_png`
 
     figure = Figure((4, 2.6), dpi=130)
-    FigureCanvasAgg(figure)
     axes = figure.add_axes((0.17, 0.17, 0.79, 0.72))
     for player, (steps, values) in lines.items():
         style = "--" if player == "validation" else "-"
@@ -59,9 +57,7 @@ def _plot(term: str, lines: dict) -> bytes:
     axes.grid(alpha=0.3)
     if len(lines) > 1 or any(lines):
         axes.legend(fontsize=7, frameon=True, framealpha=0.7)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return figure_png(figure)
 
 
 def _number(text) -> float | None:

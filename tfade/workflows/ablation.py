@@ -15,13 +15,13 @@ class Row:
     """One row of the table.
 
     Attributes:
-        name: as the paper has it.
-        gin_files: its recipe, and what is laid over it; paths from the root of the repository.
-        bindings: gin lines over these.
-        paper: published numbers by the name of their column, as text; brackets and all.
+        name: as in the paper.
+        gin_files: its recipe and files that override it; paths from the root of the repository.
+        bindings: gin lines that override these.
+        paper: published numbers by the name of their column, as text, with any brackets.
 
     Raises:
-        UsageError: something that is no text, or no sequence of texts.
+        UsageError: a value that is not a string, or not a sequence of strings.
     """
 
     name: str
@@ -31,11 +31,11 @@ class Row:
 
     def __post_init__(self):
         if not isinstance(self.name, str) or not self.name:
-            raise UsageError(f"Row.name={self.name!r} is no text; give a row a name such as 'AV-ADE'")
-        _check_texts(f"Row.gin_files of {self.name}", self.gin_files)
-        _check_texts(f"Row.bindings of {self.name}", self.bindings)
+            raise UsageError(f"Row.name={self.name!r} is not a string; give a name such as 'AV-ADE'")
+        _check_strings(f"Row.gin_files of {self.name}", self.gin_files)
+        _check_strings(f"Row.bindings of {self.name}", self.bindings)
         if not isinstance(self.paper, Mapping):
-            raise UsageError(f"Row.paper of {self.name}={self.paper!r} is no dictionary such as {{'FID': '31.4'}}")
+            raise UsageError(f"Row.paper of {self.name}={self.paper!r} is not a dictionary such as {{'FID': '31.4'}}")
 
     @property
     def slug(self) -> str:
@@ -52,16 +52,16 @@ class Ablation:
         title: its heading, with its source.
         rows: instances of `Row`.
         reference: name of the row whose Fréchet distance the others are divided by.
-        gin_files: laid over every row: the data.
-        bindings: gin lines over every row: the budget.
-        evaluation: gin lines over a finished run when it is evaluated.
+        gin_files: override every row: the data.
+        bindings: gin lines that override every row: the budget.
+        evaluation: gin lines that override a finished run when it is evaluated.
         metrics: names of metrics, at least one. Bits per dimension, the classifier's Fréchet distance and the mean
-            reconstruction error have columns of their own; of other metrics every result has one.
+            reconstruction error have columns of their own; so has every result of other metrics.
         seeds: of the runs of every row.
-        tolerance: share in [0, 1) by which the rows' parameters of p(x) may differ; None for any.
+        tolerance: fraction in [0, 1) by which the rows' numbers of parameters of p(x) may differ; None for no limit.
 
     Raises:
-        UsageError: no rows, two of one name, no seeds, a reference that is no row, or a value of a wrong kind.
+        UsageError: no rows, two rows of one name, no seeds, a reference that is not a row, or a value of a wrong type.
     """
 
     title: str
@@ -76,29 +76,29 @@ class Ablation:
 
     def __post_init__(self):
         if not isinstance(self.rows, Sequence) or not all(isinstance(row, Row) for row in self.rows):
-            raise UsageError(f"Ablation.rows={self.rows!r} are no rows; in gin (@vae/Row(), @gan/Row()), with brackets")
+            raise UsageError(f"Ablation.rows={self.rows!r} are not rows; write (@vae/Row(), @gan/Row()), with brackets")
         for name in ("gin_files", "bindings", "evaluation", "metrics"):
-            _check_texts(f"Ablation.{name}", getattr(self, name))
+            _check_strings(f"Ablation.{name}", getattr(self, name))
         if not self.metrics:
             raise UsageError("Ablation.metrics=() is empty; give one or more, such as ('likelihood',)")
         names = [row.name for row in self.rows]
         if not names or len({row.slug for row in self.rows}) < len(names):
-            raise UsageError(f"Ablation.rows are named {names}; give one row or more, each with a name of its own")
+            raise UsageError(f"Ablation.rows are named {names}; give at least one row, each with a name of its own")
         if self.reference not in names:
-            raise UsageError(f"Ablation.reference={self.reference!r} is no row; the rows are {', '.join(names)}")
+            raise UsageError(f"Ablation.reference={self.reference!r} is not a row; the rows are {', '.join(names)}")
         if not isinstance(self.seeds, Sequence) or not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise UsageError(f"Ablation.seeds={self.seeds!r}; give one seed or more, each once, such as (0, 1)")
+            raise UsageError(f"Ablation.seeds={self.seeds!r}; give at least one seed, each once, such as (0, 1)")
         for seed in self.seeds:
             check_whole("Ablation.seeds", seed, least=0)
         if self.tolerance is not None and not (isinstance(self.tolerance, (int, float)) and 0 <= self.tolerance < 1):
-            raise UsageError(f"Ablation.tolerance={self.tolerance!r} is no share in [0, 1); None is for no limit")
+            raise UsageError(f"Ablation.tolerance={self.tolerance!r} is not a fraction in [0, 1); None sets no limit")
 
     def table(self) -> Table:
         """What its report says of it."""
         return Table(self.title, {row.name: row.paper for row in self.rows}, self.reference, self.seeds)
 
     def check_parameters(self, counts: Mapping[str, int]) -> float:
-        """The share by which the rows differ in parameters.
+        """The fraction by which the rows differ in parameters.
 
         Args:
             counts: parameters of p(x) by the rows' names.
@@ -117,7 +117,7 @@ class Ablation:
         return spread
 
 
-def _check_texts(name: str, value) -> None:
-    """Refuses what is no sequence of texts; a text alone would be taken for a sequence of its letters."""
+def _check_strings(name: str, value) -> None:
+    """Rejects anything but a sequence of strings; a string alone would be taken for a sequence of its characters."""
     if not isinstance(value, (list, tuple)) or not all(isinstance(text, str) for text in value):
-        raise UsageError(f"{name}={value!r} is no sequence of texts; give ('one',), with the comma, or ('one', 'two')")
+        raise UsageError(f"{name}={value!r} is not a sequence of strings; give ('one',), with its comma, or ('a', 'b')")

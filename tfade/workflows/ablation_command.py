@@ -70,12 +70,12 @@ def read_table(workspace: Workspace, file: str, bindings: Sequence[str]) -> Abla
     """The `Ablation` that a gin file describes.
 
     Raises:
-        UsageError: the file is no table, or a binding is of a row that the table does not have.
+        UsageError: the file is not a table, or a binding concerns a row that the table does not have.
     """
     with workspace.configured([file]):
         known = configuration.bound_scopes()  # a table may name rows that the bindings leave out
         if not configuration.binds(Ablation):
-            raise UsageError(f"gin_file={file!r} is no table but a recipe; train it with python -m launch.train")
+            raise UsageError(f"gin_file={file!r} is not a table but a recipe; train it with python -m launch.train")
     with workspace.configured([file], bindings):
         table = configuration.make(Ablation)
         configuration.refuse_strange_scopes(_is_of_table, known)
@@ -97,7 +97,7 @@ def _train_and_evaluate(
             report = dataclasses.replace(report, minutes=train_run(run, workspace.revision))
             evaluated = evaluate_trained(workspace, run, num_samples, ablation.metrics, plan.evaluation)
             report = dataclasses.replace(evaluated, minutes=report.minutes)
-        except (NonFiniteError, UsageError) as error:  # the other rows are to be had all the same
+        except (NonFiniteError, UsageError) as error:  # the other rows can still be had
             report = dataclasses.replace(report, failed=one_line(error))
         if report.failed:
             print(f"failed: {report.failed}")

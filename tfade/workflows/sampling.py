@@ -70,7 +70,7 @@ def checked_classes(model: GenerativeModel, labels: Sequence[int] | None) -> Seq
     known = range(model.spec.num_classes)
     for label in labels or ():
         if label not in known:
-            raise UsageError(f"label={label} is no class of {name}, which has 0 to {len(known) - 1}")
+            raise UsageError(f"label={label} is not a class of {name}, which has 0 to {len(known) - 1}")
     return labels or known
 
 

@@ -87,9 +87,9 @@ def test_the_decoder_bounds_the_pairs_that_are_decoded_together(subject, monkeyp
     prior = subject.model.prior()
     log_prior = aggregate_posterior.log_prior(prior, codes)
     decoder = subject.model.decoder
-    numbers = subject.model.encode(subject.train.fetch(np.arange(1))).numbers
+    numbers = subject.model.encode(subject.train.fetch(np.arange(1))).activations
     layers = sum(int(np.prod(layer.output.shape[1:])) for layer in decoder.network.layers)
-    assert numbers > layers == prior.numbers > 16 * 16
+    assert numbers > layers == prior.activations > 16 * 16
     monkeypatch.setattr(posterior_kinds, "DECODED", 3 * numbers)
     monkeypatch.setattr(aggregate_posterior, "DECODED", 3 * layers)
     passes = passes_of(decoder, monkeypatch)
