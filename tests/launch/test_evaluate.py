@@ -217,7 +217,9 @@ def test_external_images(tmp_path, capsys, kind):
     printed = capsys.readouterr().out
     assert "classifier frechet distance" in printed
     assert "reconstruction error: not applicable, reconstruct needs the model" in " ".join(printed.split())
-    assert "likelihood: not applicable, ExternalImages has neither a likelihood nor a decoder" in " ".join(printed.split())
+    assert "likelihood: not applicable, ExternalImages has neither a likelihood nor a decoder" in " ".join(
+        printed.split()
+    )
     found = {record.metric: record for record in read_records(out / "evaluation")}
     result = found["classifier_frechet_distance"].results[0]
     assert result.protocol["num_fake"] == result.protocol["num_real"] == 40
