@@ -21,7 +21,7 @@ def fit(
     reports: int = REPORTS,
     learning_rate: float | None = None,
 ) -> None:
-    """Takes all steps of a training, and says now and then where it stands.
+    """Takes all steps of a training, and periodically reports progress.
 
     Args:
         advance: takes the steps from the first of its arguments up to the second; what it returns, name → number, is

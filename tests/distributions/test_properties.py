@@ -298,7 +298,7 @@ def test_compiled(case):
 
 @cases
 def test_initialise_moves_the_density_to_the_data(case):
-    """Near a diagonal Gaussian of the data's own moments, far from zero and of unlike scales."""
+    """Near a diagonal Gaussian of the data's own moments, far from zero and of different scales."""
     generator = np.random.default_rng(0)
     data = (generator.normal(size=(400, 3)) * [3.0, 0.02, 50.0] + [100.0, -1.0, 0.0]).astype("float32")
     diagonal = np.mean(-0.5 * ((data - data.mean(0)) / data.std(0)) ** 2 - np.log(data.std(0)), 0).sum()

@@ -130,7 +130,7 @@ def test_folders_and_files_that_are_refused(tmp_path, images):
     for name, words in (
         ("empty", "no images"),
         ("nowhere", "does not exist"),
-        ("text.txt", "is no folder"),
+        ("text.txt", "is not a folder"),
         ("broken.npz", "damaged"),
         ("splits.npz", "x_train, x_test"),
         ("split", "sub-folders train"),

@@ -23,6 +23,6 @@ def test_records_survive_the_disk(tmp_path):
     with pytest.raises(UsageError, match="m.json is a record of format 1, but 2 is read here; remove it"):
         read_records(tmp_path)
     (tmp_path / "m.json").write_text("[]")
-    with pytest.raises(UsageError, match="m.json is no record"):
+    with pytest.raises(UsageError, match="m.json is not a record"):
         read_records(tmp_path)
     assert read_records(tmp_path / "nowhere") == []

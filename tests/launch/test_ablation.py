@@ -86,7 +86,7 @@ def test_a_row_that_diverges_does_not_stop_the_others(tmp_path, capsys):
 
 
 def test_a_row_whose_evaluation_fails_is_evaluated_again(tmp_path, capsys):
-    """It is no finished row, and the command says so."""
+    """It does not count as a finished row, and the command says so."""
     evaluation = "inference_bound.steps = 2", "inference_bound.batch_size = 8", "train_classifier.steps = 3"
     diverging = f"Ablation.evaluation = {(*evaluation, 'inference_bound.learning_rate = 1e30')}"
     flags = arguments(tmp_path, "Ablation.rows = (@gan/Row(),)", "Ablation.seeds = (0,)")

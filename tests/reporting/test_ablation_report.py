@@ -1,4 +1,4 @@
-"""The report of an ablation: columns, means over seeds, and notes on what is no fair comparison."""
+"""The report of an ablation: columns, means over seeds, and notes on comparisons that are not fair."""
 
 import dataclasses
 

@@ -80,7 +80,7 @@ class DistributionLayer(keras.layers.Layer):
             The sample [..., *event_shape] and its log-density [...].
 
         Raises:
-            UsageError: a distribution whose samples are no differentiable function of normal noise.
+            UsageError: a distribution whose samples are not a differentiable function of normal noise.
         """
         context = self.checked_context(context)
         noise = tf.cast(noise, self.variable_dtype)
@@ -88,7 +88,7 @@ class DistributionLayer(keras.layers.Layer):
 
     def _from_noise(self, noise: tf.Tensor, context: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
         raise UsageError(
-            f"{type(self).__name__} cannot be a posterior: its samples are no differentiable function of normal noise; "
+            f"{type(self).__name__} cannot be a posterior: its samples are not differentiable in normal noise; "
             "use DiagonalNormal, FullNormal, or a flow over one of them"
         )
 

@@ -120,7 +120,7 @@ class Bernoulli(PixelDistribution):
     """p(b = 1 | z) = sigmoid(θ) for binarised pixels b, drawn afresh with p(b = 1) = x at every use of an image.
 
     The bound is one of the pmf of binary images, in nats: it cannot be compared with bits per dimension of 256 levels.
-    On grey levels taken as targets themselves the same formula would be no likelihood at all, so this is not offered.
+    On grey levels taken as targets themselves the same formula would not be a likelihood, so this is not offered.
 
     Reference: Burda et al. 2016, section 5 (binarisation).
     """

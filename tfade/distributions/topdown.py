@@ -222,7 +222,7 @@ class TopDownDecoder(keras.layers.Layer):
 
     @property
     def posterior_variables(self) -> list:
-        """The trainable variables of the levels' posteriors: they are no parameters of p(x)."""
+        """The trainable variables of the levels' posteriors: they are not parameters of p(x)."""
         return [variable for level in self.level_layers for variable in level.posterior_variables]
 
     def call(self, z, noise=None, latents=None, maps=None, temperature=1.0, training=None):

@@ -120,7 +120,7 @@ def _read(name: str, path: pathlib.Path) -> np.ndarray:
             raise UsageError(f"data={name!r} holds {', '.join(splits)}, several splits; save one array `images`")
         source = numpy_source(name, "train", path, Transform(), store, None, MAX_BYTES)
     else:
-        what = "is no folder, .npz or .npy file" if path.exists() else "does not exist"
+        what = "is not a folder, an .npz file or an .npy file" if path.exists() else "does not exist"
         raise UsageError(f"data={name!r} {what}; give a folder of {', '.join(SUFFIXES)}, or an array file")
     return source.fetch(np.arange(source.spec.num_examples))
 

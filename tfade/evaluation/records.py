@@ -112,7 +112,7 @@ def _record(path: Path, content: dict) -> Record:
 
 def _damaged(path: Path, error: Exception) -> UsageError:
     return UsageError(
-        f"{path} is no record of a metric ({type(error).__name__}: {error}); remove it and evaluate again"
+        f"{path} is not a record of a metric ({type(error).__name__}: {error}); remove it and evaluate again"
     )
 
 

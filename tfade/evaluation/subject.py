@@ -95,7 +95,7 @@ class Subject:
 
     @functools.cached_property
     def sampled_vectors(self) -> np.ndarray:
-        """Vectors that the model drew, float64 [num_samples, D], of data that are no images.
+        """Vectors that the model drew, float64 [num_samples, D], of data that are not images.
 
         Raises:
             UsageError: samples of another D than the data, or not finite.

@@ -66,14 +66,14 @@ def evaluate(
         not have (NotImplementedError) is such a reason.
 
     Raises:
-        UsageError: something that is no metric or no extractor, or a name that comes twice.
+        UsageError: something that is not a metric or an extractor, or a name that comes twice.
     """
     if extractor is not None:
         subject = dataclasses.replace(subject, extractor=extractor)
     metrics = select() if metrics is None else list(metrics)
     for metric in metrics:
         if not isinstance(metric, Metric):
-            raise UsageError(f"metrics has {metric!r}, which is no Metric; `select` makes metrics from names")
+            raise UsageError(f"metrics has {metric!r}, which is not a Metric; `select` makes metrics from names")
     names = [metric.name for metric in metrics]
     if len(set(names)) < len(names):
         raise UsageError(f"metrics={names} names one twice; give each once, as each has one file")

@@ -64,7 +64,7 @@ class Penalty:
         weight: factor γ ≥ 0 on the term in the discriminator's loss; 0 leaves the term out.
 
     Raises:
-        UsageError: a weight that is no finite number from 0 up.
+        UsageError: a weight that is not a finite number of at least 0.
     """
 
     name = "penalty"  # of its term in reports
@@ -110,7 +110,7 @@ class GradientPenalty(Penalty):
         one_sided: only norms above the target are penalised.
 
     Raises:
-        UsageError: a weight or a target that is no finite number from 0 up.
+        UsageError: a weight or a target that is not a finite number of at least 0.
 
     Reference: Gulrajani et al. 2017, equation 3; Thanh-Tung, Tran and Venkatesh 2019.
     """
@@ -135,7 +135,7 @@ class R1(Penalty):
         weight: γ ≥ 0.
 
     Raises:
-        UsageError: a weight that is no finite number from 0 up.
+        UsageError: a weight that is not a finite number of at least 0.
 
     Reference: Mescheder, Geiger and Nowozin 2018, equation 9.
     """
@@ -160,7 +160,7 @@ class WeightClipping(Penalty):
         limit: c > 0.
 
     Raises:
-        UsageError: a limit that is no finite number above 0.
+        UsageError: a limit that is not a finite number above 0.
 
     Reference: Arjovsky, Chintala and Bottou 2017, algorithm 1.
     """

@@ -54,13 +54,13 @@ def fit_density(
         clip_norm: largest norm of the gradient; None for no clipping.
         seed: of initial weights and the order of the vectors; sets the seeds of Keras, NumPy and Python.
         jit_compile: compile the step with XLA: seconds at the start, for faster steps of large networks.
-        progress: receives a line now and then.
+        progress: receives lines of text.
 
     Returns:
         The model, trained.
 
     Raises:
-        UsageError: vectors that are no finite matrix, an unknown method, or one that does not suit the density.
+        UsageError: vectors that are not a finite matrix, an unknown method, or one that does not suit the density.
         NonFiniteError: the likelihood or its gradient was not finite.
     """
     vectors = checked_vectors(vectors)
@@ -106,7 +106,7 @@ def checked_vectors(vectors) -> np.ndarray:
         row, column = map(int, np.argwhere(~np.isfinite(single))[0])
         count = int(np.sum(~np.isfinite(single)))
         raise UsageError(
-            f"vectors[{row}, {column}] is {array[row, column]}, which is no finite number in float32, and so are "
+            f"vectors[{row}, {column}] is {array[row, column]}, which is not finite in float32, and so are "
             f"{count} in all; remove or mend them"
         )
     return single

@@ -61,7 +61,7 @@ def inference_bound(
         steps, batch_size, learning_rate, seed: of the fit by Adam, whose rate falls linearly to 0.
         encoder: class of the inference network, called as `encoder(image_shape, context_size)`; DCGAN's if None.
         context_size: its outputs.
-        progress: receives a line now and then.
+        progress: receives lines of text.
 
     Returns:
         The VAE; `log_prob(x, num_samples)` is the bound in nats, and `fit_protocol` what goes with such a number.

@@ -85,7 +85,7 @@ def test_refuses_models_and_settings(tmp_path):
     (tmp_path / "text.keras").write_text("no model")
     for arguments, message in (
         ({"model": "nowhere.keras"}, "model='nowhere.keras' does not exist"),
-        ({"model": str(tmp_path / "text.keras")}, "is no file of a whole Keras model"),
+        ({"model": str(tmp_path / "text.keras")}, "does not hold a whole Keras model"),
         ({"model": keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)])}, "it must take images"),
         ({"model": model, "layer": "absent"}, "unknown layer 'absent'; 'small' has .*pooled"),
         ({"model": model, "preprocessing": "caffe"}, "preprocessing='caffe' is not one of unit"),

@@ -191,7 +191,7 @@ def test_extrapolation_warns_of_small_subsets():
         ({"real": np.full((300, 20), np.inf)}, "real holds 6000 NaN or infinite"),
         ({"real": np.zeros((1, 20))}, r"real has 1 example\(s\)"),
         ({"fake": np.zeros((15, 20))}, "fake has 15 examples, too few for sizes=15"),
-        ({"smallest": 300}, "too few for sizes=15 unlike subsets of at least smallest=300"),
+        ({"smallest": 300}, "too few for sizes=15 distinct subset sizes from smallest=300 up"),
         ({"smallest": 1}, "smallest=1"),
         ({"sizes": 2}, "sizes=2"),
         ({"seed": None}, "seed=None"),

@@ -208,7 +208,7 @@ def test_where_they_do_not_apply(metric, settings, reason):
 
 
 def test_scores_of_stacked_images_do_not_apply():
-    """Probabilities of each channel are no distribution over images."""
+    """Probabilities of each channel are not a distribution over images."""
 
     class PerChannel(Extractor):
         def outputs(self, images, batch_size=500):

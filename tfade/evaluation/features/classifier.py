@@ -149,7 +149,7 @@ def train_classifier(
         A `Classifier`, or a `StackedClassifier` for stacked data.
 
     Raises:
-        UsageError: no labels, no images, fewer than 2 classes, or splits of unlike data.
+        UsageError: no labels, no images, fewer than 2 classes, or splits of different data.
     """
     if train.stacked is not None and test.stacked is not None:
         grey = train_classifier(

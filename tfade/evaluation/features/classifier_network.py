@@ -51,7 +51,7 @@ def train_network(
         network: of `build_network`; trained in place.
         train: labelled uint8 images.
         steps, batch_size, learning_rate, seed: of `train_classifier`.
-        progress: receives a line of text now and then.
+        progress: receives lines of text.
     """
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(learning_rate, steps))
     height, width, channels = train.spec.shape

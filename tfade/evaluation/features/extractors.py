@@ -199,7 +199,7 @@ def _model(model) -> keras.Model:
             model = keras.models.load_model(model, compile=False)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise UsageError(
-                f"KerasExtractor.model={str(model)!r} is no file of a whole Keras model "
+                f"KerasExtractor.model={str(model)!r} does not hold a whole Keras model "
                 f"({type(error).__name__}: {error}); save one by model.save('it.keras')"
             ) from error
     shape = getattr(model, "input_shape", None)

@@ -14,7 +14,7 @@ def as_levels(images, *, value_range: tuple[float, float] | None = None, name: s
 
     Args:
         images: uint8 [N, H, W, C] with 1 or 3 channels, which stay as they are; or floating point.
-        value_range: of floating-point images: (0, 1), (-1, 1) or (0, 255). It has to be said: nothing in an array
+        value_range: of floating-point images: (0, 1), (-1, 1) or (0, 255). It must be stated: nothing in an array
             tells dark images in 0..255 from bright ones in [0, 1].
         name: how errors call them.
 

@@ -1,4 +1,4 @@
-"""SqueezeNet 1.1 of ImageNet as an extractor: 3 MB of weights. Its Fréchet distance is no FID."""
+"""SqueezeNet 1.1 of ImageNet as an extractor: 3 MB of weights. Its Fréchet distance is not an FID."""
 
 from pathlib import Path
 

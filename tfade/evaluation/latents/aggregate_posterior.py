@@ -54,7 +54,7 @@ def mixture_draws(
         prior: p(z), whose `log_prob` takes codes [s, D]; None for N(0, I).
         num_samples: S ≥ 2.
         seed: of the draws.
-        progress: receives the number of examples that are done, now and then.
+        progress: receives the number of examples done, periodically.
 
     Raises:
         UsageError: fewer than 2 samples, or posteriors without a density.

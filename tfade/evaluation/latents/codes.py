@@ -102,7 +102,7 @@ def draws_of(subject: Subject, num_samples: int, max_pairs: int = MAX_PAIRS) -> 
 
 
 def mixture_progress(subject: Subject) -> Callable[[int], None]:
-    """Tells now and then how many of the posteriors a mixture has summed over."""
+    """Periodically reports how many of the posteriors a mixture has summed over."""
     return ticker(subject.progress, "aggregate posterior", subject.posteriors.count)
 
 

@@ -30,7 +30,7 @@ def density_ratio(
         codes, prior_codes: samples of q and of p, [N, D] and [M, D].
         classifier: its settings; those that gin binds, or the defaults, if None.
         seed: of the weights and of the order of the samples.
-        progress: receives a line now and then.
+        progress: receives lines of text.
 
     Raises:
         UsageError: samples that are not finite matrices of equal width.

@@ -146,7 +146,7 @@ def nearest_images(*, queries, images) -> np.ndarray:
         images: uint8 [N, H, W, C].
 
     Raises:
-        UsageError: images of unlike shapes.
+        UsageError: images of different shapes.
     """
     queries, images = np.asarray(queries), np.asarray(images)
     if queries.shape[1:] != images.shape[1:]:

@@ -33,7 +33,7 @@ class DiagonalPosteriors(Posteriors):
         scales: σ, [N, D], positive.
 
     Raises:
-        UsageError: not finite, of unlike shapes, or deviations that are not positive.
+        UsageError: not finite, of different shapes, or deviations that are not positive.
     """
 
     kind = "diagonal normal"
@@ -169,14 +169,14 @@ def posteriors_of(encode: Callable[[np.ndarray], tfd.Distribution], *, count: in
 
 
 def is_deterministic(distribution: tfd.Distribution) -> bool:
-    """Whether a TFP distribution is a point mass, however wrapped: its `log_prob` is no density."""
+    """Whether a TFP distribution is a point mass, however wrapped: its `log_prob` is not a density."""
     while hasattr(distribution, "distribution"):
         distribution = distribution.distribution
     return isinstance(distribution, (tfd.Deterministic, tfd.VectorDeterministic))
 
 
 def is_diagonal_normal(distribution: tfd.Distribution) -> bool:
-    """Whether codes are normal with a diagonal covariance, as far as the class tells."""
+    """Whether codes are normal with a diagonal covariance, as far as its class shows."""
     if isinstance(distribution, tfd.Independent):
         return isinstance(distribution.distribution, tfd.Normal) and len(distribution.event_shape) == 1
     return type(distribution) is tfd.MultivariateNormalDiag

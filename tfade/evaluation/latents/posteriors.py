@@ -74,7 +74,7 @@ class Posteriors(abc.ABC):
 
         Args:
             codes: [S, D].
-            progress: receives the number of examples that are done, now and then.
+            progress: receives the number of examples done, periodically.
             block: log-densities that are held at a time; of no influence on the result but by rounding.
 
         Raises:
@@ -131,5 +131,5 @@ class _LogSum:
         self._largest[rows] = largest
 
     def value(self) -> np.ndarray:
-        with np.errstate(divide="ignore"):  # the sum of nothing but zeros is 0
+        with np.errstate(divide="ignore"):  # the sum of zeros alone is 0
             return np.where(np.isfinite(self._largest), self._largest, 0.0) + np.log(self._sum)

@@ -16,7 +16,7 @@ ADAPTATION = 1.02, 0.98  # factors on the step size after a transition that acce
 STEP_SIZES = 1e-4, 0.5
 JITTER = 0.5
 END = 10, 20  # the acceptance at the end is that of the last tenth of the transitions, or of 20 where those are more
-SECONDS = 2.0  # of one call of the compiled loop, roughly, so that progress can be told
+SECONDS = 2.0  # of one call of the compiled loop, roughly, so that progress can be reported
 
 
 class Annealing:

@@ -51,7 +51,7 @@ def bits_per_dim(
         raise UsageError(f"dimensions={dimensions!r} is below 1; give H · W · C")
     low, high = value_range
     if not 0 < high - low < math.inf:
-        raise UsageError(f"value_range={value_range!r} is no range; (0, 1) and (-1, 1) are usual")
+        raise UsageError(f"value_range={value_range!r} is not a range; (0, 1) and (-1, 1) are usual")
     nats = negative_log_likelihood(log_prob=log_prob)
     value = nats.value / (dimensions * math.log(2))  # `numerics.bits_per_dim` is float32, for the training step
     error = None if nats.std is None else nats.std / (dimensions * np.log(2))

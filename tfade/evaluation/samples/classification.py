@@ -32,7 +32,7 @@ def classification_scores(
 ) -> list[Result]:
     """Accuracies of two classifiers: one that learnt from samples, and one that learnt from data.
 
-    GAN-train falls where samples lack modes or are no images of their class; GAN-test falls only with the second.
+    GAN-train falls where samples lack modes or do not show their class; GAN-test falls only with the second.
     Equal numbers of samples and of data make the first comparable with its counterpart of real data.
 
     Args:
@@ -51,7 +51,7 @@ def classification_scores(
         "gan_test": accuracy on `fake` of the classifier that learnt from `real`.
 
     Raises:
-        UsageError: images of unlike shapes or that are none, labels outside the classes or not one for each image.
+        UsageError: invalid images or images of different shapes, labels outside the classes or not one for each image.
 
     Reference: Shmelkov, Schmid and Alahari 2018, "How good is my GAN?", section 3; Ravuri and Vinyals 2019.
     """

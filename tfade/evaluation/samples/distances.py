@@ -37,7 +37,7 @@ def checked_sets(
 
 
 def generator_of(seed: int) -> np.random.Generator:
-    """A generator that depends on nothing but the seed.
+    """A generator that depends on the seed alone.
 
     Raises:
         UsageError: no integer of at least 0.

@@ -81,7 +81,7 @@ def frechet_infinity(*, real, fake, sizes: int = 15, smallest: int | None = None
     counts = np.unique(np.linspace(smallest, count, sizes).astype(int)) if smallest < count else np.array([count])
     if len(counts) < sizes:
         raise UsageError(
-            f"fake has {count} examples, too few for sizes={sizes} unlike subsets of at least smallest={smallest}"
+            f"fake has {count} examples, too few for sizes={sizes} distinct subset sizes from smallest={smallest} up"
         )
     _warn_where_singular("fake's smallest subset", smallest, dimensions)
     distance = _distance_from(real)

@@ -34,7 +34,7 @@ def mode_coverage(
         `Result` "mode_coverage", an integer up to num_modes, without an uncertainty.
 
     Raises:
-        UsageError: none or several of modes, probabilities and points, or values that are none.
+        UsageError: none or several of modes, probabilities and points, or invalid values.
 
     Reference: Metz et al. 2017, "Unrolled Generative Adversarial Networks", section 3.3.1; of mixtures Srivastava et
         al. 2017, "VEEGAN", section 4.1.
@@ -61,7 +61,7 @@ def high_quality_share(*, points, centres, radius: float) -> Result:
         `Result` "high_quality_share" in [0, 1], with its standard error.
 
     Raises:
-        UsageError: values that are none.
+        UsageError: invalid values.
 
     Reference: Srivastava et al. 2017, "VEEGAN", section 4.1.
     """
@@ -86,7 +86,7 @@ def mode_divergence(*, modes=None, probabilities=None, reference) -> Result:
         `Result` "mode_divergence", at least 0, without an uncertainty.
 
     Raises:
-        UsageError: as `mode_coverage`; or a reference that is no distribution, or that gives a mode probability 0.
+        UsageError: as `mode_coverage`; or a reference that is not a distribution, or that gives a mode probability 0.
 
     Reference: Metz et al. 2017, section 3.3.1; Lin et al. 2018, "PacGAN", section 4.2 (the same direction of KL).
     """

@@ -133,8 +133,8 @@ def _differences(values: dict[str, np.ndarray], protocol: dict, diagnostics: dic
 class IndependentWassersteinCritic(Metric):
     """W₁ of samples to test images by an independent critic; beside it that of as many training images.
 
-    The validation images teach the critic, which then judges test images. Where there are none, one half of the test
-    images teaches it and the other is judged. One half of the samples takes part in each.
+    The critic is trained on validation images and evaluated on test images. Without a validation split, one half of
+    the test images is used for either. So is one half of the samples.
 
     Args:
         network, steps, batch_size, penalty, one_sided, learning_rate: as in `independent_wasserstein_critic`.
