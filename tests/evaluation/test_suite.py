@@ -101,7 +101,7 @@ def test_preprocessing_is_part_of_the_protocol():
     padded, resized, plain = (load("digits", "test", **chosen) for chosen in arguments)
     assert padded.spec.shape == resized.spec.shape
     protocols = [Subject(Replay(real), real=real, train=real).protocol() for real in (padded, resized, plain)]
-    assert [protocol["preprocessing"] for protocol in protocols] == ["black margin of 2", "bicubic resize to 20", None]
+    assert [protocol["preprocessing"] for protocol in protocols] == ["black margin of 2", "bicubic resize to 20", "none"]
 
 
 def test_samples_depend_on_the_seed_and_fewer_begin_more(stacked, subject_of):
@@ -275,7 +275,7 @@ def test_a_new_metric_is_a_class(stacked, subject_of):
 
 def test_evaluate_refuses_what_is_no_metric(stacked, subject_of):
     subject = subject_of(Replay(stacked[1]))
-    with pytest.raises(UsageError, match="no Metric"):
+    with pytest.raises(UsageError, match="not a Metric"):
         evaluate(subject, ["mode_coverage"])
     with pytest.raises(UsageError, match="names one twice"):
         evaluate(subject, [ModeCoverage(), ModeCoverage()])

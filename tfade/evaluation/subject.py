@@ -200,7 +200,7 @@ class Subject:
             "data": self.real.spec.name,
             "split": self.real.spec.split,
             "shape": list(self.real.spec.shape),
-            "preprocessing": self.real.spec.preprocessing or None,
+            "preprocessing": self.real.spec.preprocessing or "none",
             "images": "uint8",
             "seed": self.seed,
             "temperature": self.temperature,
