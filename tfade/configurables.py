@@ -24,6 +24,7 @@ import tfade.flows.preprocessing
 import tfade.flows.splines
 import tfade.flows.squeeze
 import tfade.flows.stack
+import tfade.models.aae
 import tfade.models.ade
 import tfade.models.density
 import tfade.models.flow

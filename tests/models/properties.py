@@ -24,6 +24,7 @@ from tfade.flows.actnorm import ActNorm
 from tfade.flows.coupling import Coupling
 from tfade.flows.preprocessing import Flatten, Logit
 from tfade.flows.stack import Stack
+from tfade.models.aae import AAE
 from tfade.models.ade import ADE
 from tfade.models.base import GenerativeModel
 from tfade.models.density import DensityModel
@@ -52,9 +53,11 @@ FLOW = part(Stack, (part(Logit, 0.05), Flatten, ActNorm, COUPLINGS))
 FEATURES = part(Stack, (part(Logit, 0.05), ActNorm))
 CRITIC = part(ConvDiscriminator, channels=(3,), dense=(4,))
 IMAGE_NETWORKS = {"encoder": toys.ENCODER, "decoder": toys.DECODER}
+CODES = part(CodeDiscriminator, width=6, depth=1)
+AUTOENCODER = {**IMAGE_NETWORKS, "code_discriminator": CODES}
 HYBRID = {
     **{"latent_size": 3, "encoder": toys.ENCODER, "generator": toys.DECODER, "discriminator": CRITIC},
-    "code_discriminator": part(CodeDiscriminator, width=6, depth=1),
+    "code_discriminator": CODES,
 }
 MLPS = {"encoder": part(MLPEncoder, width=6, depth=1), "decoder": part(MLPDecoder, width=6, depth=1)}
 VECTOR_GAN = {"generator": MLPS["decoder"], "discriminator": part(MLPDiscriminator, width=6, depth=1)}
@@ -88,6 +91,7 @@ class Case(NamedTuple):
 
 
 CASES = {
+    "AAE": Case(part(AAE, latent_size=3, gaussian_codes=True, **AUTOENCODER)),
     "GAN": Case(part(GAN, latent_size=3, generator=toys.DECODER, discriminator=CRITIC)),
     "GAN of vectors": Case(
         part(GAN, latent_size=3, divergence=Hinge, penalty=None, **VECTOR_GAN),

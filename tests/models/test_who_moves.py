@@ -26,6 +26,12 @@ def adversary(sampling: set[str], penalty: str | None = "r1") -> dict[str, set[s
 
 # recipe → {term: networks that it reaches}; samples are made by the decoder and f, from codes of the prior
 REACHED = {
+    "aae": {
+        "reconstruction": {"encoder", "decoder"},
+        "adversarial": {"encoder", "code_discriminator"},
+        "code": {"encoder", "code_discriminator"},
+        "real": {"code_discriminator"},
+    },
     **dict.fromkeys(("vae", "vae_bernoulli", "vae_categorical", "vae_quantized_normal"), LIKELIHOOD),
     **dict.fromkeys(("vae_discretized_logistic", *(f"vae_{k}_posterior" for k in ("iaf", "maf", "rnvp"))), LIKELIHOOD),
     "iwae": {"bound": LIKELIHOOD["reconstruction"]},
