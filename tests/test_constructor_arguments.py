@@ -14,7 +14,7 @@ from tfade.flows.multiscale import MultiScale
 from tfade.flows.splines import RationalQuadratic
 from tfade.flows.stack import Stack
 from tfade.flows.transformers import Affine, GatedAffine, Shift
-from tfade.networks import color_mnist, conditioner, dcgan, discriminators, glow, made, mlp, residual, sngan
+from tfade.networks import color_mnist, conditioner, dcgan, discriminators, glow, joint, made, mlp, residual, sngan
 from tfade.networks.topdown import BottomUpEncoder
 from tfade.objectives import mmd, penalties
 
@@ -79,6 +79,10 @@ CASES = {
     ),
     discriminators.MLPDiscriminator: (dict(event_shape=(3,)), dict(width=SIZE, depth=SIZE)),
     discriminators.CodeDiscriminator: (dict(latent_size=3), dict(width=SIZE, depth=SIZE)),
+    joint.JointDiscriminator: (
+        dict(event_shape=(3,), latent_size=2),
+        dict(latent_size=SIZE, features=SIZE, width=SIZE, depth=SIZE, encoder=CLASS[1:]),
+    ),
     glow.ZeroConv2D: (dict(inputs_shape=MAP, outputs=2), dict(outputs=SIZE, kernel_size=SIZE)),
     glow.GlowConditioner: (dict(inputs_shape=MAP, outputs=2), dict(outputs=SIZE, width=SIZE)),
     residual.ResidualConditioner: (

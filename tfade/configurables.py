@@ -26,6 +26,7 @@ import tfade.flows.squeeze
 import tfade.flows.stack
 import tfade.models.aae
 import tfade.models.ade
+import tfade.models.bigan
 import tfade.models.density
 import tfade.models.flow
 import tfade.models.flow_gan
@@ -33,12 +34,14 @@ import tfade.models.gan
 import tfade.models.optimization
 import tfade.models.stages
 import tfade.models.vae
+import tfade.models.veegan
 import tfade.models.vgh
 import tfade.networks.color_mnist
 import tfade.networks.conditioner
 import tfade.networks.dcgan
 import tfade.networks.discriminators
 import tfade.networks.glow
+import tfade.networks.joint
 import tfade.networks.made
 import tfade.networks.mlp
 import tfade.networks.residual

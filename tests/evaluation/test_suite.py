@@ -101,7 +101,11 @@ def test_preprocessing_is_part_of_the_protocol():
     padded, resized, plain = (load("digits", "test", **chosen) for chosen in arguments)
     assert padded.spec.shape == resized.spec.shape
     protocols = [Subject(Replay(real), real=real, train=real).protocol() for real in (padded, resized, plain)]
-    assert [protocol["preprocessing"] for protocol in protocols] == ["black margin of 2", "bicubic resize to 20", "none"]
+    assert [protocol["preprocessing"] for protocol in protocols] == [
+        "black margin of 2",
+        "bicubic resize to 20",
+        "none",
+    ]
 
 
 def test_samples_depend_on_the_seed_and_fewer_begin_more(stacked, subject_of):

@@ -27,6 +27,7 @@ from tfade.flows.stack import Stack
 from tfade.models.aae import AAE
 from tfade.models.ade import ADE
 from tfade.models.base import GenerativeModel
+from tfade.models.bigan import BiGAN
 from tfade.models.density import DensityModel
 from tfade.models.flow import FlowModel
 from tfade.models.flow_gan import FlowGAN
@@ -34,9 +35,11 @@ from tfade.models.gan import GAN
 from tfade.models.optimization import Optimization
 from tfade.models.stages import Stage
 from tfade.models.vae import VAE
+from tfade.models.veegan import VEEGAN
 from tfade.models.vgh import VGH, VGHPlusPlus
 from tfade.networks.conditioner import LinearConditioner, MLPConditioner
 from tfade.networks.discriminators import CodeDiscriminator, ConvDiscriminator, MLPDiscriminator
+from tfade.networks.joint import JointDiscriminator
 from tfade.networks.made import MADE
 from tfade.networks.mlp import MLPDecoder, MLPEncoder
 from tfade.networks.topdown import BottomUpEncoder
@@ -59,7 +62,13 @@ HYBRID = {
     **{"latent_size": 3, "encoder": toys.ENCODER, "generator": toys.DECODER, "discriminator": CRITIC},
     "code_discriminator": CODES,
 }
+PAIRS = part(JointDiscriminator, width=6, depth=1)
+INFERENCE = {
+    **{"latent_size": 3, "encoder": toys.ENCODER, "generator": toys.DECODER},
+    "joint_discriminator": part(PAIRS, encoder=part(toys.ENCODER, normalization=None), features=4),
+}
 MLPS = {"encoder": part(MLPEncoder, width=6, depth=1), "decoder": part(MLPDecoder, width=6, depth=1)}
+VECTOR_INFERENCE = {"encoder": MLPS["encoder"], "generator": MLPS["decoder"], "joint_discriminator": PAIRS}
 VECTOR_GAN = {"generator": MLPS["decoder"], "discriminator": part(MLPDiscriminator, width=6, depth=1)}
 TINY_VAE = part(VAE, latent_size=3, context_size=4)
 IMAGE_VAE = part(TINY_VAE, posterior=NORMAL, **IMAGE_NETWORKS)
@@ -91,6 +100,10 @@ class Case(NamedTuple):
 
 
 CASES = {
+    "BiGAN": Case(part(BiGAN, penalty=GradientPenalty, **INFERENCE)),
+    "ALI of vectors": Case(part(BiGAN, latent_size=2, gaussian_codes=True, **VECTOR_INFERENCE), "vectors"),
+    "VEEGAN": Case(part(VEEGAN, reconstructor_fools_discriminator=True, penalty=R1, **INFERENCE)),
+    "VEEGAN of vectors": Case(part(VEEGAN, latent_size=2, **VECTOR_INFERENCE), "vectors"),
     "AAE": Case(part(AAE, latent_size=3, gaussian_codes=True, **AUTOENCODER)),
     "GAN": Case(part(GAN, latent_size=3, generator=toys.DECODER, discriminator=CRITIC)),
     "GAN of vectors": Case(

@@ -24,8 +24,19 @@ def adversary(sampling: set[str], penalty: str | None = "r1") -> dict[str, set[s
     return {**own, **{name: {*sampling, "discriminator"} for name in ("adversarial", "fake")}}
 
 
-# recipe → {term: networks that it reaches}; samples are made by the decoder and f, from codes of the prior
+PAIRS = ("joint_discriminator",)
+INFERRED, GENERATED = ("inferred_adversarial", "real"), ("generated_adversarial", "generated")
+
+# recipe → {term, or player/term: networks that it reaches}; samples are made by the decoder and f, from codes of the prior
 REACHED = {
+    # One batch of pairs goes through the discriminator.
+    **dict.fromkeys(("bigan", "ali"), dict.fromkeys((*INFERRED, *GENERATED), ("encoder", "generator", *PAIRS))),
+    "veegan": {
+        "reconstruction": {"encoder", "generator"},
+        "adversarial": {"generator", "joint_discriminator"},
+        "real": {"encoder", "joint_discriminator"},
+        "generated": {"generator", "joint_discriminator"},
+    },
     "aae": {
         "reconstruction": {"encoder", "decoder"},
         "adversarial": {"encoder", "code_discriminator"},
@@ -74,15 +85,18 @@ def x():
 def test_what_each_term_reaches(recipe, model, x, eager):
     with tf.GradientTape(persistent=True) as tape:
         losses = model.losses(Batch(x), model._seeds(0))
-        terms = {
-            name: tf.reduce_mean(value.value if isinstance(value, Weighted) else value)
-            for player in losses.values()
-            for name, value in player.items()
+        values = {
+            (f"{player}/{name}" if f"{player}/{name}" in REACHED[recipe] else name, player): tf.reduce_mean(
+                value.value if isinstance(value, Weighted) else value
+            )
+            for player, terms in losses.items()
+            for name, value in terms.items()
         }
-    assert terms.keys() == REACHED[recipe].keys()
-    for term, expected in REACHED[recipe].items():
+    assert {term for term, _ in values} == REACHED[recipe].keys()
+    for (term, _), value in values.items():
+        expected = REACHED[recipe][term]
         for name, network in model.networks.items():
-            gradients = tape.gradient(terms[term], network.trainable_variables)
+            gradients = tape.gradient(value, network.trainable_variables)
             reached = [gradient is not None for gradient in gradients]
             if (recipe, term, name) in IN_PART:
                 assert any(reached)

@@ -36,7 +36,9 @@ class Adversary:
         if self.penalty is not None:
             self.penalty.prepare(network)
 
-    def terms(self, real, fakes: Mapping, seeds: Seeds) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor | Weighted]]:
+    def terms(
+        self, real, fakes: Mapping, seeds: Seeds, *, swapped: bool = False, together: bool = False
+    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor | Weighted]]:
         """The generator's loss on each fake, and the discriminator's terms.
 
         The penalty moves the discriminator alone: its points are constants to whatever made the samples. With several
@@ -46,6 +48,10 @@ class Adversary:
             real: data as the network sees them, float32 [batch, ...], or a nested structure such as (x, z).
             fakes: {name: samples}, each of the structure of `real`.
             seeds: the noise of this pass; the penalty draws "penalty" from it.
+            swapped: whether the real side is made by somebody, too, such as an encoder in (x, E(x)), whose loss then is
+                among the generator's terms as "real".
+            together: the discriminator is called once, on all examples in one batch. It matters where it normalises
+                over the batch.
 
         Returns:
             The generator's terms {name: values [batch]}, and the discriminator's {"real", every name, and the
@@ -57,9 +63,11 @@ class Adversary:
         reserved = {"real"} | ({self.penalty.name} if self.penalty is not None else set())
         if not fakes or reserved & set(fakes):
             raise UsageError(f"fakes={list(fakes)} are not at least one name other than {sorted(reserved)}")
-        on_real = self._critic(real)
-        on_fakes = {name: self._critic(fake) for name, fake in fakes.items()}
+        on_real, *values = self._judged([real, *fakes.values()], together)
+        on_fakes = dict(zip(fakes, values))
         generator = {name: self.divergence.generator(values) for name, values in on_fakes.items()}
+        if swapped:
+            generator["real"] = self.divergence.swapped(on_real)
         terms = {"real": self.divergence.real(on_real)}
         terms |= {name: self.divergence.fake(values) for name, values in on_fakes.items()}
         if self.penalty is not None and self.penalty.weight:
@@ -72,6 +80,13 @@ class Adversary:
         fakes = tf.nest.map_structure(tf.stop_gradient, fakes)
         values = [self.penalty(self._critic, real, fake, seeds) for fake in fakes]
         return tf.add_n(values) / len(values) if len(values) > 1 else values[0]
+
+    def _judged(self, examples: list, together: bool) -> list[tf.Tensor]:
+        """The discriminator's values on each kind of examples."""
+        if not together:
+            return [self._critic(each) for each in examples]
+        values = self._critic(tf.nest.map_structure(lambda *parts: tf.concat(parts, 0), *examples))
+        return tf.split(values, len(examples))
 
     def _critic(self, examples):
         return self.network(examples, training=True)

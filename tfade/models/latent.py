@@ -129,13 +129,19 @@ class Autoencoder(LatentVariableModel):
             self.decoder_name, lambda: decoder(self.image_shape, latent_size + self.condition_size)
         )
 
-    def code_sample(self, x, seeds: Seeds) -> tf.Tensor:
-        """A code for each image [batch, H, W, C] in [-1, 1], in training; Gaussian ones by reparameterisation."""
+    def code_sample(self, x, seeds: Seeds, name: str = "code") -> tf.Tensor:
+        """A code for each image [batch, H, W, C] in [-1, 1], in training; Gaussian ones by reparameterisation.
+
+        Args:
+            x: images, or vectors.
+            seeds: the noise of this pass.
+            name: of the noise; codes of two kinds of images in one pass are drawn under two names.
+        """
         parameters = self.encoder(x, training=True)
         if not self.gaussian_codes:
             return parameters
         posterior = diagonal_normal(parameters)
-        return posterior.mean() + posterior.stddev() * seeds.normal("code", (tf.shape(x)[0], self.latent_size))
+        return posterior.mean() + posterior.stddev() * seeds.normal(name, (tf.shape(x)[0], self.latent_size))
 
     def encode(self, x, labels=None):
         self.checked_labels(labels)

@@ -34,6 +34,11 @@ class Divergence:
         """The generator's loss on its samples."""
         return -self.fake(v) if self.saturating else self.real(v)
 
+    def swapped(self, v) -> tf.Tensor:
+        """The loss of who makes the real side's examples and wants them to be taken for the others, as an encoder does
+        in (x, E(x)): that of the generator, with the two sides exchanged."""
+        return -self.real(v) if self.saturating else self.fake(v)
+
 
 @gin.register
 class Wasserstein(Divergence):
@@ -79,6 +84,9 @@ class LogRatio(CrossEntropy):
     def generator(self, v):
         return -tf.squeeze(v, -1)
 
+    def swapped(self, v):
+        return tf.squeeze(v, -1)
+
 
 @gin.register
 class Hinge(Divergence):
@@ -95,6 +103,9 @@ class Hinge(Divergence):
 
     def generator(self, v):
         return -tf.squeeze(v, -1)
+
+    def swapped(self, v):
+        return tf.squeeze(v, -1)
 
 
 @gin.register
