@@ -21,7 +21,9 @@ def workspace():
 
     Everything that gin files may name is imported from now on.
     """
-    with without_native_notices():  # TensorFlow's
+    import gin
+
+    with without_native_notices(), gin.unlock_config():  # notices are TensorFlow's; a notebook may have locked gin
         import tfade.configurables  # noqa: F401
         from tfade.workflows.workspace import Workspace
 

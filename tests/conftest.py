@@ -5,6 +5,10 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from tfade import kernels
+
+kernels.prefer_onednn()  # before TensorFlow is imported, as a user has it
+
 import keras
 import numpy as np
 import pytest

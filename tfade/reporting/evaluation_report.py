@@ -177,6 +177,8 @@ def _commands(records: list[Record]) -> list[str]:
     versions = [record.origin["versions"] for record in records if record.origin.get("versions")]
     if versions:
         listed = ", ".join(f"{name} {version}" for name, version in versions[-1].items())
+        kernels = [record.origin["kernels"]["library"] for record in records if record.origin.get("kernels")]
+        listed += f", {kernels[-1]}'s CPU kernels" if kernels and kernels[-1] else ""
         parts.append(page.element("p", f"Evaluated with {listed}.", class_="quiet"))
     return parts
 

@@ -94,13 +94,16 @@ class RunDirectory:
         """What tells this run from others, whose checkpoints carry it; "" of a run that has none yet."""
         return str(self._recorded_data().get("run", ""))
 
+    def note_kernels(self, library: str | None, say: Callable[[str], None]) -> None:
+        """Says so if the run was trained with another library of kernels: rounding differs from here on."""
+        recorded = _read_json(self.environment).get("kernels", {})
+        before = recorded.get("library") if isinstance(recorded, dict) else None
+        if before is not None and before != library:
+            say(f"note: {self.path} was trained with {before}'s CPU kernels so far and goes on with {library}'s")
+
     def _recorded_data(self) -> dict:
         """What data.json holds; nothing where it is absent or damaged."""
-        try:
-            content = json.loads(self.data.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
+        return _read_json(self.data)
 
     def _compare_data(self, data: dict, same_data: bool, say: Callable[[str], None]) -> tuple[str, ...]:
         """The bindings that may differ, by what the run was trained on before."""
@@ -145,3 +148,12 @@ class RunDirectory:
         writer.writeheader()
         writer.writerows(rows)
         files.write_text(self.history, text.getvalue())
+
+
+def _read_json(path: Path) -> dict:
+    """The object in a JSON file; {} where it is absent or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -14,6 +14,7 @@ from tfade import data
 from tfade.data.pipeline import batches
 from tfade.data.source import Source
 from tfade.errors import UsageError
+from tfade.kernels import cpu_kernels
 from tfade.models.base import GenerativeModel
 from tfade.training import checkpoints, configuration, recorded_configuration
 from tfade.training.callbacks import History, Progress, Record, Validation
@@ -80,13 +81,15 @@ def train(
     with run.claim():
         config = recorded_configuration.recorded()
         run.configure(config, data_record(source, other), recipe.same_data, say)
+        ran_on = environment(recipe, revision)
+        run.note_kernels(ran_on["kernels"]["library"], say)
         run.failure.unlink(missing_ok=True)
         observers = [
             *([validation] if validation else []),
             Progress(recipe.stage_ends[-1], recipe.interval),
             History(run),
             TensorBoard(run, config, held_out, recipe.batch_size, visualisation),
-            Record(run.environment, environment(recipe, revision)),
+            Record(run.environment, ran_on),
         ]
         loop(checkpoints.Checkpoints(run.checkpoints, settings.keep, say, run.identifier), observers, say)()
         finish(run)
@@ -139,13 +142,14 @@ def data_record(source: Source, other: Source | None) -> dict:
 
 
 def environment(recipe: Recipe, revision: str | None) -> dict:
-    """What a run ran on: versions, devices, seed, source revision."""
+    """What a run ran on: versions, devices, the CPU's kernels, seed, source revision."""
     devices = [f"{device.device_type} {device.name}" for device in tf.config.list_logical_devices()]
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
         "versions": installed(PACKAGES),
         "devices": devices,
+        "kernels": cpu_kernels(),
         "seed": recipe.seed,
         "precision": recipe.precision,
         "revision": revision,

@@ -10,6 +10,7 @@ from tfade import data
 from tfade.evaluation import Pictures, Report, Subject, evaluate, select
 from tfade.evaluation.features.classifier_cache import weights_fingerprint
 from tfade.evaluation.features.extractors import Extractor
+from tfade.kernels import cpu_kernels
 from tfade.reporting.evaluation_report import write_report
 from tfade.training import configuration
 from tfade.training.inference_bound import inference_bound
@@ -95,7 +96,7 @@ def evaluate_and_save(
     named = [] if metrics is None else [f"--metrics={metrics}"]
     command = shlex.join(["python", "-m", "launch.evaluate", *origin["base"], *named, *origin["settings"]])
     versions = {"python": platform.python_version(), **installed(PACKAGES)}
-    origin = {**origin, "command": command, "versions": versions, "revision": revision}
+    origin = {**origin, "command": command, "versions": versions, "kernels": cpu_kernels(), "revision": revision}
     report = evaluate(subject, origin=origin, finished=lambda record: record.save(folder / "evaluation"), **chosen)
     write_report(folder, origin)
     return report
