@@ -24,13 +24,12 @@ def adversary(sampling: set[str], penalty: str | None = "r1") -> dict[str, set[s
     return {**own, **{name: {*sampling, "discriminator"} for name in ("adversarial", "fake")}}
 
 
-PAIRS = ("joint_discriminator",)
-INFERRED, GENERATED = ("inferred_adversarial", "real"), ("generated_adversarial", "generated")
+OF_PAIRS = ("inferred_adversarial", "generated_adversarial", "real", "generated")
 
-# recipe → {term, or player/term: networks that it reaches}; samples are made by the decoder and f, from codes of the prior
+# recipe → {term: networks that it reaches}; samples are made by the decoder and f, from codes of the prior
 REACHED = {
-    # One batch of pairs goes through the discriminator.
-    **dict.fromkeys(("bigan", "ali"), dict.fromkeys((*INFERRED, *GENERATED), ("encoder", "generator", *PAIRS))),
+    # Pairs of both kinds go through the discriminator in one batch.
+    **dict.fromkeys(("bigan", "ali"), dict.fromkeys(OF_PAIRS, ("encoder", "generator", "joint_discriminator"))),
     "veegan": {
         "reconstruction": {"encoder", "generator"},
         "adversarial": {"generator", "joint_discriminator"},
@@ -86,9 +85,7 @@ def test_what_each_term_reaches(recipe, model, x, eager):
     with tf.GradientTape(persistent=True) as tape:
         losses = model.losses(Batch(x), model._seeds(0))
         values = {
-            (f"{player}/{name}" if f"{player}/{name}" in REACHED[recipe] else name, player): tf.reduce_mean(
-                value.value if isinstance(value, Weighted) else value
-            )
+            (name, player): tf.reduce_mean(value.value if isinstance(value, Weighted) else value)
             for player, terms in losses.items()
             for name, value in terms.items()
         }
