@@ -14,9 +14,21 @@ from tfade.flows.multiscale import MultiScale
 from tfade.flows.splines import RationalQuadratic
 from tfade.flows.stack import Stack
 from tfade.flows.transformers import Affine, GatedAffine, Shift
-from tfade.networks import color_mnist, conditioner, dcgan, discriminators, glow, joint, made, mlp, residual, sngan
+from tfade.networks import (
+    autoencoding,
+    color_mnist,
+    conditioner,
+    dcgan,
+    discriminators,
+    glow,
+    joint,
+    made,
+    mlp,
+    residual,
+    sngan,
+)
 from tfade.networks.topdown import BottomUpEncoder
-from tfade.objectives import mmd, penalties
+from tfade.objectives import dragan, mmd, penalties
 
 IMAGE, MAP = (16, 16, 1), (4, 4, 2)
 
@@ -79,6 +91,10 @@ CASES = {
     ),
     discriminators.MLPDiscriminator: (dict(event_shape=(3,)), dict(width=SIZE, depth=SIZE)),
     discriminators.CodeDiscriminator: (dict(latent_size=3), dict(width=SIZE, depth=SIZE)),
+    autoencoding.AutoencodingDiscriminator: (
+        dict(event_shape=IMAGE),
+        dict(hidden_size=SIZE, encoder=CLASS, decoder=CLASS),
+    ),
     joint.JointDiscriminator: (
         dict(event_shape=(3,), latent_size=2),
         dict(latent_size=SIZE, features=SIZE, width=SIZE, depth=SIZE, encoder=CLASS[1:]),
@@ -144,6 +160,7 @@ CASES = {
         dict(channels=(*TUPLE, (), (1, 1, 1)), merge=CHOICE, flow=CLASS[1:], network=CLASS),
     ),
     penalties.GradientPenalty: ({}, dict(weight=FINITE, target=FINITE)),
+    dragan.DRAGAN: ({}, dict(weight=FINITE, target=FINITE, limits=(3, "x", (0,), (1, 0)))),
     penalties.R1: ({}, dict(weight=FINITE)),
     penalties.WeightClipping: ({}, dict(limit=POSITIVE)),
     mmd.IMQ: ({}, dict(scales=(None, 3, "x", (), (0,), ("x",), (math.nan,)), prior_scale=POSITIVE)),

@@ -26,6 +26,7 @@ import tfade.flows.squeeze
 import tfade.flows.stack
 import tfade.models.aae
 import tfade.models.ade
+import tfade.models.began
 import tfade.models.bigan
 import tfade.models.density
 import tfade.models.flow
@@ -34,8 +35,10 @@ import tfade.models.gan
 import tfade.models.optimization
 import tfade.models.stages
 import tfade.models.vae
+import tfade.models.vae_gan
 import tfade.models.veegan
 import tfade.models.vgh
+import tfade.networks.autoencoding
 import tfade.networks.color_mnist
 import tfade.networks.conditioner
 import tfade.networks.dcgan
@@ -48,6 +51,7 @@ import tfade.networks.residual
 import tfade.networks.sngan
 import tfade.networks.topdown
 import tfade.objectives.divergences
+import tfade.objectives.dragan
 import tfade.objectives.mmd
 import tfade.objectives.penalties
 import tfade.training.checkpoint_writer

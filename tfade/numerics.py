@@ -72,6 +72,14 @@ def bits_per_dim(log_prob, dimensions: int, continuous: bool = True) -> tf.Tenso
     return bits + math.log2(LEVELS) if continuous else bits
 
 
+def replica_mean(value: tf.Tensor) -> tf.Tensor:
+    """The mean of a value over all replicas, a constant to whatever is trained; the value itself on one replica."""
+    value, context = tf.stop_gradient(value), tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return value
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+
 def straight_through(function, value: tf.Tensor) -> tf.Tensor:
     """function(value), with the gradient of the identity."""
 

@@ -145,7 +145,7 @@ def test_the_configuration_is_that_of_the_beginning(tmp_path, capsys):
         ("gan/Row.bindings = ('GAN.latent_size = 3')", "Row.bindings of GAN='GAN.latent_size = 3' is not a sequence"),
         ("Ablation.tolerance = 1.5", "Ablation.tolerance=1.5 is not a fraction in [0, 1)"),
         ("gan/Row.name = 3", "Row.name=3 is not a string"),
-        ("data = 'toy:moons'", "tables are of images"),
+        ("data = 'toy:moons'", "image_shape=(2,) does not suit the DCGAN networks"),
         ("gan/Row.gin_files = ('gin/nowhere.gin',)", "nowhere.gin' does not exist"),
         ("GAN.latent_sise = 3", "latent_sise"),
         ("inference_bound.stepz = 3", "stepz"),

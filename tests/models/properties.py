@@ -27,6 +27,7 @@ from tfade.flows.stack import Stack
 from tfade.models.aae import AAE
 from tfade.models.ade import ADE
 from tfade.models.base import GenerativeModel
+from tfade.models.began import BEGAN
 from tfade.models.bigan import BiGAN
 from tfade.models.density import DensityModel
 from tfade.models.flow import FlowModel
@@ -35,15 +36,18 @@ from tfade.models.gan import GAN
 from tfade.models.optimization import Optimization
 from tfade.models.stages import Stage
 from tfade.models.vae import VAE
+from tfade.models.vae_gan import VAEGAN
 from tfade.models.veegan import VEEGAN
 from tfade.models.vgh import VGH, VGHPlusPlus
+from tfade.networks.autoencoding import AutoencodingDiscriminator
 from tfade.networks.conditioner import LinearConditioner, MLPConditioner
 from tfade.networks.discriminators import CodeDiscriminator, ConvDiscriminator, MLPDiscriminator
 from tfade.networks.joint import JointDiscriminator
 from tfade.networks.made import MADE
 from tfade.networks.mlp import MLPDecoder, MLPEncoder
 from tfade.networks.topdown import BottomUpEncoder
-from tfade.objectives.divergences import Hinge, Wasserstein
+from tfade.objectives.divergences import Hinge, LogRatio, Wasserstein
+from tfade.objectives.dragan import DRAGAN
 from tfade.objectives.penalties import R1, GradientPenalty
 from tfade.spec import Batch, Spec
 from tfade.training import strategy
@@ -110,6 +114,22 @@ CASES = {
         part(GAN, latent_size=3, divergence=Hinge, penalty=None, **VECTOR_GAN),
         "vectors",
         (("discriminator",) * 2, ("generator",)),
+    ),
+    "DRAGAN": Case(part(GAN, latent_size=3, penalty=DRAGAN, generator=toys.DECODER, discriminator=CRITIC)),
+    "BEGAN": Case(
+        part(
+            BEGAN,
+            **{"latent_size": 3, "gain": 0.1, "generator": toys.DECODER},
+            discriminator=part(AutoencodingDiscriminator, hidden_size=3, **IMAGE_NETWORKS),
+        )
+    ),
+    "α-GAN": Case(part(VGHPlusPlus, divergence=LogRatio, code_divergence=LogRatio, **HYBRID)),
+    "VAEGAN": Case(
+        part(
+            VAEGAN,
+            **{"latent_size": 3, "feature_layer": 1, "penalty": R1},
+            **{"encoder": toys.ENCODER, "generator": toys.DECODER, "discriminator": CRITIC},
+        )
     ),
     "VGH": Case(part(VGH, gaussian_codes=True, **HYBRID)),
     "VGHPlusPlus": Case(part(VGHPlusPlus, penalty=R1, encoder_fools_discriminator=True, **HYBRID)),

@@ -26,7 +26,12 @@ def adversary(sampling: set[str], penalty: str | None = "r1") -> dict[str, set[s
 
 OF_PAIRS = ("inferred_adversarial", "generated_adversarial", "real", "generated")
 
-# recipe → {term: networks that it reaches}; samples are made by the decoder and f, from codes of the prior
+OF_IMAGES = {
+    "real": (),
+    **dict.fromkeys(("reconstruction", "reconstruction_adversarial"), ("encoder", "generator")),
+    **dict.fromkeys(("sample", "sample_adversarial"), ("generator",)),
+}
+# recipe → {term, or player/term: networks that it reaches}; samples are made by the decoder and f, from codes of the prior
 REACHED = {
     # Pairs of both kinds go through the discriminator in one batch.
     **dict.fromkeys(("bigan", "ali"), dict.fromkeys(OF_PAIRS, ("encoder", "generator", "joint_discriminator"))),
@@ -35,6 +40,25 @@ REACHED = {
         "adversarial": {"generator", "joint_discriminator"},
         "real": {"encoder", "joint_discriminator"},
         "generated": {"generator", "joint_discriminator"},
+    },
+    "dragan": adversary({"generator"}, "dragan"),
+    "began": {
+        "reconstruction": {"generator", "discriminator"},
+        "fake": {"generator", "discriminator"},
+        "real": {"discriminator"},
+        "convergence": set(),
+    },
+    "alpha_gan": {
+        "code_adversarial": {"encoder", "code_discriminator"},
+        "code": {"encoder", "code_discriminator"},
+        "code_discriminator/real": {"code_discriminator"},
+        **dict.fromkeys(("encoder/reconstruction", "generator/reconstruction"), ("encoder", "generator")),
+        **{name: {*networks, "discriminator"} for name, networks in OF_IMAGES.items()},
+    },
+    "vae_gan": {
+        "kl": {"encoder"},
+        "feature_reconstruction": {"encoder", "generator", "discriminator"},
+        **{name: {*networks, "discriminator"} for name, networks in OF_IMAGES.items()},
     },
     "aae": {
         "reconstruction": {"encoder", "decoder"},
@@ -53,9 +77,13 @@ REACHED = {
     "sngan": adversary({"generator"}, None),
     "wgan_gp": adversary({"generator"}, "gradient_penalty"),
 }
-# Layers below the last latents do not matter to these; nor do the priors' to where the posterior puts them.
-IN_PART = {("hvae", "kl", "decoder"), ("hvae", "reconstruction", "decoder")}
-SLOPES = {"r1", "gradient_penalty"}  # which the discriminator's last bias does not change
+# Layers below the last latents do not matter to these; nor do the priors' to where the posterior puts them; nor what is
+# behind a discriminator's feature layer.
+IN_PART = {
+    *(("hvae", "kl", "decoder"), ("hvae", "reconstruction", "decoder")),
+    ("vae_gan", "feature_reconstruction", "discriminator"),
+}
+SLOPES = {"r1", "gradient_penalty", "dragan"}  # which the discriminator's last bias does not change
 NO_LEVEL = {"sngan", "wgan_gp"}  # whose losses do not change with it either: as much is added to data as to samples
 
 
@@ -85,13 +113,16 @@ def test_what_each_term_reaches(recipe, model, x, eager):
     with tf.GradientTape(persistent=True) as tape:
         losses = model.losses(Batch(x), model._seeds(0))
         values = {
-            (name, player): tf.reduce_mean(value.value if isinstance(value, Weighted) else value)
+            f"{player}/{name}": tf.reduce_mean(value.value if isinstance(value, Weighted) else value)
             for player, terms in losses.items()
             for name, value in terms.items()
         }
-    assert {term for term, _ in values} == REACHED[recipe].keys()
-    for (term, _), value in values.items():
-        expected = REACHED[recipe][term]
+    table = REACHED[recipe]
+    known = {name: name if name in table else name.partition("/")[2] for name in values}
+    assert set(known.values()) == table.keys()
+    for full, value in values.items():
+        term = known[full]
+        expected = table[term]
         for name, network in model.networks.items():
             gradients = tape.gradient(value, network.trainable_variables)
             reached = [gradient is not None for gradient in gradients]

@@ -53,13 +53,24 @@ def test_other_metrics_have_a_column_for_every_result():
     assert dict(zip(header, row))["recall"] == "0.50"
 
 
+def test_what_applies_to_no_row_has_no_column_and_no_note():
+    """A table of vectors: neither bits per dimension nor a distance in features of a classifier."""
+    protocol = {"data": "toy:ring", "split": "test", "shape": [2], "num_fake": 2500}
+    run = RunReport("A", 0, 100, results={"mode_coverage": Result("mode_coverage", 8, None, protocol)})
+    table = Table("t", {"A": {}}, "A", (0,))
+    assert cells(table, [run])[0] == ["", "mode coverage", "parameters of p(x)", "minutes"]
+    notes = footnotes(table, [run])
+    assert "2,500 samples." in notes
+    assert not any("Bits per dimension" in note or "Fréchet" in note for note in notes)
+
+
 def test_the_numbers_of_the_table(tmp_path):
     table = Table("t <1>", {"A": {}, "B": {"FID": "3"}}, "A", seeds=(0, 1))
     runs = [a_run("A", 0, 10.0), a_run("A", 1, 30.0), a_run("B", 0, 5.0, parameters=110)]
     header, rows = cells(table, runs)
     assert header[-1] == "paper: FID"
     assert rows[0][:4] == ["A", "4.50 ± 0.71", "20.0 ± 14.1", "1.00 ± 0.71"]
-    assert rows[1] == ["B", "4.00", "5.0", "0.25", "–", "110", "1.5", "3"]
+    assert rows[1] == ["B", "4.00", "5.0", "0.25", "110", "1.5", "3"]
     assert "differ by 9.1%" in footnotes(table, runs)[3]
     failed = RunReport("B", 1, 110, failed="NaN at step 7")
     assert cells(table, [*runs, failed])[1] == rows

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tfade.numerics import replica_mean
+
 
 def importance_weighted_bound(log_weights) -> tf.Tensor:
     """log 1/k Σ_i w_i,  w_i = p(x, z_i) / q(z_i | x): [..., k] → [...].
@@ -26,10 +28,7 @@ def free_bits(kl, least: float) -> tf.Tensor:
 
     Reference: Kingma et al. 2016, equation 15: the mean is over the minibatch (over all replicas of it).
     """
-    mean = tf.reduce_mean(kl, 0)
-    context = tf.distribute.get_replica_context()
-    if context is not None and context.num_replicas_in_sync > 1:
-        mean = context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.stop_gradient(mean))
+    mean = replica_mean(tf.reduce_mean(kl, 0))
     return tf.reduce_sum(tf.where(mean > least, kl, tf.fill(tf.shape(kl), tf.cast(least, kl.dtype))), -1)
 
 

@@ -89,26 +89,25 @@ def write_report(folder: Path, table: Table, runs: Sequence[RunReport]) -> str:
 
 
 def cells(table: Table, runs: Sequence[RunReport]) -> tuple[list[str], list[list[str]]]:
-    """The header, and a list of texts for each row; means over seeds, ± the deviation where there are several."""
+    """The header, and a list of texts for each row; means over seeds, ± the deviation where there are several.
+
+    A usual metric that applies to no row, such as bits per dimension to models of vectors, has no column.
+    """
     published = list(dict.fromkeys(name for numbers in table.published.values() for name in numbers))
-    header = ["", "bits/dim", "Fréchet distance", f"relative to {table.reference}", "reconstruction error"]
     found = dict.fromkeys(name for run in runs for name in run.results)
+    usual = _usual_columns(table, runs)
+    if found:
+        usual = {title: column for title, column in usual.items() if any(text != "–" for text in column.values())}
     extra = [name for name in found if name not in USUAL]
-    header += [*map(words, extra), "parameters of p(x)", "minutes", *(f"paper: {name}" for name in published)]
-    reference = _values(runs, table.reference, "classifier_frechet_distance")
+    header = ["", *usual, *map(words, extra), "parameters of p(x)", "minutes"]
+    header += [f"paper: {name}" for name in published]
     rows = []
     for row, paper in table.published.items():
         mine = [run for run in runs if run.row == row and run.results]
-        distances = _values(mine, row, "classifier_frechet_distance")
-        relative = [value / statistics.mean(reference) for value in distances] if reference else []
-        bits = _number(_values(mine, row, "bits_per_dim"), 2)
         rows.append(
             [
                 row,
-                f"[{bits}]" if any(map(_bracketed, mine)) else bits,
-                _number(distances, 1),
-                _number(relative, 2),
-                _number(_values(mine, row, "mean_absolute_error"), 4),
+                *(column[row] for column in usual.values()),
                 *(_number(_values(mine, row, name), 2) for name in extra),
                 f"{mine[0].parameters:,}" if mine else "–",
                 _number([run.minutes for run in mine if run.minutes is not None], 1),
@@ -116,6 +115,26 @@ def cells(table: Table, runs: Sequence[RunReport]) -> tuple[list[str], list[list
             ]
         )
     return header, rows
+
+
+def _usual_columns(table: Table, runs: Sequence[RunReport]) -> dict[str, dict[str, str]]:
+    """Title → row → text, of the metrics that have a column of their own."""
+    reference = _values(runs, table.reference, "classifier_frechet_distance")
+    columns: dict[str, dict[str, str]] = {}
+    for row in table.published:
+        mine = [run for run in runs if run.row == row and run.results]
+        distances = _values(mine, row, "classifier_frechet_distance")
+        relative = [value / statistics.mean(reference) for value in distances] if reference else []
+        bits = _number(_values(mine, row, "bits_per_dim"), 2)
+        texts = {
+            "bits/dim": f"[{bits}]" if any(map(_bracketed, mine)) else bits,
+            "Fréchet distance": _number(distances, 1),
+            f"relative to {table.reference}": _number(relative, 2),
+            "reconstruction error": _number(_values(mine, row, "mean_absolute_error"), 4),
+        }
+        for title, text in texts.items():
+            columns.setdefault(title, {})[row] = text
+    return columns
 
 
 def footnotes(table: Table, runs: Sequence[RunReport]) -> list[str]:
@@ -130,14 +149,23 @@ def footnotes(table: Table, runs: Sequence[RunReport]) -> list[str]:
         f"Data {protocol['data']}, split {protocol['split']}, shape {protocol['shape']}; seeds "
         f"{', '.join(map(str, table.seeds))}; {len(runs) - len(failed)} of "
         f"{len(table.published) * len(table.seeds)} runs.",
-        "The Fréchet distance is in features of a classifier of these data; it is no FID and compares these rows only.",
-        "Bits per dimension are upper bounds of held-out images; in brackets, those of an inference network and one σ "
-        "fitted around the frozen generator, which was trained for no likelihood"
-        + "".join(f" ({text})" for text in dict.fromkeys(filter(None, map(_fit, found))))
-        + ".",
     ]
+    measured = {name for run in found for name in run.results}
+    if "classifier_frechet_distance" in measured:
+        notes.append(
+            "The Fréchet distance is in features of a classifier of these data; it is no FID and compares these rows "
+            "only."
+        )
+    if "bits_per_dim" in measured:
+        notes.append(
+            "Bits per dimension are upper bounds of held-out images; in brackets, those of an inference network and "
+            "one σ fitted around the frozen generator, which was trained for no likelihood"
+            + "".join(f" ({text})" for text in dict.fromkeys(filter(None, map(_fit, found))))
+            + "."
+        )
     if "num_fake" in protocol:
-        notes.insert(1, f"{protocol['num_fake']:,} samples against {protocol['num_real']:,} images.")
+        against = f" against {protocol['num_real']:,} images" if "num_real" in protocol else ""
+        notes.insert(1, f"{protocol['num_fake']:,} samples{against}.")
     notes += _different_protocols(found)
     counts = [run.parameters for run in found]
     notes.append(f"Parameters of p(x) (decoder, flow, prior) differ by {1 - min(counts) / max(counts):.1%}.")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tfade import pictures
+from tfade import data, pictures
 from tfade.distributions.topdown import TopDownDecoder
 from tfade.errors import UsageError
 from tfade.evaluation import select
@@ -15,13 +15,13 @@ from tfade.evaluation.records import FORMAT
 from tfade.evaluation.result import Result
 from tfade.files import write_json, write_text
 from tfade.reporting.ablation_report import RunReport
-from tfade.training import configuration
+from tfade.training import configuration, model_pictures
 from tfade.training.isolation import Frozen, frozen, isolated
 from tfade.training.recipe import recipe_of_data
 from tfade.training.train import train
 from tfade.workflows.ablation import Ablation, Row
 from tfade.workflows.evaluation import evaluate_run
-from tfade.workflows.workspace import Workspace
+from tfade.workflows.workspace import OpenRun, Workspace
 
 SAMPLES_SHOWN = 64
 GENERATIVE = ("generator", "decoder", "flow", "pixels", "prior")  # networks that p(x) is made of
@@ -113,12 +113,10 @@ def count_parameters(workspace: Workspace, files: Sequence[str], bindings: Seque
     """Trainable parameters of p(x) of a row's model.
 
     Raises:
-        UsageError: the configuration is wrong, or the data are vectors.
+        UsageError: the configuration is wrong.
     """
     with workspace.configured(files, bindings):
         recipe, source, _ = recipe_of_data()
-        if not source.spec.is_image:
-            raise UsageError(f"data={recipe.data!r} are vectors of shape {source.spec.shape}; tables are of images")
         networks = recipe.model(source.spec).networks
     of_density = [network for name, network in networks.items() if name in GENERATIVE]
     of_posterior = [network.posterior_variables for network in of_density if isinstance(network, TopDownDecoder)]
@@ -147,6 +145,13 @@ def train_run(run: PlannedRun, revision: str | None) -> float | None:
 def newest_checkpoint(run_dir: Path) -> str | None:
     """Its file's name."""
     return max((path.name for path in (run_dir / "checkpoints").glob("step-*.npz")), default=None)
+
+
+def _picture(run: OpenRun):
+    """Samples: a grid of images, or vectors beside held-out ones."""
+    if run.model.spec.is_image:
+        return pictures.magnified(model_pictures.sample_picture(run.model, SAMPLES_SHOWN, seed=0))
+    return model_pictures.scatter_picture(run.model, data.load(run.recipe.data, "test"), seed=0)
 
 
 def _read_json(file: Path):
@@ -180,7 +185,7 @@ def evaluate_trained(
     with workspace.open_run(run.path, bindings=bindings) as opened:
         report = evaluate_run(opened, metrics=",".join(metrics), bound=True, num_samples=num_samples)
         picture = run.path / "samples" / "ablation.png"
-        pictures.save(picture, pictures.magnified(pictures.grid(opened.model.sample(SAMPLES_SHOWN, seed=0))))
+        pictures.save(picture, _picture(opened))
     others = {
         "not_applicable": {o.metric: o.not_applicable for o in report.outcomes if o.not_applicable is not None},
         "picture": str(picture.relative_to(run.path.parent)),

@@ -1,0 +1,132 @@
+"""VAE-GAN (Larsen et al. 2016): a VAE whose likelihood is one of features of a discriminator."""
+
+from collections.abc import Callable
+
+import gin
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfade.contract import unanswered
+from tfade.distributions.gaussian import diagonal_normal
+from tfade.errors import UsageError, check_finite
+from tfade.models.latent import Autoencoder
+from tfade.models.players import Player, Weighted
+from tfade.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
+from tfade.objectives.divergences import CrossEntropy
+from tfade.objectives.reconstruction import absolute_error, squared_error
+from tfade.seeds import Seeds
+from tfade.spec import Batch
+
+
+@gin.register
+class VAEGAN(Autoencoder):
+    """A VAE and a GAN that share the decoder G; reconstructions are compared in a layer h of the discriminator D.
+
+    With ẑ ~ q(z | x) = N(μ(x), σ²(x)), x̂ = G(ẑ), z ~ N(0, I) and L_h = ½ ‖h(x) - h(x̂)‖², the negative log-likelihood of
+    a unit normal of features up to a constant:
+
+        encoder        KL(q(z | x) ‖ p(z)) + L_h
+        generator      γ L_h - log D(x̂) - log D(G(z))
+        discriminator  -log D(x) - log(1 - D(x̂)) - log(1 - D(G(z)))
+
+    The adversarial loss sends nothing into the encoder, nor L_h anything into D. The paper's generator has the
+    saturating form (`CrossEntropy.saturating`), and its code leaves out the updates of whoever is far ahead, which is
+    not done here.
+
+    Args:
+        spec: what the data look like, or the bare shape of an example.
+        latent_size: dimension of z.
+        reconstruction_weight: γ ≥ 0. The authors' code weighs w L_h against (1 - w) of the adversarial loss, so that
+            γ = w / (1 - w), with w = 1e-2 by default and 1e-5 for faces.
+        feature_layer: position of the layer h among the discriminator's layers, counted from 0; negative ones are
+            counted from its end. The last layer is its output, not a feature.
+        encoder, generator, discriminator: network classes, called as `encoder(image_shape, outputs)`,
+            `generator(image_shape, latent_size)` and `discriminator(image_shape)`, the last a `keras.Sequential`.
+        divergence, penalty: classes of the discriminator's losses and penalty (None for none), see `tfade.objectives`.
+
+    Raises:
+        UsageError: a negative weight, a layer that does not exist, a latent size below 1, or a penalty that does not go
+            with the discriminator.
+
+    Reference: Larsen et al. 2016, equations 7 to 10 and algorithm 1, and their code.
+    """
+
+    decoder_name = "generator"
+
+    def __init__(
+        self,
+        spec,
+        latent_size: int = 64,
+        reconstruction_weight: float = 0.01,
+        feature_layer: int = -4,
+        encoder=DCGANEncoder,
+        generator=DCGANGenerator,
+        discriminator=DCGANDiscriminator,
+        divergence=CrossEntropy,
+        penalty=None,
+    ):
+        check_finite("reconstruction_weight", reconstruction_weight)
+        super().__init__(spec, latent_size, encoder, generator, gaussian_codes=True)
+        self.reconstruction_weight = reconstruction_weight
+        self.adversary = self.add_adversary(
+            "discriminator", lambda: discriminator(self.image_shape), divergence, penalty
+        )
+        self.discriminator = self.adversary.network
+        self._features = features_of(self.discriminator, feature_layer)
+
+    def players(self):
+        return (
+            Player("encoder", self.encoder),
+            Player("generator", self.decoder),
+            Player("discriminator", self.discriminator),
+        )
+
+    def losses(self, batch: Batch, seeds: Seeds):
+        # 1. Codes
+        x, z = self.network_input(batch.images), self.prior_sample(seeds, batch.size)
+        posterior = diagonal_normal(self.encoder(x, training=True))
+        code = posterior.mean() + posterior.stddev() * seeds.normal("code", (batch.size, self.latent_size))
+        kl = tfp.distributions.kl_divergence(posterior, self.networks["prior"].distribution())
+        # 2. Reconstructions and samples against data
+        reconstruction, sample = self.decoder(code, training=True), self.decoder(z, training=True)
+        adversarial, discriminator = self.adversary.terms(
+            x, {"reconstruction": reconstruction, "sample": sample}, seeds
+        )
+        # 3. Reconstructions in the discriminator's features
+        features = Weighted(0.5, squared_error(self._features(x), self._features(reconstruction), reduction="sum"))
+        return {
+            "encoder": {"kl": kl, "feature_reconstruction": features},
+            "generator": {
+                "feature_reconstruction": features._replace(weight=0.5 * self.reconstruction_weight),
+                "reconstruction_adversarial": adversarial["reconstruction"],
+                "sample_adversarial": adversarial["sample"],
+            },
+            "discriminator": discriminator,
+        }
+
+    def validate(self, batch: Batch):
+        return {"reconstruction": absolute_error(self.unit(batch.images), self.reconstruct(batch.images))}
+
+    @unanswered("its likelihood is one of a discriminator's features, so that none of images is defined")
+    def log_prob(self, x, num_samples=1, labels=None): ...
+
+
+def features_of(discriminator: keras.Sequential, position: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The output of one of a discriminator's layers, in training, as a function of examples; float32 [batch, ...].
+
+    Raises:
+        UsageError: a network without a sequence of layers, or a position that is none of a layer before the last.
+    """
+    if not isinstance(discriminator, keras.Sequential):
+        raise UsageError(
+            f"feature_layer={position!r} is a layer of a keras.Sequential, and the discriminator is a "
+            f"{type(discriminator).__name__}; use one such as DCGANDiscriminator"
+        )
+    layers = discriminator.layers
+    known = isinstance(position, int) and not isinstance(position, bool) and -len(layers) <= position < len(layers) - 1
+    if not known or position == -1:
+        listed = ", ".join(f"{index} {type(layer).__name__}" for index, layer in enumerate(layers[:-1]))
+        raise UsageError(f"feature_layer={position!r} is no layer of the discriminator before its output: {listed}")
+    network = keras.Model(discriminator.inputs, layers[position].output)
+    return lambda x: tf.cast(network(x, training=True), tf.float32)
