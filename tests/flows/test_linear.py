@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.flows.cases import Case, Holder, perturb
+from tests.flows.cases import Case, Holder, perturb, precision
 from tests.flows.properties import CHECKS, name_of
 from tfade.errors import UsageError
 from tfade.flows.actnorm import ActNorm
 from tfade.flows.linear import DiagonalScaling, Invertible1x1Convolution, LULinear
 from tfade.flows.permutation import RandomPermutation, Reverse
+from tfade.flows.preprocessing import Rescale
 from tfade.flows.stack import Stack
 
 KERNEL = np.array([[0.0, 2.0, 0.5], [1.0, -1.0, 0.0], [0.3, 0.0, -4.0]])
@@ -141,6 +142,18 @@ def test_actnorm_does_not_learn_from_the_density_pass():
     layer = built(ActNorm(), 3)
     layer.bijector().inverse(np.random.default_rng(0).normal(5, 1, (9, 3)))
     assert all(not weight.any() for weight in layer.get_weights())
+
+
+def test_constants_keep_float64():
+    """Neither ActNorm's epsilon nor the log-determinant of Rescale passes through float32."""
+    with precision("float64"):
+        x = np.random.default_rng(0).normal(size=(50, 3))
+        layer = built(ActNorm(epsilon=0.3), 3)
+        layer.initialise(x)
+        np.testing.assert_allclose(layer.log_scale, np.log(x.std(0) + 0.3), rtol=1e-13)
+        rescale = built(Rescale(3.0), 3072)
+        log_det = rescale.inverse_and_log_det(tf.zeros((1, 3072), tf.float64), None)[1]
+        np.testing.assert_allclose(log_det, 3072 * np.log(3.0), rtol=1e-15)
 
 
 def test_actnorm_rejects_a_nonpositive_epsilon():

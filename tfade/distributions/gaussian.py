@@ -20,10 +20,10 @@ REGULARISATION = 1e-6  # added to every variance that is estimated from standard
 
 
 def standard_normal(latent_size: int, temperature=1.0) -> tfd.Distribution:
-    """N(0, T² I) over codes [latent_size], where a layer without variables would be too much (see `StandardNormal`).
+    """N(0, T² I) over latents [latent_size], where a layer without variables would be too much (see `StandardNormal`).
 
     Args:
-        latent_size: dimension of the code.
+        latent_size: dimension of the latents.
         temperature: T ≥ 0, the factor on the standard deviation (Glow's convention; p^(1/τ) has T = √τ).
 
     Raises:

@@ -138,7 +138,7 @@ class TopDownLevel(TopDownBlock):
 
 @gin.register
 class TopDownDecoder(keras.layers.Layer):
-    """A decoder with latents of its own at the feature maps of a network, the smallest first: a ladder of codes.
+    """A decoder with latents of its own at the feature maps of a network, the smallest first: a ladder of latents.
 
         p(z₀, …, z_L) = p(z₀) Π_l p(z_l | z_<l),   q(z₀, …, z_L | x) = q(z₀ | x) Π_l q(z_l | z_<l, x)
 

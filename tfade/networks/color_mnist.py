@@ -26,11 +26,11 @@ def _check(image_shape) -> None:
 
 @gin.register
 class ColorMNISTGenerator(keras.Sequential):
-    """Code [batch, latent_size] → image in [-1, 1], [batch, H, W, C].
+    """Latents [batch, latent_size] → image in [-1, 1], [batch, H, W, C].
 
     Args:
         image_shape: (H, W, C) with H = W divisible by 4.
-        latent_size: dimension of the code.
+        latent_size: dimension of the latents.
     """
 
     def __init__(self, image_shape, latent_size: int):

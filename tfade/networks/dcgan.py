@@ -11,7 +11,7 @@ import keras
 from tfade.errors import UsageError, check_positive, check_sizes
 from tfade.networks.layers import check_activation, float32, leaky_relu, norm_layers
 
-SMALLEST, LARGEST = 3, 7  # sides of the feature map that meets the code
+SMALLEST, LARGEST = 3, 7  # sides of the feature map that meets the latents
 
 
 def halvings(image_shape: tuple[int, int, int]) -> int:
@@ -47,11 +47,11 @@ def _sides(image_shape, width: int) -> tuple[int, list[int]]:
 
 @gin.register
 class DCGANGenerator(keras.Sequential):
-    """Code [batch, latent_size] → image [batch, H, W, C].
+    """Latents [batch, latent_size] → image [batch, H, W, C].
 
     Args:
         image_shape: (H, W, C), with any number of channels.
-        latent_size: dimension of the code.
+        latent_size: dimension of the latents.
         width: channels of the last hidden layer; they double at every halving of the side.
         kernel_size: side of the transposed convolutions.
         initial_scale: standard deviation of the initial weights; None for Glorot's, which suits narrow networks.

@@ -20,13 +20,13 @@ SLOPE = 0.1  # of the leaky rectifiers
 
 @gin.register
 class SNGANGenerator(keras.Sequential):
-    """Code [batch, latent_size] → image [batch, H, W, C]: a dense layer, transposed convolutions, a 3×3 convolution.
+    """Latents [batch, latent_size] → image [batch, H, W, C]: a dense layer, transposed convolutions, a 3×3 convolution.
 
     At 32×32 and width 64 the feature maps are 4×4×512, 8×8×256, 16×16×128, 32×32×64, and the image.
 
     Args:
         image_shape: (H, W, C), with any number of channels.
-        latent_size: dimension of the code.
+        latent_size: dimension of the latents.
         width: channels at the image's size; they double at every halving of the side.
         activation: of the output; "tanh" for images in [-1, 1], None for the linear output that a decoder needs.
         normalization: before every rectifier, "batch", "layer" or None; see `tfade.networks.layers.norm_layers`.

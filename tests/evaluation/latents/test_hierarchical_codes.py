@@ -55,7 +55,7 @@ def test_the_terms_of_the_bound_against_every_pair_alone(subject):
 def test_too_many_pairs_are_refused_with_their_cost(subject):
     """Ten codes with seven images each fit into 70 pairs, not into 69; low_posterior_samples takes two kinds of codes."""
     (result,) = MarginalKL(("monte_carlo",), CODES, max_pairs=70)(subject)
-    assert result.diagnostics["posterior"] == "TopDownCodes"
+    assert result.diagnostics["posterior"] == "TopDownLatents"
     message = r"log q\(z\) of {} codes decodes .* {} pairs or about [1-9][0-9]* (minutes|hours); set num_samples to at most {}, or max_pairs"
     fresh = functools.partial(Subject, subject.model, subject.real, subject.train, progress=lambda line: None)
     for metric, numbers in (

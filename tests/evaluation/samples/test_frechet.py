@@ -134,6 +134,22 @@ def test_nearly_singular_covariances():
     np.testing.assert_allclose(value(*widened), value(*stretched), rtol=1e-7)
 
 
+@pytest.mark.parametrize("smallest", [1e-4, 1e-7])
+def test_badly_conditioned_covariances(smallest):
+    """Spectra from 10 down to `smallest` in one basis: the sum of (√a - √b)², small directions included."""
+    generator = np.random.default_rng(6)
+    basis = np.linalg.qr(generator.normal(size=(200, 200)))[0]
+    spectrum = np.logspace(1, np.log10(smallest), 200)
+    first, second = spectrum, spectrum * generator.uniform(0.5, 2.0, 200)
+    moments = []
+    for values in (first, second):
+        each = Moments(with_moments(np.zeros(200), np.diag(values), count=1) @ basis)
+        np.testing.assert_allclose(np.diag(basis @ each.covariance @ basis.T), values, rtol=1e-6)
+        moments.append(each)
+    expected = np.sum((np.sqrt(first) - np.sqrt(second)) ** 2)
+    np.testing.assert_allclose(value(*moments), expected, rtol=1e-9)
+
+
 def extrapolated(real, fake, **settings):
     return frechet_infinity(real=real, fake=fake, **settings)
 
@@ -206,6 +222,6 @@ def test_extrapolation_refuses(sets, changes, message):
 def test_which_root_is_taken(smallest, by_cholesky):
     """Cholesky succeeds on pivots that are rounding, whose roots would count."""
     covariance = np.diag([1.0, smallest, 0.5])
-    root, is_triangular = frechet._root(covariance)
-    assert is_triangular == by_cholesky
+    root = frechet._root(covariance)
+    assert np.array_equal(root, np.tril(root)) == by_cholesky
     np.testing.assert_allclose(root @ root.T, covariance, atol=1e-15)

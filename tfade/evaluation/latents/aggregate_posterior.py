@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tfade.distributions.topdown_codes import TopDownCodes
+from tfade.distributions.topdown_latents import TopDownLatents
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_features
 from tfade.evaluation.latents.posterior_kinds import DECODED
@@ -82,7 +82,7 @@ def mixture_draws(
 
 def codes_together(prior) -> int:
     """How many codes a prior may see at a time."""
-    return max(1, min(PRIOR_BLOCK, DECODED // prior.activations)) if isinstance(prior, TopDownCodes) else PRIOR_BLOCK
+    return max(1, min(PRIOR_BLOCK, DECODED // prior.activations)) if isinstance(prior, TopDownLatents) else PRIOR_BLOCK
 
 
 def log_prior(prior, codes) -> np.ndarray:

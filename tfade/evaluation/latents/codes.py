@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tfade.distributions.topdown_codes import TopDownCodes
+from tfade.distributions.topdown_latents import TopDownLatents
 from tfade.evaluation.latents.aggregate_posterior import MixtureDraws, mixture_draws
 from tfade.evaluation.progress import ticker
 from tfade.evaluation.result import NotApplicable
@@ -36,7 +36,7 @@ def prior_of(subject: Subject):
 def prior_codes(subject: Subject, count: int, purpose: int) -> np.ndarray:
     """Codes of the prior [count, D], float64; other purposes have other ones."""
     prior, number = prior_of(subject), batch_seed(subject.seed, 2**20 + purpose)
-    if not isinstance(prior, TopDownCodes):
+    if not isinstance(prior, TopDownLatents):
         return np.asarray(prior.sample(count, seed=as_seed(number)), np.float64)
     chunks = [
         prior.sample(min(PRIOR_CHUNK, count - start), seed=as_seed(batch_seed(number, start)))

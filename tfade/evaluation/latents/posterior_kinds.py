@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfade.distributions.topdown_codes import TopDownCodes
+from tfade.distributions.topdown_latents import TopDownLatents
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_features
 from tfade.evaluation.latents.posteriors import Draws, Posteriors
@@ -84,7 +84,7 @@ class DiagonalPosteriors(Posteriors):
 class DistributionPosteriors(Posteriors):
     """Posteriors of any kind that has a density, by TensorFlow Probability and in its precision.
 
-    Those of a hierarchical VAE's codes, `TopDownCodes`, pass every pair of a code and an example through the decoder,
+    Those of a hierarchical VAE's codes, `TopDownLatents`, pass every pair of a code and an example through the decoder,
     at no more pairs together than its layers' outputs allow.
 
     Args:
@@ -98,7 +98,7 @@ class DistributionPosteriors(Posteriors):
         first = distributions(np.arange(1))
         self.dimensions = int(first.event_shape[0])
         self.kind = type(first).__name__
-        self.decodes = isinstance(first, TopDownCodes)
+        self.decodes = isinstance(first, TopDownLatents)
         self._pairs = max(1, DECODED // first.activations if self.decodes else NUMBERS // self.dimensions)
         self._examples_at_a_time = min(examples, self._pairs)
 

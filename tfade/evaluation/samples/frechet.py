@@ -6,7 +6,7 @@ from typing import Any
 
 import gin
 import numpy as np
-from scipy.linalg.blas import dtrmm
+from scipy.linalg import svdvals
 
 from tfade.errors import UsageError, check_whole
 from tfade.evaluation.checks import checked_features
@@ -211,41 +211,32 @@ def _protocol(real: Moments, num_fake: int) -> dict:
 
 def _distance_from(real: Moments) -> Callable[[Moments], float]:
     """d² to `real`, whose covariance is factorised once."""
-    spread, (root, is_triangular) = np.trace(real.covariance), _root(real.covariance)
+    spread, root = np.trace(real.covariance), _root(real.covariance)
 
     def distance(fake: Moments) -> float:
-        # tr (S₁S₂)^½ = Σ √λ(RᵀS₂R) with S₁ = RRᵀ, which has the eigenvalues of S₁S₂. That product itself is not
-        # symmetric, so symmetric solvers do not apply to it, and `scipy.linalg.sqrtm` is slow and was wrong in several
-        # of its releases.
-        covariance = fake.covariance
-        if is_triangular:  # half the multiplications; the transposes are views in the order that BLAS wants
-            product = dtrmm(1.0, root.T, dtrmm(1.0, root.T, covariance.T), side=1, trans_a=1, overwrite_b=1)
-        else:
-            product = root.T @ covariance @ root
-        trace = np.sqrt(_without_rounding(np.linalg.eigvalsh(product))).sum()
+        # tr (S₁S₂)^½ is the sum of the singular values of R₁ᵀR₂ with S = RRᵀ. Eigenvalues of R₁ᵀS₂R₁ are their squares,
+        # whose small ones are lost in the rounding of the large ones; `scipy.linalg.sqrtm` of the product, which is not
+        # symmetric, is slow and was wrong in several of its releases.
+        trace = svdvals(root.T @ _root(fake.covariance), overwrite_a=True, check_finite=False).sum()
         offset = real.mean - fake.mean
         # The exact value is never negative; for nearly equal sets rounding leaves about -1e-13 of the spread.
-        return max(float(offset @ offset + spread + np.trace(covariance) - 2 * trace), 0.0)
+        return max(float(offset @ offset + spread + np.trace(fake.covariance) - 2 * trace), 0.0)
 
     return distance
 
 
-def _root(covariance: np.ndarray) -> tuple[np.ndarray, bool]:
-    """R with RRᵀ = S and whether it is triangular: Cholesky's, or for a nearly singular S that of its eigenvalues."""
+def _root(covariance: np.ndarray) -> np.ndarray:
+    """R with RRᵀ = S: Cholesky's, or for a nearly singular S that of its eigenvalues."""
     try:
         root = np.linalg.cholesky(covariance)
         pivots = np.square(np.diag(root))
         if pivots.min() > SMALLEST_PIVOT * pivots.max():
-            return root, True
+            return root
     except np.linalg.LinAlgError:
         pass
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
-    return vectors * np.sqrt(_without_rounding(values)), False
-
-
-def _without_rounding(values: np.ndarray) -> np.ndarray:
-    floor = len(values) * np.finfo(np.float64).eps * max(values.max(), 0.0)
-    return np.where(values < floor, 0.0, values)
+    rounding = len(values) * np.finfo(np.float64).eps * max(values.max(), 0.0)
+    return vectors * np.sqrt(np.where(values < rounding, 0.0, values))
 
 
 def _intercept(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:

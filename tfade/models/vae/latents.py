@@ -10,7 +10,7 @@ from tfade.distributions.gaussian import DiagonalNormal
 from tfade.distributions.layer import build_latent_distribution
 from tfade.distributions.standard import StandardNormal
 from tfade.distributions.topdown import TopDownDecoder
-from tfade.distributions.topdown_codes import TopDownCodes
+from tfade.distributions.topdown_latents import TopDownLatents
 from tfade.errors import UsageError
 from tfade.models.vae.observation_model import Network
 from tfade.networks.topdown import BottomUpEncoder
@@ -133,11 +133,11 @@ class HierarchicalLatents(FlatLatents):
         return network("decoder")(z, noise=noise, training=True)[0]
 
     def prior(self, network, temperature=1.0):
-        return TopDownCodes(super().prior(network, temperature), network("decoder"), None, temperature)
+        return TopDownLatents(super().prior(network, temperature), network("decoder"), None, temperature)
 
     def posterior(self, context, network):
         context, maps = context
-        return TopDownCodes(super().posterior(context, network), network("decoder"), maps)
+        return TopDownLatents(super().posterior(context, network), network("decoder"), maps)
 
     def centre(self, context, network):
         context, maps = context

@@ -1,4 +1,4 @@
-"""The distribution over whole codes of a decoder with levels: the vector at the top, and the latents of every level."""
+"""The distribution over all latents of a decoder with levels: the vector at the top, and those of every level."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ from tfade.distributions.topdown import TopDownDecoder
 tfd = tfp.distributions
 
 
-class TopDownCodes(tfd.Distribution):
+class TopDownLatents(tfd.Distribution):
     """p(z₀) Π_l p(z_l | z_<l), or the posterior for an encoder's maps, over [latent_size + hierarchical_size].
 
     Args:
-        top: the distribution of z₀; its batch shape is that of the codes.
+        top: the distribution of z₀; its batch shape is that of the result.
         decoder: the decoder, in inference mode.
-        maps: the encoder's maps for the posterior, and a batch of codes for each of their examples; None for the prior.
+        maps: the encoder's maps for the posterior, with a batch of latents for each example; None for the prior.
         temperature: factor on the deviation of the levels' prior; that of `top` is set on its own.
     """
 
@@ -36,12 +36,12 @@ class TopDownCodes(tfd.Distribution):
             validate_args=False,
             allow_nan_stats=False,
             parameters=parameters,
-            name="TopDownCodes",
+            name="TopDownLatents",
         )
 
     @property
     def activations(self) -> int:
-        """How many values a code takes on its way through the decoder: all layers' outputs, and the encoder's maps."""
+        """How many values the decoder holds for one vector of latents: all layers' outputs, and the encoder's maps."""
         shapes = [layer.output.shape for layer in self._decoder.network.layers]
         shapes += [features.shape for features in self._maps or ()]
         return int(sum(np.prod(shape[1:]) for shape in shapes))
@@ -54,10 +54,10 @@ class TopDownCodes(tfd.Distribution):
         latents = self._passed(z, noise=noise).latents
         return tf.concat([z, tf.reshape(latents, tf.shape(noise))], -1)
 
-    def _log_prob(self, codes):
-        batch = tf.broadcast_dynamic_shape(tf.shape(codes)[:-1], self.batch_shape_tensor())
-        codes = tf.broadcast_to(codes, tf.concat([batch, tf.shape(codes)[-1:]], 0))
-        z, latents = tf.split(codes, [-1, self._decoder.hierarchical_size], -1)
+    def _log_prob(self, values):
+        batch = tf.broadcast_dynamic_shape(tf.shape(values)[:-1], self.batch_shape_tensor())
+        values = tf.broadcast_to(values, tf.concat([batch, tf.shape(values)[-1:]], 0))
+        z, latents = tf.split(values, [-1, self._decoder.hierarchical_size], -1)
         drawn = self._passed(z, latents=latents)
         log_prob = drawn.log_prior if self._maps is None else drawn.log_posterior
         return self._top.log_prob(z) + tf.reshape(tf.reduce_sum(log_prob, -1), batch)
