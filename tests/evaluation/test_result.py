@@ -43,6 +43,6 @@ def test_what_a_result_says_already_stays():
 
 def test_the_real_counterpart_shares_the_name_and_what_is_added():
     real = Result("", 2.0, None, {"fake": "train split"})
-    result = Result("distance", 1.0, None, {"fake": "samples"}).beside(real).with_protocol(seed=3).renamed("far")
+    result = Result("distance", 1.0, None, {"fake": "samples"}).with_real(real).with_protocol(seed=3).renamed("far")
     assert result.real == Result("far", 2.0, None, {"seed": 3, "fake": "train split"})
     assert result.protocol == {"seed": 3, "fake": "samples"}

@@ -167,7 +167,7 @@ def test_metrics_that_do_not_fit_are_reported(stacked, subject_of, tmp_path):
 def test_the_table_says_what_most_share_and_who_does_not(subject_of):
     protocols = {"a": 10, "b": 10, "c": 2000}
     results = [Result(name, 2.5, 0.031, {"num_real": count, "fake": "x"}) for name, count in protocols.items()]
-    results[0] = results[0].beside(Result("", 2.5, 0.031, {"num_real": 10, "fake": "y"}))
+    results[0] = results[0].with_real(Result("", 2.5, 0.031, {"num_real": 10, "fake": "y"}))
     reason = "a reason of some length, " * 6
     silent = [Record(name, 0.0, not_applicable=reason) for name in ("d", "e")]
     lines = Report((Record("m", 0.0, tuple(results)), *silent)).table().splitlines()

@@ -1,4 +1,4 @@
-"""What array functions refuse: one line that names the argument, what came, and what would be right."""
+"""Checks of the arguments of array functions: errors name the argument, the value received, and the remedy."""
 
 import numpy as np
 

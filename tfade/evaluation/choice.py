@@ -1,4 +1,4 @@
-"""Which examples of a data set are taken where not all are."""
+"""A reproducible choice of some examples of a data set."""
 
 import numpy as np
 

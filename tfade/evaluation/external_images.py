@@ -1,4 +1,4 @@
-"""Images that some other software made, in the place of a model's samples."""
+"""Images made by other software, in place of a model's samples."""
 
 import hashlib
 import pathlib
@@ -37,7 +37,7 @@ class ExternalImages(Contract):
         fingerprint: a hash of the pixels and their order.
 
     Raises:
-        UsageError: no uint8 images, fewer than 2, or none with a value above 1.
+        UsageError: not uint8, fewer than 2, or no value above 1.
     """
 
     finite = True
@@ -91,7 +91,7 @@ def read_external_images(path, shape: tuple[int, ...], count: int | None = None,
     if images.shape[1:] != tuple(shape):
         raise UsageError(
             f"images={name!r} are {_size(images.shape[1:])} and the reference is {_size(shape)} (height × width × "
-            "channels); numbers of resized or re-coloured images would say more about that than about the images"
+            "channels); give images of the reference's size: resizing or re-colouring would dominate every number"
         )
     if count is not None and count > len(images):
         raise UsageError(f"num_samples={count} is more than the {len(images)} images of {name!r}")
@@ -102,7 +102,7 @@ def read_external_images(path, shape: tuple[int, ...], count: int | None = None,
 
 
 def lossy_files(path) -> int:
-    """How many image files below a folder are of lossy formats, whose compression shifts every number."""
+    """How many image files below a folder are of lossy formats, whose compression changes every number."""
     path = pathlib.Path(path).expanduser()
     return sum(file.suffix.lower() in LOSSY for file in path.rglob("*")) if path.is_dir() else 0
 
@@ -120,8 +120,8 @@ def _read(name: str, path: pathlib.Path) -> np.ndarray:
             raise UsageError(f"data={name!r} holds {', '.join(splits)}, several splits; save one array `images`")
         source = numpy_source(name, "train", path, Transform(), store, None, MAX_BYTES)
     else:
-        what = "is not a folder, an .npz file or an .npy file" if path.exists() else "does not exist"
-        raise UsageError(f"data={name!r} {what}; give a folder of {', '.join(SUFFIXES)}, or an array file")
+        problem = "is not a folder, an .npz file or an .npy file" if path.exists() else "does not exist"
+        raise UsageError(f"data={name!r} {problem}; give a folder of {', '.join(SUFFIXES)}, or an array file")
     return source.fetch(np.arange(source.spec.num_examples))
 
 

@@ -7,7 +7,7 @@ EVERY = 5.0  # seconds
 
 
 def ticks(progress: Callable[[str], None], name: str, starts: range, total: int) -> Iterator[int]:
-    """Passes `starts`, the first positions of batches, on; periodically reports how many of `total` are done."""
+    """Yields `starts`, the first positions of batches, and periodically reports how many of `total` are done."""
     tick = ticker(progress, name, total)
     for start in starts:
         yield start
@@ -15,7 +15,7 @@ def ticks(progress: Callable[[str], None], name: str, starts: range, total: int)
 
 
 def ticker(progress: Callable[[str], None], name: str, total: int) -> Callable[[int], None]:
-    """A function of how many are done, which reports it periodically."""
+    """A function that is called with how many are done, and reports it periodically."""
     last = time.perf_counter()
 
     def tick(done: int) -> None:

@@ -1,4 +1,4 @@
-"""What an evaluation left on disk: one JSON file for each metric, and its figures beside them."""
+"""Evaluations on disk: one JSON file for each metric, and the figures beside them."""
 
 import dataclasses
 import json
@@ -15,17 +15,17 @@ FORMAT = 2  # of a file; raise it when what a file holds changes
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """What one metric gave: results and figures, or the reason why it does not apply.
+    """The outcome of one metric: results and figures, or the reason why it does not apply.
 
     Attributes:
         metric: its name.
-        seconds: what it took, samples and the classifier included where it was the first to need them.
-        results, figures: what it returned.
+        seconds: how long it took, including samples and the classifier where it was the first to need them.
+        results, figures: that it returned.
         not_applicable: why there is nothing, or None.
         saved: when its file was written, in seconds since 1970; 0 where there is none.
-        failed: what went wrong where there is nothing for another reason, or None.
+        failed: the error that ended it, or None.
         origin: what was evaluated and how: "checkpoint" (the step), "weights" (a hash of them), "command", "versions",
-            … Empty where whoever saved it did not say.
+            …; may be empty.
     """
 
     metric: str
@@ -40,8 +40,8 @@ class Record:
     def save(self, folder) -> Path:
         """Writes `folder`/<metric>.json, and `folder`/figures/<name>.png for each figure. Returns the JSON's path.
 
-        The file holds what the attributes here are, but `saved`; of the results what `Result.to_json` gives, of the
-        figures their names and captions; and the number of its format.
+        The file holds the number of its format and all attributes but `saved`: results as `Result.to_json` gives them,
+        figures by name and caption.
         """
         for figure in self.figures:
             write_atomically(_picture(folder, figure.name), lambda file, png=figure.png: file.write(png))
@@ -61,7 +61,7 @@ class Record:
 
 
 def read_records(folder) -> list[Record]:
-    """The records in a folder, in the order of the metrics' names; none where there is no folder.
+    """The records in a folder, in the order of the metrics' names; an empty list if there is no folder.
 
     A figure whose picture was removed is left out.
 

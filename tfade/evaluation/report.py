@@ -38,7 +38,7 @@ class Report:
         return [outcome.save(folder) for outcome in self.outcomes]
 
     def table(self) -> str:
-        """The numbers as plain text, real data beside the model; then how they were made, and what was not."""
+        """The numbers as plain text, real data beside the model; then their protocols, and metrics without a result."""
         rows = [("", "model", "real data")]
         for name, result in self.results.items():
             rows.append((words(name), number(result), number(result.real) if result.real else ""))
@@ -53,7 +53,7 @@ class Report:
 
 
 def left_out(records: Sequence[Record]) -> dict[str, list[str]]:
-    """Why metrics gave nothing: "not applicable, …" or "failed, …" → the metrics, as words."""
+    """Why metrics gave no result: "not applicable, …" or "failed, …" → the metrics, as words."""
     reasons: dict[str, list[str]] = {}
     for record in records:
         for kind, reason in (("not applicable", record.not_applicable), ("failed", record.failed)):
@@ -63,7 +63,7 @@ def left_out(records: Sequence[Record]) -> dict[str, list[str]]:
 
 
 def number(result: Result) -> str:
-    """A result's value, with its uncertainty to two digits and itself to as many, as people read it."""
+    """A result's value and uncertainty as text: the uncertainty to two digits, the value to the same place."""
     value, std = result.value, result.std
     places = 1 - math.floor(math.log10(std)) if std else None
     if places is not None and places <= 8:
@@ -79,7 +79,7 @@ def words(name: str) -> str:
 
 
 def format_value(value) -> str:
-    """A value of a protocol as people read it."""
+    """A value of a protocol as text."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return "not stated" if value is None else str(value)
     if isinstance(value, float):
@@ -90,14 +90,14 @@ def format_value(value) -> str:
 def _footnotes(records: Sequence[Record]) -> list[str]:
     """The protocol in words: what most results share on one line, and a line for those that differ from it.
 
-    Told is what more than one metric states (of a single metric, all that it states); the rest is in the files.
+    Keys that only one of several metrics states are left to the files, as are those without a value.
     """
     measured = [record for record in records if record.results]
     stated = [{key for result in record.results for key in result.protocol} for record in measured]
     holders: dict[str, dict[str, list[str]]] = {}
     for name, protocol in _protocols(measured):
         for key, value in protocol.items():
-            if sum(key in keys for keys in stated) >= min(2, len(measured)):
+            if value is not None and sum(key in keys for keys in stated) >= min(2, len(measured)):
                 holders.setdefault(key, {}).setdefault(f"{words(key)} {format_value(value)}", []).append(name)
     shared, lines = [], []
     for values in holders.values():
@@ -110,7 +110,7 @@ def _footnotes(records: Sequence[Record]) -> list[str]:
 
 
 def _protocols(records: Sequence[Record]) -> list[tuple[str, dict]]:
-    """The name of each result, as words, and its protocol; of real data, what differs from the model's."""
+    """The name of each result, as words, and its protocol; of its real counterpart, the keys that differ."""
     found = []
     for result in (result for record in records for result in record.results):
         found.append((words(result.name), result.protocol))

@@ -11,7 +11,7 @@ from tfade.errors import UsageError
 
 
 class NotApplicable(Exception):
-    """A metric does not fit the model or the data. The suite reports the reason in the metric's place."""
+    """A metric does not apply to the model or the data. The suite reports the reason in place of results."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Result:
         name: what was measured, such as "frechet_distance".
         value: the number, finite.
         std: one standard error of `value` (or its spread over what the protocol names: splits, subsets), or None.
-        protocol: everything another number must share to stand in the same column: sizes, split, extractor, seed.
+        protocol: what must agree for two numbers to stand in one column of a table: sizes, split, extractor, seed.
             Keys are strings; values are what JSON can hold.
         diagnostics: what may differ within a column, of the same form: properties of the model, and how well an
-            estimator did, such as effective sample sizes, acceptance, or a bandwidth chosen on validation data.
+            estimator worked, such as effective sample sizes, acceptance, or a bandwidth chosen on validation data.
         real: the same number of real data in the samples' place, under the same name and with a protocol of its own, or
             None.
 
@@ -84,12 +84,12 @@ class Result:
         return dataclasses.replace(self, name=name)
 
     def with_protocol(self, **more) -> Self:
-        """The same result, and its real counterpart, with more said about how it was made; what is there stays."""
+        """The same result, and its real counterpart, with more keys in the protocol; present keys keep their values."""
         real = None if self.real is None else self.real.with_protocol(**more)
         return dataclasses.replace(self, protocol={**more, **self.protocol}, real=real)
 
-    def beside(self, real: "Result | None") -> Self:
-        """The same result with its counterpart of real data."""
+    def with_real(self, real: "Result | None") -> Self:
+        """The same result with its real-data counterpart."""
         return dataclasses.replace(self, real=real)
 
 
@@ -99,7 +99,7 @@ class Figure:
 
     Attributes:
         name: of its file, lower case with underscores.
-        caption: what one sees, in a sentence or two, sizes included.
+        caption: what it shows, in a sentence or two, sizes included.
         png: the file's bytes.
     """
 

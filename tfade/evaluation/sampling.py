@@ -18,8 +18,8 @@ class Sampler:
     Every batch is a whole one, whose surplus is cut: one traced shape, and 500 samples begin 10,000.
 
     Args:
-        model: what is sampled.
-        train: the data that it learnt from, whose class frequencies the samples of a conditional model have.
+        model: answers `sample`.
+        train: its training data; the samples of a conditional model have their class frequencies.
         num_samples: how many.
         batch_size: samples at a time; smaller for fewer samples.
         seed, temperature: of the samples.
@@ -81,7 +81,7 @@ class Sampler:
 
         Args:
             samples: the array.
-            checked: a batch as the model gives it → the same as it is to be kept.
+            checked: checks a batch of the model and converts it to the array's type.
 
         Raises:
             UsageError: samples of another shape than the array's, and as `batch`.

@@ -1,4 +1,4 @@
-"""The settings of a function or a class that gin or a user gave, for the protocol of what it makes."""
+"""The settings of a function or a class, from gin or a user, for the protocol of a result that depends on them."""
 
 import functools
 import inspect
@@ -14,8 +14,8 @@ def settings_of(function: Callable) -> dict:
         function: a function or a class, a partial of one, or a reference of gin to one, in a scope or not.
 
     Returns:
-        "name", and every parameter that has a default, but callables that only report. Values are what JSON can hold:
-        a function or a class among them is such a dictionary itself, another object its class's name.
+        "name", and every parameter with a default except `progress`. Values fit into JSON: a function or a class among
+        them is such a dictionary itself, another object its class's name.
     """
     given = {}
     while isinstance(function, functools.partial):
@@ -28,7 +28,7 @@ def settings_of(function: Callable) -> dict:
 
 
 def _bound(function: Callable) -> dict:
-    """What gin will bind."""
+    """The values that gin binds to its parameters."""
     scope = []
     if inspect.isfunction(function):
         scope = inspect.getclosurevars(function).nonlocals.get("scope_components", [])

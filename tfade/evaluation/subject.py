@@ -1,4 +1,4 @@
-"""What is evaluated: a model with its data, and the samples, images and judgements that metrics share."""
+"""What is evaluated: a model with its data, and the samples, images and features that metrics share."""
 
 import dataclasses
 import functools
@@ -23,7 +23,7 @@ from tfade.evaluation.sampling import Sampler
 
 @dataclasses.dataclass(eq=False)
 class Subject:
-    """A model and the data it is held against. What is costly is computed once, when a metric first asks.
+    """A model and the data that it is compared with. What is costly is computed once, when a metric first asks for it.
 
     Attributes:
         model: what is evaluated; see `Contract`. Questions that it does not answer make metrics not applicable. A
@@ -35,8 +35,8 @@ class Subject:
         batch_size: images at a time.
         cache_dir: folder of cached classifiers, or None.
         temperature: of the samples; 1 is the model's distribution.
-        fit_bound: makes a model with a likelihood of one that has none, from it and the training data; see
-            `tfade.training.inference_bound`. None where that is not wanted: it costs a training.
+        fit_bound: (model, training data) → a model with a likelihood, for a model that has none; see
+            `tfade.training.inference_bound`. None to leave such models without one: fitting takes a training.
         extractor: the feature network of sample metrics, an `Extractor`; None for the classifier.
         validation: data that the model neither learnt from nor is compared with, for choices that a metric makes;
             None for none.
@@ -108,7 +108,7 @@ class Subject:
 
     @functools.cached_property
     def sampler(self) -> Sampler:
-        """What draws the samples."""
+        """Draws the samples."""
         return Sampler(
             self.model,
             self.train,
@@ -120,7 +120,7 @@ class Subject:
         )
 
     def conditions(self, source: Source, indices: np.ndarray) -> dict:
-        """What conditions a question about these examples of a source: their labels, of a conditional model."""
+        """Keyword arguments for a question about these examples of a source: the labels, for a conditional model."""
         return self.model.conditions(source.labels(indices)) if self.model.conditional else {}
 
     @functools.cached_property
@@ -167,35 +167,35 @@ class Subject:
 
     @functools.cached_property
     def extracted_samples(self) -> Extracted:
-        """What the extractor makes of `samples`."""
+        """The extractor's outputs for `samples`."""
         return self.extract(self.samples)
 
     @functools.cached_property
     def extracted_real(self) -> Extracted:
-        """What the extractor makes of `real_images`."""
+        """The extractor's outputs for `real_images`."""
         return self.extract(self.real_images)
 
     @functools.cached_property
     def extracted_train(self) -> Extracted:
-        """What the extractor makes of `train_images`."""
+        """The extractor's outputs for `train_images`."""
         return self.extract(self.train_images)
 
     def extract(self, images: np.ndarray, extractor=None) -> Extracted:
-        """What an extractor, `feature_extractor` by default, makes of uint8 images, in one pass."""
+        """An extractor's outputs for uint8 images, those of `feature_extractor` by default."""
         return Extracted(*(extractor or self.feature_extractor).outputs(images, self.batch_size))
 
     @functools.cached_property
     def classified_samples(self) -> Extracted:
-        """What the classifier makes of `samples`."""
+        """The classifier's outputs for `samples`."""
         return self.extracted_samples if self.extractor is None else self.extract(self.samples, self.classifier)
 
     @functools.cached_property
     def classified_real(self) -> Extracted:
-        """What the classifier makes of `real_images`."""
+        """The classifier's outputs for `real_images`."""
         return self.extracted_real if self.extractor is None else self.extract(self.real_images, self.classifier)
 
     def protocol(self) -> dict:
-        """What every result of the suite states: data and split, sampling, precision of the images."""
+        """The part of the protocol that every result of the suite states: data and split, sampling, type of images."""
         return {
             "data": self.real.spec.name,
             "split": self.real.spec.split,
@@ -212,7 +212,7 @@ class Subject:
         """The model, or where it has no likelihood the one that `fit_bound` makes of it.
 
         Raises:
-            NotApplicable: it has none, and none is to be made.
+            NotApplicable: it has none, and none is to be fitted or can be.
         """
         if self.model.likelihood is not None:
             return self.model
@@ -256,11 +256,11 @@ class Subject:
             raise NotApplicable(str(error)) from error
 
     def batches(self, source: Source, name: str) -> Iterator[tuple[np.ndarray, np.ndarray, dict]]:
-        """Every example of a source once, in order: indices, examples, and what conditions questions about them.
+        """Every example of a source once, in order: indices, examples, and conditions (see `conditions`).
 
         Args:
             source: the examples.
-            name: of what is computed of them, in lines of progress.
+            name: what is computed from them, for lines of progress.
         """
         total = source.spec.num_examples
         for start in ticks(self.progress, name, range(0, total, self.batch_size), total):

@@ -22,7 +22,7 @@ def select(names: str | None = None) -> list[Metric]:
 
     Args:
         names: names with commas between, such as "mode_coverage,reconstruction_error"; "all"; None for the quick ones,
-            those whose class says `default`.
+            those whose class has `default = True`.
 
     Returns:
         One instance each, in the order given.
@@ -58,15 +58,15 @@ def evaluate(
         metrics: instances of `Metric`, of which no two have one name; None for the quick ones.
         extractor: the feature network of sample metrics, in place of the subject's; see `Subject.extractor`. In gin:
             `evaluate.extractor = @ItsName()`.
-        origin: what is to be kept with every outcome, such as the checkpoint; JSON values.
-        finished: called with each outcome when it is there, so that it can be saved before the next is begun.
+        origin: kept with every outcome, such as the checkpoint; JSON values.
+        finished: called with each outcome as soon as it is known, so that it can be saved before the next metric.
 
     Returns:
-        A `Report` with an outcome for every metric: its results, or why it does not apply. A method that the model does
-        not have (NotImplementedError) is such a reason.
+        A `Report` with an outcome for every metric: its results, or why it does not apply; a question that the model
+        does not answer (NotImplementedError) is such a reason.
 
     Raises:
-        UsageError: something that is not a metric or an extractor, or a name that comes twice.
+        UsageError: an object that is not a metric or an extractor, or two metrics of one name.
     """
     if extractor is not None:
         subject = dataclasses.replace(subject, extractor=extractor)
@@ -76,7 +76,7 @@ def evaluate(
             raise UsageError(f"metrics has {metric!r}, which is not a Metric; `select` makes metrics from names")
     names = [metric.name for metric in metrics]
     if len(set(names)) < len(names):
-        raise UsageError(f"metrics={names} names one twice; give each once, as each has one file")
+        raise UsageError(f"metrics={names} names a metric twice; give each once, as each has one file")
     outcomes = []
     for position, metric in enumerate(metrics, 1):
         subject.progress(f"[{position}/{len(metrics)}] {metric.name} …")
@@ -85,8 +85,8 @@ def evaluate(
         try:
             found = tuple(metric(subject))
         except (NotApplicable, NotImplementedError) as error:
-            reason = str(error) or f"{type(subject.model).__name__} cannot answer what it asks"
-        except (UsageError, NonFiniteError) as error:  # the other metrics are to be had all the same
+            reason = str(error) or f"{type(subject.model).__name__} does not answer a question of this metric"
+        except (UsageError, NonFiniteError) as error:  # the other metrics are still evaluated
             failed = one_line(error)
         # Samples and the classifier are made by the first metric that needs them, and count among its seconds.
         results = tuple(part for part in found if isinstance(part, Result))
@@ -94,8 +94,8 @@ def evaluate(
         seconds = round(time.perf_counter() - started, 3)
         outcomes.append(Record(metric.name, seconds, results, figures, reason, dict(origin or {}), failed))
         finished(outcomes[-1])
-        said = next(iter(left_out(outcomes[-1:])), f"{seconds:.1f} s")
-        subject.progress(f"[{position}/{len(metrics)}] {metric.name}: {said}")
+        outcome = next(iter(left_out(outcomes[-1:])), f"{seconds:.1f} s")
+        subject.progress(f"[{position}/{len(metrics)}] {metric.name}: {outcome}")
     return Report(tuple(outcomes))
 
 

@@ -21,7 +21,7 @@ SMALL = RatioClassifier(layers=2, width=32, steps=600, batch_size=256, learning_
 @pytest.fixture(scope="module")
 def samples():
     generator = np.random.default_rng(0)
-    return {"codes": 1 + 0.5 * generator.normal(size=(8000, 1)), "prior_codes": generator.normal(size=(6000, 1))}
+    return {"codes": 1 + 0.5 * generator.normal(size=(8000, 1)), "prior_latents": generator.normal(size=(6000, 1))}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def result(samples):
 def test_near_the_closed_form(result):
     assert abs(result.value - ONE) < 0.12
     assert 0 < result.std < 0.03
-    wanted = {"num_codes": 8000, "num_prior_codes": 6000, "num_held_out": 2000, "seed": 0}
+    wanted = {"num_codes": 8000, "num_prior_latents": 6000, "num_held_out": 2000, "seed": 0}
     assert wanted.items() <= result.protocol.items()
     assert result.protocol["classifier"] == dataclasses.asdict(SMALL)
 
@@ -45,9 +45,9 @@ def test_equal_seeds_give_equal_estimates(samples):
 
 
 def test_the_same_distribution_twice(samples):
-    prior = samples["prior_codes"]
+    prior = samples["prior_latents"]
     few = dataclasses.replace(SMALL, steps=150)
-    assert abs(density_ratio_kl(codes=prior[:3000], prior_codes=prior[3000:], classifier=few).value) < 0.05
+    assert abs(density_ratio_kl(codes=prior[:3000], prior_latents=prior[3000:], classifier=few).value) < 0.05
 
 
 def test_every_setting_reaches_the_network():
@@ -100,7 +100,7 @@ def test_refusals(samples):
     for changed, message in (
         ({"held_out": 1.0}, "held_out=1.0"),
         ({"codes": samples["codes"][:3]}, "held_out=0.25 of 3 codes"),
-        ({"prior_codes": np.ones((50, 2))}, "prior_codes have 2 numbers and codes 1"),
+        ({"prior_latents": np.ones((50, 2))}, "prior_latents have 2 numbers and codes 1"),
         ({"codes": samples["codes"] * np.nan}, "codes holds"),
     ):
         with pytest.raises(UsageError, match=message):

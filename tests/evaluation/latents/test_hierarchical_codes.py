@@ -103,12 +103,12 @@ def test_the_decoder_bounds_the_pairs_that_are_decoded_together(subject, monkeyp
 def test_codes_of_the_prior_are_drawn_in_parts(subject, monkeypatch):
     monkeypatch.setattr(latent_codes, "PRIOR_CHUNK", 3)
     passes = passes_of(subject.model.decoder, monkeypatch)
-    codes = latent_codes.prior_codes(subject, 7, 0)
+    codes = latent_codes.prior_latents(subject, 7, 0)
     assert passes == [3, 3, 1]
     assert codes.shape == (7, subject.model.latent_size)
     assert len(np.unique(codes[:, 0])) == 7
-    np.testing.assert_array_equal(latent_codes.prior_codes(subject, 6, 0), codes[:6])
-    assert (latent_codes.prior_codes(subject, 6, 1) != codes[:6]).all()
+    np.testing.assert_array_equal(latent_codes.prior_latents(subject, 6, 0), codes[:6])
+    assert (latent_codes.prior_latents(subject, 6, 1) != codes[:6]).all()
 
 
 def test_the_view_for_annealing(subject):

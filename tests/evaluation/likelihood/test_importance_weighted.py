@@ -53,7 +53,7 @@ def test_codes_belong_to_the_seed_and_the_example(pca):
 
 
 def test_many_codes_are_decoded_in_parts(pca, monkeypatch):
-    monkeypatch.setattr(module, "CODES", 4)
+    monkeypatch.setattr(module, "SAMPLES", 4)
     result = bound(pca, pca.posterior, k=10)
     assert result.value == pytest.approx(pca.exact(pca.x).mean(), abs=1e-9)
     assert result.diagnostics["effective_sample_size_mean"] == pytest.approx(10)

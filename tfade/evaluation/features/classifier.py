@@ -30,7 +30,7 @@ class Classifier:
 
     Args:
         network: images in [0, 1] → (features, logits).
-        record: what is known of its training: "data", "split", "accuracy", "settings", … (JSON values).
+        record: of its training: "data", "split", "accuracy", "settings", … (JSON values).
 
     Attributes:
         accuracy: share of the test split that it labels correctly.
@@ -52,7 +52,7 @@ class Classifier:
 
     @property
     def protocol(self) -> dict:
-        """What a result that rests on this classifier must state."""
+        """The protocol of results that depend on this classifier."""
         return {
             "extractor": f"classifier of {self.record['data']}",
             "extractor_fingerprint": self.fingerprint,
@@ -103,7 +103,7 @@ class StackedClassifier:
 
     @property
     def protocol(self) -> dict:
-        """What a result that rests on this classifier must state; the accuracy is that of one channel."""
+        """The protocol of results that depend on this classifier; the accuracy is that of one channel."""
         return {**self._grey.protocol, "extractor_applied": "per channel"}
 
     def outputs(self, images, batch_size: int = 500) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Trained classifiers on disk: whole or absent, checked when read, made anew when damaged."""
+"""Trained classifiers on disk: whole or absent, checked when read, trained again when damaged."""
 
 import dataclasses
 import hashlib
@@ -24,7 +24,7 @@ def weights_fingerprint(weights: list[np.ndarray]) -> str:
 
 
 def data_identity(source: Source) -> dict:
-    """What identifies a data set: the specification, and a hash of images and labels spread over the set."""
+    """An identity of a data set: the specification, and a hash of images and labels spread over the set."""
     count = source.spec.num_examples
     chosen = np.unique(np.linspace(0, count - 1, min(_SAMPLE, count)).astype(np.int64))
     digest = hashlib.sha256(np.ascontiguousarray(source.fetch(chosen)).tobytes())

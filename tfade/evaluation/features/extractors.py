@@ -1,4 +1,4 @@
-"""What makes features of images: the interface, and extractors from a Keras model or from any function."""
+"""Feature extractors of images: the interface, and extractors from a Keras model or from any function."""
 
 import dataclasses
 from collections.abc import Callable
@@ -19,10 +19,10 @@ from tfade.evaluation.features.resize import CLEAN, check_resize, resized
 
 @runtime_checkable
 class Extractor(Protocol):
-    """What `Subject.extractor` has to be; `Classifier`, `InceptionExtractor` and the classes below are.
+    """The interface of `Subject.extractor`; `Classifier`, `InceptionExtractor` and the classes below have it.
 
     Attributes:
-        protocol: what a result that rests on it must state: "extractor" (its name), "extractor_fingerprint" (of its
+        protocol: keys for results that depend on it: "extractor" (its name), "extractor_fingerprint" (of its
             weights), "resize" where it brings images to another size. Features whose protocols differ in a key that
             starts with "extractor" or "resize" are never compared.
     """
@@ -35,7 +35,7 @@ class Extractor(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Extracted:
-    """What an extractor makes of images.
+    """The outputs of an extractor for images.
 
     Attributes:
         features: float [N, D].
@@ -69,8 +69,9 @@ class KerasExtractor:
         name: of the extractor in results; None for the model's.
         layer: name of the layer; None for the output. Feature maps [N, h, w, D] are averaged over places.
         probabilities: name of a layer that gives class probabilities [N, K]; None where there are none.
-        preprocessing: what the model was trained on: "unit" x/255, "symmetric" x/127.5 − 1, "levels" x, "imagenet"
-            (x/255 − mean)/deviation per channel, "imagenet_bgr" channels reversed minus 103.939, 116.779, 123.68.
+        preprocessing: the range that the model was trained on: "unit" x/255, "symmetric" x/127.5 − 1, "levels" x,
+            "imagenet" (x/255 − mean)/deviation per channel, "imagenet_bgr" channels reversed minus 103.939, 116.779,
+            123.68.
         size: (height, width) that images are brought to; None for the model's own size, or, where it takes any, for
             images as they are.
         resize: how: "legacy_tensorflow", "legacy_pytorch" or "clean"; see `tfade.evaluation.features.resize`.
@@ -150,7 +151,7 @@ class CallableExtractor:
 
     def __init__(self, function: Callable, name: str, fingerprint: str = "none", resize: str = "none"):
         if not callable(function) or not name:
-            raise UsageError(f"function={function!r} and name={name!r}: give a function and what it is to be called")
+            raise UsageError(f"function={function!r} and name={name!r}: give a function and a name for it")
         self._function = function
         self.protocol = {"extractor": name, "extractor_fingerprint": fingerprint, "resize": resize}
 

@@ -1,4 +1,4 @@
-"""Images of any origin as uint8 levels: what extractors and the metrics that train a network take."""
+"""Conversion of images to uint8 levels, for extractors and for metrics that train a network."""
 
 import numpy as np
 
@@ -14,8 +14,8 @@ def as_levels(images, *, value_range: tuple[float, float] | None = None, name: s
 
     Args:
         images: uint8 [N, H, W, C] with 1 or 3 channels, which stay as they are; or floating point.
-        value_range: of floating-point images: (0, 1), (-1, 1) or (0, 255). It must be stated: nothing in an array
-            tells dark images in 0..255 from bright ones in [0, 1].
+        value_range: of floating-point images: (0, 1), (-1, 1) or (0, 255). It must be given: dark images in
+            0..255 cannot be distinguished from bright ones in [0, 1].
         name: how errors call them.
 
     Returns:
@@ -44,7 +44,7 @@ def _in_levels(name: str, images: np.ndarray, value_range) -> np.ndarray:
     """Floating-point images mapped to [0, 255]."""
     if value_range is None or tuple(map(float, value_range)) not in _RANGES:
         raise UsageError(
-            f"{name} has dtype {images.dtype} and value_range={value_range}; say what floats mean by "
+            f"{name} has dtype {images.dtype} and value_range={value_range}; give their range as "
             "value_range=(0, 1), (-1, 1) or (0, 255), or give uint8"
         )
     bad = int((~np.isfinite(images)).sum())
@@ -55,7 +55,7 @@ def _in_levels(name: str, images: np.ndarray, value_range) -> np.ndarray:
     if images.size and (images.min() < low - slack or images.max() > high + slack):
         raise UsageError(
             f"{name} lies in [{images.min():.6g}, {images.max():.6g}], outside value_range=({low:g}, {high:g}); "
-            "say the range that they have"
+            "give their own range"
         )
     if high == 255 and images.size and images.max() < 1.5:
         raise UsageError(

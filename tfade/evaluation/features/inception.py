@@ -33,7 +33,7 @@ class InceptionExtractor:
         path: of classify_image_graph_def.pb. Where it does not exist and a `url` is given, it is fetched to there.
         url: of that file, or of the .tgz archive inception-2015-12-05.tgz that TensorFlow's authors publish and that
             holds it; None for no download.
-        sha256: of the file, which is refused where it differs; None to take any file of the same structure, whose
+        sha256: of the file, which is rejected if it differs; None to take any file of the same structure, whose
             distances are then not called FID.
         resize: "legacy_tensorflow" as in the FID paper, "legacy_pytorch" or "clean"; see `features.resize`.
         batch_size: most images at a time: 64 take about 1 GB, and a caller's larger batches are cut.
@@ -66,7 +66,7 @@ class InceptionExtractor:
 
     @property
     def protocol(self) -> dict:
-        """What a result that rests on these features must state."""
+        """The protocol of results that depend on these features."""
         return {
             "extractor": INCEPTION if self.sha256 == GRAPH_SHA256 else "inception of unknown weights",
             "extractor_fingerprint": self.sha256[:16],

@@ -1,4 +1,4 @@
-"""The three ways in which trusted code brings images to a feature network's size. They are not interchangeable."""
+"""The three ways of resizing images to a feature network's size that are in use. They are not interchangeable."""
 
 import tensorflow as tf
 

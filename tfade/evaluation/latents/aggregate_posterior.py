@@ -13,7 +13,7 @@ from tfade.evaluation.latents.posterior_kinds import DECODED
 from tfade.evaluation.latents.posteriors import Posteriors
 from tfade.evaluation.result import Result, standard_error
 
-PRIOR_BLOCK = 5000  # codes that a prior sees at a time, fewer where it is a decoder with latents of its own
+PRIOR_BLOCK = 5000  # codes that a prior gets at a time, fewer where it is a decoder with latents of its own
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +81,7 @@ def mixture_draws(
 
 
 def codes_together(prior) -> int:
-    """How many codes a prior may see at a time."""
+    """How many codes a prior gets at a time."""
     return max(1, min(PRIOR_BLOCK, DECODED // prior.activations)) if isinstance(prior, TopDownLatents) else PRIOR_BLOCK
 
 
@@ -89,7 +89,7 @@ def log_prior(prior, codes) -> np.ndarray:
     """log p(z) of codes [S, D], float64 [S]; None stands for N(0, I).
 
     Raises:
-        UsageError: codes that are not finite [S, D], or a prior that does not give them a number each.
+        UsageError: codes that are not finite [S, D], or a prior that does not give one value for each.
     """
     codes = checked_features("codes", codes)
     if prior is None:

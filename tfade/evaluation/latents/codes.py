@@ -1,4 +1,4 @@
-"""What the metrics of codes share: the prior, draws from the aggregate posterior, centres and bounds.
+"""Shared by the metrics of codes: the prior, draws from the aggregate posterior, centres and bounds.
 
 The posteriors are those of the whole training split, whose mixture the decoder learnt; `Subject.posteriors` holds them.
 """
@@ -26,15 +26,15 @@ def prior_of(subject: Subject):
     """p(z) of the subject's model.
 
     Raises:
-        NotApplicable: it has none.
+        NotApplicable: it has no prior.
     """
     if not subject.model.answers("prior"):
         raise NotApplicable(f"{type(subject.model).__name__} has no prior over latents")
     return subject.model.prior()
 
 
-def prior_codes(subject: Subject, count: int, purpose: int) -> np.ndarray:
-    """Codes of the prior [count, D], float64; other purposes have other ones."""
+def prior_latents(subject: Subject, count: int, purpose: int) -> np.ndarray:
+    """Latents drawn from the prior [count, D], float64; different purposes get different ones."""
     prior, number = prior_of(subject), batch_seed(subject.seed, 2**20 + purpose)
     if not isinstance(prior, TopDownLatents):
         return np.asarray(prior.sample(count, seed=as_seed(number)), np.float64)
@@ -46,14 +46,14 @@ def prior_codes(subject: Subject, count: int, purpose: int) -> np.ndarray:
 
 
 def code_protocol(subject: Subject) -> dict:
-    """What every result here states: the training split, and no temperature, for nothing of it is tempered."""
+    """The protocol of every result of codes: the training split, and no temperature, which plays no part."""
     protocol = {**subject.protocol(), "split": subject.train.spec.split}
     del protocol["temperature"], protocol["batch_size"]
     return protocol
 
 
 def require_few_pairs(subject: Subject, num_codes: int, max_pairs: int, num_samples: int) -> None:
-    """Refuses log q(z) of so many codes where each takes a pass through the decoder for every example.
+    """Rejects log q(z) of so many codes if each takes a pass through the decoder for every example.
 
     Raises:
         NotApplicable: there are more than `max_pairs` of them, of a hierarchical VAE.
@@ -107,7 +107,7 @@ def mixture_progress(subject: Subject) -> Callable[[int], None]:
 
 
 def centres(subject: Subject) -> tuple[np.ndarray, str]:
-    """The centre of every training image's posterior, float64 [N, D], and what it is: its mean where that is known."""
+    """The centre of every training image's posterior, float64 [N, D]: its mean if that is known; and which it is."""
     if subject.posteriors.means is not None:
         return subject.posteriors.means, "of the posterior"
     codes = [subject.model.codes(x, **condition) for _, x, condition in subject.batches(subject.train, "codes")]

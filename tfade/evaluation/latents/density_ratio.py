@@ -13,13 +13,13 @@ from tfade.evaluation.latents.ratio_classifier import RatioClassifier, Trainer
 from tfade.evaluation.result import Result, standard_error
 from tfade.fitting import fit
 
-HELD_OUT = 0.25  # share of the samples that the estimate is of and the classifier does not see
+HELD_OUT = 0.25  # share of the samples that the classifier is not trained on, for the estimate
 
 
 def density_ratio(
     *,
     codes,
-    prior_codes,
+    prior_latents,
     classifier: RatioClassifier | None = None,
     seed: int = 0,
     progress: Callable[[str], None] = lambda line: None,
@@ -27,7 +27,7 @@ def density_ratio(
     """A classifier trained to tell codes from the prior's, whose logit estimates log q(z)/p(z).
 
     Args:
-        codes, prior_codes: samples of q and of p, [N, D] and [M, D].
+        codes, prior_latents: samples of q and of p, [N, D] and [M, D].
         classifier: its settings; those that gin binds, or the defaults, if None.
         seed: of the weights and of the order of the samples.
         progress: receives lines of text.
@@ -36,9 +36,9 @@ def density_ratio(
         UsageError: samples that are not finite matrices of equal width.
         NonFiniteError: the classifier diverged.
     """
-    codes, prior_codes = _checked(codes, prior_codes)
+    codes, prior_latents = _checked(codes, prior_latents)
     settings = classifier or gin.get_configurable(RatioClassifier)()
-    q, p = (tf.constant(part, tf.float32) for part in (codes, prior_codes))
+    q, p = (tf.constant(part, tf.float32) for part in (codes, prior_latents))
 
     def draw(step):
         rows = [
@@ -52,7 +52,7 @@ def density_ratio(
     trainer = Trainer(settings, draw, codes.shape[1], seed)
     rate = settings.learning_rate
     fit(trainer.advance, settings.steps, name="density ratio", progress=progress, learning_rate=rate)
-    for part in (codes, prior_codes):
+    for part in (codes, prior_latents):
         trainer.finite_logits(part)
     return trainer
 
@@ -60,7 +60,7 @@ def density_ratio(
 def density_ratio_kl(
     *,
     codes,
-    prior_codes,
+    prior_latents,
     classifier: RatioClassifier | None = None,
     held_out: float = HELD_OUT,
     seed: int = 0,
@@ -68,17 +68,17 @@ def density_ratio_kl(
 ) -> Result:
     """KL(q ‖ p) = E_q[log q(z)/p(z)], with a classifier's logit in the place of the log-ratio.
 
-    The classifier sees a part of the samples, the mean is over the codes of the other. Neither a bound nor unbiased:
-    compare it only with estimates of the same settings, and do not believe it in many dimensions (see
-    `python -m launch.density_ratio`, which measures how far it is off).
+    The classifier is trained on one part of the samples, the mean is over the codes of the other. The estimate is
+    neither a bound nor unbiased: compare it only with estimates of the same settings, and do not rely on it in many
+    dimensions (`python -m launch.density_ratio` measures its error).
 
     Args:
-        codes, prior_codes, classifier, seed, progress: as for `density_ratio`.
+        codes, prior_latents, classifier, seed, progress: as for `density_ratio`.
         held_out: share of the samples, in (0, 1), that the classifier does not learn from.
 
     Returns:
-        `Result` "marginal_kl_density_ratio" in nats; the standard error is that of the held-out mean, and says nothing
-        of how wrong the classifier is.
+        `Result` "marginal_kl_density_ratio" in nats; the standard error is that of the held-out mean and does
+        not include the classifier's error.
 
     Raises:
         UsageError: as `density_ratio`; or a share that leaves fewer than 2 samples on either side.
@@ -86,19 +86,19 @@ def density_ratio_kl(
 
     Reference: Rosca et al. 2018, section 4.
     """
-    codes, prior_codes = _checked(codes, prior_codes)
+    codes, prior_latents = _checked(codes, prior_latents)
     settings = classifier or gin.get_configurable(RatioClassifier)()
-    counts = [round(held_out * len(part)) if 0 < held_out < 1 else 0 for part in (codes, prior_codes)]
-    if min(counts) < 2 or min(len(codes) - counts[0], len(prior_codes) - counts[1]) < 2:
+    counts = [round(held_out * len(part)) if 0 < held_out < 1 else 0 for part in (codes, prior_latents)]
+    if min(counts) < 2 or min(len(codes) - counts[0], len(prior_latents) - counts[1]) < 2:
         raise UsageError(
-            f"held_out={held_out!r} of {len(codes)} codes and {len(prior_codes)} prior_codes leaves fewer than 2 on a "
-            f"side; {HELD_OUT} of thousands is usual"
+            f"held_out={held_out!r} of {len(codes)} codes and {len(prior_latents)} prior_latents leaves fewer than 2 "
+            f"on a side; {HELD_OUT} of thousands is usual"
         )
     generator = np.random.Generator(np.random.Philox(key=seed))
-    codes, prior_codes = (part[generator.permutation(len(part))] for part in (codes, prior_codes))
+    codes, prior_latents = (part[generator.permutation(len(part))] for part in (codes, prior_latents))
     trainer = density_ratio(
         codes=codes[counts[0] :],
-        prior_codes=prior_codes[counts[1] :],
+        prior_latents=prior_latents[counts[1] :],
         classifier=settings,
         seed=seed,
         progress=progress,
@@ -106,7 +106,7 @@ def density_ratio_kl(
     logits = trainer.finite_logits(codes[: counts[0]])
     protocol = {
         "num_codes": len(codes),
-        "num_prior_codes": len(prior_codes),
+        "num_prior_latents": len(prior_latents),
         "num_held_out": counts[0],
         "seed": seed,
         "unit": "nats",
@@ -117,8 +117,10 @@ def density_ratio_kl(
     return Result("marginal_kl_density_ratio", logits.mean(), standard_error(logits), protocol, diagnostics)
 
 
-def _checked(codes, prior_codes) -> tuple[np.ndarray, np.ndarray]:
-    codes, prior_codes = checked_features("codes", codes), checked_features("prior_codes", prior_codes)
-    if codes.shape[1] != prior_codes.shape[1]:
-        raise UsageError(f"prior_codes have {prior_codes.shape[1]} numbers and codes {codes.shape[1]}; give the same")
-    return codes, prior_codes
+def _checked(codes, prior_latents) -> tuple[np.ndarray, np.ndarray]:
+    codes, prior_latents = checked_features("codes", codes), checked_features("prior_latents", prior_latents)
+    if codes.shape[1] != prior_latents.shape[1]:
+        raise UsageError(
+            f"prior_latents have {prior_latents.shape[1]} dimensions and codes {codes.shape[1]}; they must be the same"
+        )
+    return codes, prior_latents

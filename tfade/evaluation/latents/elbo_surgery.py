@@ -28,7 +28,7 @@ def elbo_surgery(
 
     Args:
         posteriors, prior, num_samples, seed, draws: as for `marginal_kl`.
-        bound: the bound in nats of each draw's example, [S]; None where there is none, and then no first equation.
+        bound: the bound in nats of each draw's example, [S]; None to leave out the first equation.
 
     Returns:
         `Result`s "average_kl", "mutual_information" and "elbo_marginal_kl" in nats, with standard errors; with a bound

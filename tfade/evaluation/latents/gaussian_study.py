@@ -1,4 +1,4 @@
-"""How far density-ratio estimates can be trusted: Gaussians of many dimensions whose divergence is known.
+"""The error of density-ratio estimates: Gaussians of many dimensions whose divergence is known.
 
 Estimation: a classifier learns the ratio of two fixed Gaussians. Learning: a generator, an affine map of normal noise,
 is trained by the classifier's ratio to become one of them, while its true divergence is known at every step.
@@ -60,7 +60,7 @@ def gaussian_kl(first: AffineGaussian, second: AffineGaussian) -> float:
 @gin.register
 @dataclasses.dataclass(frozen=True)
 class DensityRatioStudy:
-    """What is run. The paper takes 10⁶ steps and 10 seeds; the defaults take minutes.
+    """The settings of a study. The paper takes 10⁶ steps and 10 seeds; the defaults take minutes.
 
     Attributes:
         dimensions: of the Gaussians.
@@ -100,7 +100,7 @@ class DensityRatioStudy:
             raise UsageError(f"DensityRatioStudy.generator_rate={self.generator_rate!r} is not positive")
 
     def target(self, dimensions: int) -> AffineGaussian:
-        """The Gaussian that N(0, I) is held against, the same for every seed."""
+        """The Gaussian that N(0, I) is compared with, the same for every seed."""
         return AffineGaussian.random(dimensions, self.shift, self.spread)
 
     def report_steps(self) -> list[int]:

@@ -47,7 +47,7 @@ def spectrum(decode: Callable, codes, progress: Callable[[int], None] = lambda d
     Args:
         decode: codes [batch, Z] → data [batch, ...], every row for itself.
         codes: [n, Z].
-        progress: called with the number of codes that are done.
+        progress: receives the number of codes that are done.
 
     Raises:
         UsageError: codes that are not [n, Z], or a Jacobian that is not finite.
@@ -94,7 +94,7 @@ def jacobians(decode: Callable, codes, chunk: int = 256) -> Iterator[np.ndarray]
 
 
 def singular_values(matrix) -> np.ndarray:
-    """The singular values of a matrix [D, Z], falling, also of badly scaled rows or columns.
+    """The singular values of a matrix [D, Z], descending, also where rows or columns have very different scales.
 
     The usual algorithms lose every value below 1e-16 of the largest. A saturated generator has rows that are scaled by
     the slope of a sigmoid, down to 1e-30, and its small singular values are well determined by them: the preconditioned

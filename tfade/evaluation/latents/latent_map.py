@@ -5,7 +5,7 @@ import numpy as np
 
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_features
-from tfade.evaluation.latents.codes import prior_codes
+from tfade.evaluation.latents.codes import prior_latents
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.plots import figure_png, panels_of
 from tfade.evaluation.result import Figure
@@ -33,7 +33,7 @@ class LatentMap(Metric):
 
     def __call__(self, subject):
         drawn = subject.posteriors.draw(self.num_codes, subject.seed)
-        codes = np.concatenate([drawn.codes, prior_codes(subject, self.num_codes, 3)])
+        codes = np.concatenate([drawn.codes, prior_latents(subject, self.num_codes, 3)])
         points = planar(codes=codes, seed=subject.seed, perplexity=self.perplexity)
         labels = subject.train.labels(drawn.indices) if subject.train.spec.num_classes else None
         dimensions = codes.shape[1]
@@ -78,7 +78,7 @@ def map_figure(posterior, prior, labels, caption: str) -> Figure:
     Args:
         posterior, prior: points [N, 2] and [M, 2].
         labels: integers [N], or None.
-        caption: what it says beside.
+        caption: of the figure.
     """
     figure, axes = panels_of(1 if labels is None else 2, width=5.5, height=5.0)
     for points, label, colour in ((prior, "prior", "0.6"), (posterior, "posterior", "C0")):

@@ -1,4 +1,4 @@
-"""Samples that the aggregate posterior hardly reaches: how many there are, and what they look like."""
+"""Samples of low density under the aggregate posterior: how many there are, and their images."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ from tfade.evaluation.latents.codes import (
     MAX_PAIRS,
     code_protocol,
     mixture_progress,
-    prior_codes,
+    prior_latents,
     prior_of,
     require_few_pairs,
 )
@@ -28,11 +28,11 @@ BINS = 50
 
 @gin.register
 class LowPosteriorSamples(Metric):
-    """Samples whose codes the aggregate posterior hardly reaches: how many there are, and what they look like.
+    """Samples whose latents have a low density under the aggregate posterior: how many there are, and their images.
 
-    q(z) is that of the training split. What it usually is shows on codes of the test split: those of training images
-    lie on top of the posteriors that it is made of. Where posteriors have no density, log q(z) is log p(z) and a
-    classifier's log-ratio.
+    q(z) is that of the training split. Its usual values are those of codes of the test split, for codes of training
+    images lie on top of the posteriors that it consists of. Where posteriors have no density, log q(z) is log p(z) plus
+    a classifier's log-ratio.
 
     Args:
         num_samples: codes of the prior, and as many of the test split.
@@ -58,7 +58,7 @@ class LowPosteriorSamples(Metric):
         if not subject.train.spec.is_image:
             raise NotApplicable(f"data {subject.train.spec.name!r} are vectors; `marginal_kl` and `latent_map` apply")
         require_few_pairs(subject, 2 * self.num_samples, self.max_pairs, self.num_samples)
-        sampled = prior_codes(subject, self.num_samples, 1)
+        sampled = prior_latents(subject, self.num_samples, 1)
         encoded = subject.real_posteriors.draw(self.num_samples, subject.seed).codes
         density, method = self._log_mixture(subject, sampled, encoded)
         if not np.isfinite(density).all():
@@ -88,7 +88,7 @@ class LowPosteriorSamples(Metric):
         count = 4 * self.num_samples
         trained = density_ratio(
             codes=posteriors.draw(count, subject.seed + 1).codes,
-            prior_codes=prior_codes(subject, count, 2),
+            prior_latents=prior_latents(subject, count, 2),
             seed=subject.seed,
             progress=subject.progress,
         )
@@ -132,7 +132,7 @@ class LowPosteriorSamples(Metric):
 
     @staticmethod
     def _decoded(subject, sampled, rows) -> tuple[np.ndarray, dict]:
-        """The images of some latents, and what they are conditioned on."""
+        """The images of some latents, and the arguments that they are conditioned by."""
         labels = np.resize(subject.sampler.labels, len(sampled))[rows] if subject.model.conditional else None
         condition = subject.model.conditions(labels)
         return np.asarray(subject.model.decode(sampled[rows].astype(np.float32), **condition)), condition

@@ -1,4 +1,4 @@
-"""KL of the aggregate posterior from the prior: is what the decoder learnt from what it gets when it samples?"""
+"""KL of the aggregate posterior from the prior: how far the decoder's inputs in training are from those in sampling."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from tfade.distributions.mixture import GaussianMixture
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_features
 from tfade.evaluation.latents.aggregate_posterior import draws_from, log_prior, mean_of_draws
-from tfade.evaluation.latents.codes import MAX_PAIRS, code_protocol, draws_of, prior_codes, prior_of
+from tfade.evaluation.latents.codes import MAX_PAIRS, code_protocol, draws_of, prior_latents, prior_of
 from tfade.evaluation.latents.density_ratio import density_ratio_kl
 from tfade.evaluation.latents.posteriors import Posteriors
 from tfade.evaluation.metric import Metric
@@ -24,7 +24,7 @@ METHODS = ("monte_carlo", "density_ratio", "density_model")
 def marginal_kl(
     *, posteriors: Posteriors | None = None, prior=None, num_samples: int = 5000, seed: int = 0, draws=None
 ) -> Result:
-    """KL of the aggregate posterior from the prior: how far the codes that the decoder learnt are from those it gets.
+    """KL of the aggregate posterior from the prior: the mismatch of the decoder's inputs in training and in sampling.
 
         KL(q(z) ‖ p(z)) = E_q(z)[log q(z) - log p(z)],   q(z) = (1/N) Σ_n q(z | x_n)
 
@@ -91,7 +91,7 @@ class FittedMixture:
 
 
 def fit_mixture(codes: np.ndarray, seed: int = 0, restarts: int = 5, iterations: int = 200):
-    """A mixture of diagonal Gaussians, ten unless gin binds another number; what `MarginalKL.fit` is by default.
+    """A mixture of diagonal Gaussians, ten unless gin binds another number; the default of `MarginalKL.fit`.
 
     Args:
         codes: [n, D].
@@ -116,7 +116,7 @@ class MarginalKL(Metric):
         num_codes: codes of either kind that the other methods take, of which a quarter is held out.
         max_pairs: codes of a hierarchical VAE times training images, above which Monte Carlo is not applicable, for it
             would decode them all.
-        fit: codes [n, D] → what has `log_prob`, such as @fit_density in gin; None for `fit_mixture`.
+        fit: codes [n, D] → a density with `log_prob`, such as @fit_density in gin; None for `fit_mixture`.
 
     Raises:
         UsageError: an unknown method.
@@ -150,7 +150,10 @@ class MarginalKL(Metric):
                 missing[method] = str(error)
         if not results:
             raise NotApplicable("; ".join(dict.fromkeys(missing.values())))
-        for method, reason in missing.items():  # no part of a protocol: numbers of the other methods stay comparable
+        for (
+            method,
+            reason,
+        ) in missing.items():  # not in the protocol, so that the other methods' results stay comparable
             subject.progress(f"  {self.name}: {method} not applicable: {reason}")
         return [result.with_protocol(**code_protocol(subject)) for result in results]
 
@@ -161,7 +164,7 @@ class MarginalKL(Metric):
         codes = subject.posteriors.draw(self.num_codes, subject.seed).codes
         return density_ratio_kl(
             codes=codes,
-            prior_codes=prior_codes(subject, self.num_codes, 0),
+            prior_latents=prior_latents(subject, self.num_codes, 0),
             seed=subject.seed,
             progress=subject.progress,
         )

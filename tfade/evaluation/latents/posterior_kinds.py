@@ -13,7 +13,7 @@ from tfade.evaluation.latents.posteriors import Draws, Posteriors
 
 tfd = tfp.distributions
 
-NUMBERS = 2**22  # of codes that a TFP distribution sees at a time
+VALUES = 2**22  # dimensions of all codes that a TFP distribution gets at a time
 CANCELLATION = 1e-6  # nats that the expanded square may lose before the slow form is taken
 DECODED = 2**25  # of a decoder's layers, where log-densities go through one: 128 MiB
 CHUNK = 100  # codes drawn together; fixed, so that no block size changes a draw
@@ -99,7 +99,7 @@ class DistributionPosteriors(Posteriors):
         self.dimensions = int(first.event_shape[0])
         self.kind = type(first).__name__
         self.decodes = isinstance(first, TopDownLatents)
-        self._pairs = max(1, DECODED // first.activations if self.decodes else NUMBERS // self.dimensions)
+        self._pairs = max(1, DECODED // first.activations if self.decodes else VALUES // self.dimensions)
         self._examples_at_a_time = min(examples, self._pairs)
 
     def _draw(self, indices, generator, seed):

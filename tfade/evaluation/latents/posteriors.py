@@ -11,7 +11,7 @@ from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_features
 
 BLOCK = 2**21  # log-densities that are held at a time, 16 MiB
-TIMED = 200  # log-densities that tell how long all of them will take
+TIMED = 200  # log-densities that are timed to predict how long all of them will take
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Posteriors(abc.ABC):
 
     Attributes:
         count: N.
-        dimensions: D, numbers of a code.
-        kind: what they are, for the protocol of results.
+        dimensions: D, of a code.
+        kind: of distribution, for the diagnostics of results.
         has_density: whether they, and so their mixture, have one.
         means: E[z | x_n], float64 [N, D]; None where they are not known in closed form.
         decodes: whether every log-density of a code and an example takes a pass through the decoder.
@@ -49,7 +49,7 @@ class Posteriors(abc.ABC):
     decodes = False
 
     def draw(self, num_samples: int, seed: int = 0) -> Draws:
-        """Codes of the mixture: stratified, so that no example is drawn more than once oftener than another.
+        """Codes of the mixture: stratified, so that no two examples' counts differ by more than one.
 
         Args:
             num_samples: S ≥ 2.
@@ -75,14 +75,16 @@ class Posteriors(abc.ABC):
         Args:
             codes: [S, D].
             progress: receives the number of examples done, periodically.
-            block: log-densities that are held at a time; of no influence on the result but by rounding.
+            block: log-densities that are held at a time; it affects the result by rounding only.
 
         Raises:
             UsageError: codes that are not finite [S, D], or posteriors without a density.
         """
         codes = checked_features("codes", codes)
         if codes.shape[1] != self.dimensions:
-            raise UsageError(f"codes have {codes.shape[1]} numbers; these posteriors are over {self.dimensions}")
+            raise UsageError(
+                f"codes have {codes.shape[1]} dimensions and these posteriors {self.dimensions}; they must be the same"
+            )
         if not self.has_density:
             raise UsageError(f"posteriors are {self.kind}: their mixture has no density; estimate it from codes")
         total = _LogSum(len(codes))
@@ -114,7 +116,7 @@ class Posteriors(abc.ABC):
 
 
 class _LogSum:
-    """log Σ exp, exact, of numbers that come in blocks."""
+    """log Σ exp, exact, of values that come in blocks."""
 
     def __init__(self, count: int):
         self._largest, self._sum = np.full(count, -np.inf), np.zeros(count)
@@ -124,7 +126,7 @@ class _LogSum:
         before = self._largest[rows]
         largest = np.maximum(before, values.max(axis=1))
         base = np.where(np.isfinite(largest), largest, 0.0)
-        # In place: the exponentials of all pairs are what this takes its time for.
+        # In place: the exponentials of all pairs take most of the time.
         values -= base[:, None]
         np.exp(values, out=values)
         self._sum[rows] = self._sum[rows] * np.exp(before - base) + values.sum(axis=1)

@@ -1,4 +1,4 @@
-"""log p(x) of a model with a decoder by annealed importance sampling, and how far it can be off."""
+"""log p(x) of a model with a decoder by annealed importance sampling, and bounds on its error."""
 
 from collections.abc import Callable
 
@@ -46,12 +46,12 @@ def annealed_importance_sampling(
 
     Args:
         x: examples [N, ...], as `log_likelihood` takes them: continuous, and the same at every call.
-        log_likelihood: codes [rows, latent_size] and examples [rows, ...] → log p(x | z) in nats [rows], every row for
-            itself, differentiable in the codes.
+        log_likelihood: latents [rows, latent_size] and examples [rows, ...] → log p(x | z) in nats [rows], every row
+            for itself, differentiable in the latents.
         prior: p(z), a TFP distribution over [latent_size].
         initial: examples [batch, ...] → q, a TFP distribution over [latent_size] of batch shape [batch], such as an
             encoder's posterior, where the chains start; None for the prior.
-        simulate: codes [1, latent_size] and a seed [2] → an example [1, ...] drawn from p(x | z).
+        simulate: latents [1, latent_size] and a seed [2] → an example [1, ...] drawn from p(x | z).
         num_simulated: examples drawn for the gap.
         log_det: nats [N] to be added, of the map from data to `x`; None for none.
         chains, leapfrogs, step_size, target_acceptance, batch_size, seed, jit_compile, progress: see `Annealing`.
@@ -89,7 +89,7 @@ def annealed_importance_sampling(
         progress=progress,
         **settings,
     )
-    # What may be refused comes before what takes minutes.
+    # Arguments are checked before the chains, which take minutes.
     shift = 0 if log_det is None else checked_nats("log_det", log_det, len(x))
     simulated = None if simulate is None else _simulated(annealing, simulate, num_simulated)
     annealed = annealing.run(x, betas)
@@ -125,7 +125,7 @@ def bidirectional_bounds(
 
         lower:  log 1/C Σ_c w_c,  E w = p(x);    upper:  -log 1/C Σ_c w̃_c,  E w̃ = 1 / p(x)
 
-    A code drawn from the prior is an exact sample of the posterior of the example that is simulated from it. Chains
+    Latents drawn from the prior are an exact sample of the posterior of the example that is simulated from them. Chains
     that start there and take the schedule backwards bound log p(x) from above in expectation, as those that take it
     forwards do from below. On data the error of the forward chains is not known; where the model fits them it is about
     as large as here.
@@ -213,19 +213,19 @@ class AnnealedImportanceSampling(Metric):
 
 
 def _simulated(annealing: Annealing, simulate: Callable, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Examples [count, ...] and the codes [count, latent_size] that they were drawn from."""
+    """Examples [count, ...] and the latents [count, latent_size] that they were drawn from."""
     check_whole("num_simulated", count)  # 16 give a useful mean
     noise = ExampleNoise(noise_key(annealing.seed, "simulated"), np.arange(count))
-    codes, examples = [], []
-    for of_code, of_example in zip(noise.seed(0), noise.seed(1)):
-        codes.append(annealing.prior.sample(1, seed=of_code))
-        examples.append(np.asarray(simulate(codes[-1], of_example)))
-    return checked_examples("simulate", np.concatenate(examples)), np.concatenate(codes)
+    latents, examples = [], []
+    for of_latents, of_example in zip(noise.seed(0), noise.seed(1)):
+        latents.append(annealing.prior.sample(1, seed=of_latents))
+        examples.append(np.asarray(simulate(latents[-1], of_example)))
+    return checked_examples("simulate", np.concatenate(examples)), np.concatenate(latents)
 
 
-def _bounds(annealing: Annealing, betas, x, codes) -> tuple[np.ndarray, np.ndarray]:
+def _bounds(annealing: Annealing, betas, x, latents) -> tuple[np.ndarray, np.ndarray]:
     forward = annealing.run(x, betas, name="simulated, forward")
-    backward = annealing.run(x, betas[::-1].copy(), start=codes, name="simulated, backward")
+    backward = annealing.run(x, betas[::-1].copy(), start=latents, name="simulated, backward")
     return forward.log_mean_weight, -backward.log_mean_weight
 
 

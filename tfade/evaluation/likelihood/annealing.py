@@ -1,4 +1,4 @@
-"""Annealed chains by Hamiltonian Monte Carlo: from a tractable distribution of codes to the posterior, and back."""
+"""Annealed chains by Hamiltonian Monte Carlo: from a tractable distribution of latents to the posterior, and back."""
 
 import functools
 import time
@@ -34,7 +34,7 @@ class Annealing:
     Noise belongs to (seed, direction, example), so an example's chains do not depend on its batch mates.
 
     Args:
-        log_likelihood: codes [rows, latent_size] and examples [rows, ...] → log p(x | z) in nats [rows].
+        log_likelihood: latents [rows, latent_size] and examples [rows, ...] → log p(x | z) in nats [rows].
         prior: p(z), a TFP distribution over [latent_size].
         initial: examples [batch, ...] → q, a TFP distribution of batch shape [batch]; None for the prior.
         chains: C ≥ 2 of every example.
@@ -88,7 +88,7 @@ class Annealing:
         Args:
             x: the examples.
             betas: [steps + 1].
-            start: codes [N, latent_size] that all chains of an example start from, or [chains, N, latent_size]; None
+            start: latents [N, latent_size] that all chains of an example start from, or [chains, N, latent_size]; None
                 draws each from q.
             name: of the noise, and of the run in progress lines.
 
@@ -100,22 +100,22 @@ class Annealing:
         for first in range(0, len(x), size):
             # The last batch is filled up by its last example: one shape, one compilation.
             rows = np.minimum(np.arange(first, first + size), len(x) - 1)
-            codes = None if start is None else np.broadcast_to(start[..., rows, :], shape)
-            said = f"{name}, examples {first + 1} to {rows[-1] + 1} of {len(x)}"
-            result = self._run(x[rows], betas, codes, tf.constant(rows, tf.int32), name, said)
+            latents = None if start is None else np.broadcast_to(start[..., rows, :], shape)
+            label = f"{name}, examples {first + 1} to {rows[-1] + 1} of {len(x)}"
+            result = self._run(x[rows], betas, latents, tf.constant(rows, tf.int32), name, label)
             parts.append([value[..., : len(x) - first] for value in result])
         annealed = Annealed(*(np.concatenate(values, -1) for values in zip(*parts)))
         check_acceptance(annealed)
         return annealed
 
-    def _run(self, x, betas, codes, examples, name, said):
+    def _run(self, x, betas, latents, examples, name, label):
         """Log weights [chains, batch], acceptance and step size [batch] of one batch."""
         x = tf.convert_to_tensor(x)
-        if codes is None:
-            codes = self._drawn(x, ExampleNoise(noise_key(self.seed, f"{name} start"), examples).seed())
+        if latents is None:
+            latents = self._drawn(x, ExampleNoise(noise_key(self.seed, f"{name} start"), examples).seed())
         key, betas, steps = noise_key(self.seed, name), tf.constant(betas, tf.float64), len(betas) - 1
-        state = self._first_state(x, tf.cast(codes, self._dtype))
-        block, done, told = 1, 0, time.perf_counter()
+        state = self._first_state(x, tf.cast(latents, self._dtype))
+        block, done, reported = 1, 0, time.perf_counter()
         while done < steps:
             stop, began = min(done + block, steps), time.perf_counter()
             state = self._advance(x, key, examples, betas, tf.constant(done), tf.constant(stop), state)
@@ -124,14 +124,14 @@ class Annealing:
             if done:  # the first call compiles
                 block = int(np.clip(SECONDS / (now - began) * (stop - done), 1, 10 * block))
             done = stop
-            if now - told > 5:
-                told = now
-                self._progress(f"  {said}: temperature {done:,} of {steps:,}")
+            if now - reported > 5:
+                reported = now
+                self._progress(f"  {label}: temperature {done:,} of {steps:,}")
         accepted = state.accepted.numpy() / (steps - _end(steps))
         return state.log_weight.numpy(), accepted, state.step_size.numpy()
 
     def _drawn(self, x, seeds) -> tf.Tensor:
-        """Codes of q, [chains, batch, latent_size], example by example: each from a seed of its own."""
+        """Latents of q, [chains, batch, latent_size], example by example: each from a seed of its own."""
         draws = []
         for row, seed in enumerate(seeds):
             if self.initial is None:
@@ -161,8 +161,8 @@ class Annealing:
             if initial is not None:
                 prior, base = base, tf.cast(initial.log_prob(z), z.dtype)
                 ratio += prior - base
-        slopes = (tape.gradient(value, z, unconnected_gradients="zero") for value in (base, ratio))
-        return _Point(z, base, ratio, *slopes)
+        gradients = (tape.gradient(value, z, unconnected_gradients="zero") for value in (base, ratio))
+        return _Point(z, base, ratio, *gradients)
 
     def _transitions(self, x, key, examples, betas, start, stop, state: "_State") -> "_State":
         """Temperatures start + 1 to stop: the weights' increments, each followed by a transition."""
@@ -185,7 +185,7 @@ class Annealing:
         return tf.while_loop(lambda step, state: step < stop, body, (start, state))[1]
 
     def _transition(self, tiled, initial, beta, step, noise, state: "_State"):
-        """One Hamiltonian transition: the points that follow, who accepted, with what probability [chains, batch]."""
+        """One Hamiltonian transition: the next points, whether they are the proposals, and acceptance probabilities."""
         z, dtype = state.point.z, self._dtype
         momentum = tf.transpose(tf.cast(noise.normal(2 * step, (self.chains, self.latent_size)), dtype), (1, 0, 2))
         jitter, uniform = tf.unstack(tf.cast(noise.uniform(2 * step + 1, (2, self.chains)), dtype), axis=1)
@@ -193,16 +193,16 @@ class Annealing:
 
         def leap(count, point, momentum):
             point = self._point(tiled, initial, point.z + size * momentum)
-            return count + 1, point, momentum + size * point.slope(beta)
+            return count + 1, point, momentum + size * point.gradient(beta)
 
-        first = momentum + 0.5 * size * state.point.slope(beta)
+        first = momentum + 0.5 * size * state.point.gradient(beta)
         _, proposal, last = tf.while_loop(
             lambda count, *_: count < self.leapfrogs, leap, (tf.constant(0), state.point, first)
         )
-        last -= 0.5 * size * proposal.slope(beta)
+        last -= 0.5 * size * proposal.gradient(beta)
         gain = proposal.log_density(beta) - state.point.log_density(beta)
         gain += 0.5 * (tf.reduce_sum(momentum**2, -1) - tf.reduce_sum(last**2, -1))
-        # A trajectory that left the numbers has no finite energy: it is rejected like any other bad proposal.
+        # A trajectory that overflowed has no finite energy: it is rejected like any other bad proposal.
         gain = tf.where(tf.math.is_finite(gain), tf.minimum(gain, 0.0), tf.fill(tf.shape(gain), dtype.min))
         accepted = tf.math.log(tf.transpose(uniform)) < gain
         merged = (
@@ -213,20 +213,20 @@ class Annealing:
 
 
 class _Point(NamedTuple):
-    """Codes [chains, batch, latent_size], log q and r there [chains, batch], and their slopes."""
+    """Latents [chains, batch, latent_size], log q and r there [chains, batch], and their gradients."""
 
     z: tf.Tensor
     base: tf.Tensor
     ratio: tf.Tensor
-    base_slope: tf.Tensor
-    ratio_slope: tf.Tensor
+    base_gradient: tf.Tensor
+    ratio_gradient: tf.Tensor
 
     def log_density(self, beta) -> tf.Tensor:
         """log f, not normalised."""
         return self.base + beta * self.ratio
 
-    def slope(self, beta) -> tf.Tensor:
-        return self.base_slope + beta * self.ratio_slope
+    def gradient(self, beta) -> tf.Tensor:
+        return self.base_gradient + beta * self.ratio_gradient
 
 
 class _State(NamedTuple):

@@ -1,4 +1,4 @@
-"""Annealed importance sampling before and after the chains: inverse temperatures, and what weights say."""
+"""Annealed importance sampling before and after the chains: inverse temperatures, and statistics of the weights."""
 
 import dataclasses
 
@@ -71,7 +71,7 @@ class Annealed:
 
 
 def check_weights(log_weights) -> None:
-    """Refuses log weights [chains, N] that are NaN or infinite."""
+    """Rejects log weights [chains, N] that are NaN or infinite."""
     bad = ~np.isfinite(log_weights)
     if bad.any():
         raise UsageError(
@@ -81,7 +81,7 @@ def check_weights(log_weights) -> None:
 
 
 def check_acceptance(annealed: Annealed) -> None:
-    """Refuses chains that accept no proposal at the end."""
+    """Rejects chains that accept no proposal at the end."""
     stuck = annealed.acceptance == 0
     if stuck.any():
         raise UsageError(

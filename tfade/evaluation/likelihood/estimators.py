@@ -1,4 +1,4 @@
-"""What the metrics share that estimate a likelihood from some of the test data."""
+"""Shared by the metrics that estimate a likelihood from some of the test data."""
 
 import numpy as np
 import tensorflow as tf
@@ -21,7 +21,7 @@ def estimated_model(subject: Subject) -> Contract:
 
 
 def observation_protocol(model: Contract, subject: Subject) -> dict:
-    """What p(x | z) is, where it is not assumed."""
+    """The protocol's keys about p(x | z), where it is not assumed."""
     if model is not subject.model:
         return {"observation": "N(G(z), σ² I), σ fitted with an inference network", **model.fit_protocol}
     return {"observation": "the model's p(x | z)"} if model.answers("observation") else {}

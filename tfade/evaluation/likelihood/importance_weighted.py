@@ -18,7 +18,7 @@ from tfade.evaluation.result import NotApplicable, Result, standard_error
 from tfade.objectives import bounds
 from tfade.seeds import ExampleNoise, noise_key
 
-CODES = 1000  # of an example that are decoded together
+SAMPLES = 1000  # of an example that are decoded together
 TOGETHER = 16  # images whose own bounds are computed at a time
 
 
@@ -33,25 +33,25 @@ def importance_weighted_bound(
     seed: int = 0,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Result:
-    """Mean over examples of log 1/k Σ_i p(x | z_i) p(z_i) / q(z_i | x) with k codes of the posterior each.
+    """Mean over examples of log 1/k Σ_i p(x | z_i) p(z_i) / q(z_i | x) with k samples z_i of the posterior each.
 
     It is below log p(x) in expectation, rises with k, and equals it for every k where q is the exact posterior. The
-    codes of an example depend on the seed and its number alone.
+    samples of an example depend on the seed and its number alone.
 
     Args:
         x: examples [N, ...], as `log_likelihood` takes them.
-        k: codes of an example, at least 1.
-        log_likelihood: codes [rows, latent_size] and examples [rows, ...] → log p(x | z) in nats [rows].
+        k: samples of an example, at least 1.
+        log_likelihood: latents [rows, latent_size] and examples [rows, ...] → log p(x | z) in nats [rows].
         prior: p(z), a TFP distribution over [latent_size].
         posterior: examples [batch, ...] → q(z | x), a TFP distribution over [latent_size] of batch shape [batch]
             that has a density. The prior itself would be `lambda x: tfd.BatchBroadcast(prior, x.shape[:1])`.
         log_det: nats [N] to be added, of the map from data to `x`; None for none.
-        seed: of the codes.
+        seed: of the samples.
         progress: receives a line every hundred examples.
 
     Returns:
         `Result` "importance_weighted_bound" in nats; its std is the standard error over examples. The effective sample
-        size of the weights, from 1 to k, is among the diagnostics: near 1 the bound rests on one code.
+        size of the weights, from 1 to k, is among the diagnostics: near 1 the bound rests on one sample.
 
     Raises:
         UsageError: k below 1, examples or bounds that are not finite, or a posterior without a density.
@@ -66,17 +66,17 @@ def importance_weighted_bound(
     def log_weights(x, seed, count):
         q = posterior(x)
         z = q.sample(count, seed=seed)
-        codes = z[:, 0]
-        log_joint = log_likelihood(codes, tf.repeat(x, count, 0)) + prior.log_prob(codes)
+        latents = z[:, 0]
+        log_joint = log_likelihood(latents, tf.repeat(x, count, 0)) + prior.log_prob(latents)
         return tf.cast(log_joint - q.log_prob(z)[:, 0], tf.float64)
 
     values, sizes = [], []
     noise = ExampleNoise(noise_key(seed, "importance-weighted bound"), np.arange(len(x)))
-    starts = range(0, k, CODES)
+    starts = range(0, k, SAMPLES)
     seeds = [noise.seed(part).numpy() for part in range(len(starts))]
     for row in range(len(x)):
         parts = (
-            log_weights(x[row : row + 1], tf.constant(of_part[row]), min(CODES, k - start))
+            log_weights(x[row : row + 1], tf.constant(of_part[row]), min(SAMPLES, k - start))
             for start, of_part in zip(starts, seeds)
         )
         weights = tf.concat(list(parts), 0)
@@ -92,7 +92,7 @@ def importance_weighted_bound(
 
 
 def bound_result(log_prob, k: int, diagnostics: dict | None = None) -> Result:
-    """The `Result` of the bounds of examples, in nats [N], that k codes each gave."""
+    """The `Result` of the bounds of examples, in nats [N], from k samples of the posterior each."""
     values = checked_nats("log_prob", log_prob)
     protocol = {"num_real": len(values), "unit": "nats", "k": k}
     return Result("importance_weighted_bound", values.mean(), standard_error(values), protocol, diagnostics or {})
@@ -107,7 +107,7 @@ class ImportanceWeightedBound(Metric):
     the seed, see `latent_model.dequantised`.
 
     Args:
-        k: codes of an example.
+        k: samples of an example.
         num_real: examples of the real split.
         sigma: σ of the observation model where the model has none of its own.
 
@@ -131,7 +131,7 @@ class ImportanceWeightedBound(Metric):
             sigma = None if model.answers("observation") else self.sigma
             view = latent_model(model, subject.real.fetch(indices), sigma)
             if view.posterior is None:
-                raise NotApplicable(f"{type(model).__name__} has no encoder with a density over codes")
+                raise NotApplicable(f"{type(model).__name__} has no encoder with a density over latents")
             result, protocol = self._with_noise(view, subject), view.protocol
         return with_bits(result.with_protocol(**subject.protocol(), **protocol), model, subject)
 

@@ -1,4 +1,4 @@
-"""A model with a decoder as the estimators of its likelihood see it: p(z), p(x | z), and data to evaluate."""
+"""The view that likelihood estimators have of a model with a decoder: p(z), p(x | z), and data to evaluate."""
 
 import dataclasses
 from collections.abc import Callable
@@ -23,16 +23,16 @@ ROWS = 64  # images that are made observations of together
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LatentModel:
-    """What `annealed_importance_sampling` and `importance_weighted_bound` take, of a model and some of its data.
+    """The arguments of `annealed_importance_sampling` and `importance_weighted_bound` for a model and some data.
 
     Attributes:
         x: observations [N, ...], float32: dequantised images, features of them, levels of a pmf, or vectors.
         log_det: nats [N] of the map from dequantised images to observations.
         prior: p(z).
-        log_likelihood: codes [rows, latent_size] and observations [rows, ...] → log p(x | z) in nats [rows].
-        simulate: codes [rows, latent_size] and a seed → observations [rows, ...].
+        log_likelihood: latents [rows, latent_size] and observations [rows, ...] → log p(x | z) in nats [rows].
+        simulate: latents [rows, latent_size] and a seed → observations [rows, ...].
         posterior: observations → q(z | x), or None where there is no encoder with a density.
-        protocol: how images became observations, and what p(x | z) is.
+        protocol: how images became observations, and which p(x | z) is meant.
     """
 
     x: np.ndarray
@@ -91,7 +91,7 @@ def latent_model(model: Contract, data, sigma: float | None = None) -> LatentMod
 
 
 def pixel_protocol(model: Contract) -> dict:
-    """How images became what the model's `log_prob` is of: by noise, by binarisation, or as the levels they are."""
+    """How images became observations of the model: by dequantisation, by binarisation, or unchanged."""
     if model.levels is None:
         return {"dequantisation": DEQUANTISATION}
     return {"binarisation": f"binarised with p(1) = x, {DEQUANTISATION}"} if model.levels == 2 else {}
@@ -126,9 +126,9 @@ def _with_noise(model, data, prior, sigma) -> LatentModel:
 def dequantised(data) -> np.ndarray:
     """Images as (255 x + u) / 256 with the noise of `log_prob`, a function of each image; vectors as they are: float32.
 
-    The suite's other noise is of the run's seed. This one is not: a bound or a density is an image's own, so that equal
-    images have equal values in every run, metric and batch, and differences of metrics are none of the noise.
-    Protocols state it as "noise by image, draw 0"; another seed gives the same images again.
+    Unlike the suite's other noise it does not depend on the seed: equal images have equal values in every run, metric
+    and batch, and differences between metrics do not come from the noise. Protocols state it as "noise by image, draw
+    0".
 
     Args:
         data: images [N, H, W, C], uint8 or floats in [0, 1], or vectors [N, D].

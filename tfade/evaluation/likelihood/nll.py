@@ -1,4 +1,4 @@
-"""Likelihoods as numbers that can be compared: nats, and bits per dimension."""
+"""Likelihoods in nats and in bits per dimension."""
 
 import math
 
@@ -32,7 +32,7 @@ def negative_log_likelihood(*, log_prob) -> Result:
 def bits_per_dim(
     *, log_prob, dimensions: int, continuous: bool = True, value_range: tuple[float, float] = (0.0, 1.0)
 ) -> Result:
-    """Mean of -log₂ p / D + log₂(256 / range), or of -log₂ P / D: bits for each number of an image with 256 levels.
+    """Mean of -log₂ p / D + log₂(256 / range), or of -log₂ P / D: bits for each dimension of an image with 256 levels.
 
     Args:
         log_prob: nats of each image, [N].
@@ -67,11 +67,11 @@ class Likelihood(Metric):
     """-log p of the whole split, in nats and for images in bits per dimension, of models that have a likelihood.
 
     A model without one, such as a GAN, gets the bound of an inference network around its frozen generator, if the
-    subject says how to fit it (Lucas et al. 2019 print it in brackets). Where the data are draws from a known density,
-    its own -log p of them stands beside: what no model beats on average.
+    subject has a `fit_bound` (Lucas et al. 2019 print it in brackets). Where the data are draws from a known density,
+    its own -log p is the real-data counterpart, which no model beats on average.
 
     Args:
-        draws: draws of dequantisation noise (or of codes, where `log_prob` is a bound) for each example.
+        draws: draws of dequantisation noise (or of latents, where `log_prob` is a bound) for each example.
     """
 
     name = "likelihood"
@@ -106,7 +106,7 @@ class Likelihood(Metric):
                 protocol["dequantisation"] = f"noise by image, mean over draws 0 to {self.draws - 1}"
         if density := subject.real.density:
             examples = subject.real.fetch(np.arange(subject.real.spec.num_examples))
-            results[-1] = results[-1].beside(negative_log_likelihood(log_prob=density.log_density(examples)))
+            results[-1] = results[-1].with_real(negative_log_likelihood(log_prob=density.log_density(examples)))
         return [result.with_protocol(**protocol) for result in results]
 
 
@@ -114,7 +114,7 @@ def checked_nats(name: str, values, count: int | None = None) -> np.ndarray:
     """`values` as float64 [N].
 
     Raises:
-        UsageError: not floats [N], none, not finite, or not `count` of them.
+        UsageError: not floats [N], empty, not finite, or not `count` of them.
     """
     values = np.asarray(values)
     if values.dtype.kind != "f" or values.ndim != 1 or not len(values):

@@ -22,7 +22,7 @@ def parzen_log_likelihood(
 ) -> Result:
     """Mean over test data of log 1/M Σ_j N(x; s_j, h² I), the density that kernels around M samples make.
 
-    The bandwidth h is the one of `bandwidths` with the highest mean on validation data. In many dimensions the number
+    The bandwidth h is the one of `bandwidths` with the highest mean on validation data. In many dimensions the value
     says little about the model: it rewards samples that lie near the centres of clusters (Theis et al. 2016).
 
     Args:
@@ -30,15 +30,15 @@ def parzen_log_likelihood(
         fake: samples of the model [M, D].
         validation: other data than `real`, [V, D]; None where a single bandwidth is given.
         bandwidths: standard deviations h > 0 of the kernel, in units of the data.
-        distances: numbers in a block of rows of `real` against all samples; it bounds the memory.
+        distances: computed at a time, which bounds the memory.
 
     Returns:
         `Result` "parzen_log_likelihood" in nats, with its standard error over test data. The grid is in the protocol;
         the bandwidth, whether it lies at an end of the grid, and the mean on validation data are diagnostics.
 
     Raises:
-        UsageError: not [N, D], NaN or infinite, unlike D, a bandwidth that is not positive, several bandwidths without
-            validation data, or validation data that are the test data.
+        UsageError: not [N, D], NaN or infinite, different D, a bandwidth that is not positive, several bandwidths
+            without validation data, or validation data that are the test data.
 
     Reference: Goodfellow et al. 2014, section 5; Breuleux et al. 2011.
     """
@@ -72,7 +72,7 @@ def log_densities(x: np.ndarray, samples: np.ndarray, bandwidths: np.ndarray, di
         x: [N, D].
         samples: [M, D].
         bandwidths: [B], above 0.
-        distances: numbers in a block.
+        distances: computed at a time.
     """
     # Around the samples' centre: the difference of squares would lose the digits of data far from the origin.
     centre = samples.mean(0)
@@ -146,12 +146,12 @@ def _checked_validation(validation, real: np.ndarray) -> np.ndarray:
 
 
 def _samples(subject: Subject) -> np.ndarray:
-    """What the model drew: images at the middles of their bins, or vectors."""
+    """Samples of the model: images at the middles of their bins, or vectors."""
     return at_middles(subject.samples) if subject.real.spec.is_image else subject.sampled_vectors
 
 
 def _validation(subject: Subject, count: int, real: np.ndarray, bandwidths) -> tuple[np.ndarray, dict]:
-    """Data for the choice of a bandwidth, and what the protocol says of them.
+    """Data for the choice of a bandwidth, and the protocol's keys about them.
 
     They are of the validation split; without one of the training split, of which the model may know more.
 

@@ -1,4 +1,4 @@
-"""What the suite's measures of features share: test images against samples, and against training images beside them."""
+"""Shared by the suite's measures of features: test images against samples, and against training images."""
 
 from collections.abc import Callable, Iterable
 
@@ -10,20 +10,20 @@ from tfade.evaluation.subject import Subject
 
 
 def against_real(subject: Subject, measure: Callable[[np.ndarray, np.ndarray], Iterable[Result]]) -> list[Result]:
-    """`measure(real, fake)` of the features of test images and samples, each result beside that of training images.
+    """`measure(real, fake)` of the features of test images and samples, with training images as the real counterpart.
 
-    As many training images in the samples' place give what a model that repeats its training data would get.
+    As many training images in place of the samples give the value of a model that repeats its training data.
     """
     sides = (subject.extracted_samples, "samples"), (subject.extracted_train, f"{subject.train.spec.split} split")
-    found, beside = (
+    found, counterparts = (
         [with_origin(subject, result, fake=split) for result in measure(subject.extracted_real.features, fake.features)]
         for fake, split in sides
     )
-    return [result.beside(other) for result, other in zip(found, beside)]
+    return [result.with_real(other) for result, other in zip(found, counterparts)]
 
 
 def with_origin(subject: Subject, result: Result, **more) -> Result:
-    """The result with the protocols of the subject and of its extractor, and what else is given."""
+    """The result with the protocols of the subject and of its extractor, and more keys."""
     return result.with_protocol(**subject.protocol(), **subject.feature_extractor.protocol, **more)
 
 

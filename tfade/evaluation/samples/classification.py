@@ -1,4 +1,4 @@
-"""GAN-train and GAN-test: how well labelled samples teach a classifier, and how well they pass for their class."""
+"""GAN-train and GAN-test: accuracies of classifiers trained on samples and on data."""
 
 from collections.abc import Callable
 
@@ -32,8 +32,8 @@ def classification_scores(
 ) -> list[Result]:
     """Accuracies of two classifiers: one that learnt from samples, and one that learnt from data.
 
-    GAN-train falls where samples lack modes or do not show their class; GAN-test falls only with the second.
-    Equal numbers of samples and of data make the first comparable with its counterpart of real data.
+    GAN-train is low where samples lack modes or do not show their class; GAN-test is low only for the second reason.
+    With equally many samples and data, GAN-train is comparable with its real-data counterpart.
 
     Args:
         real, real_labels: the generator's training images [N, H, W, C] and their classes, integers [N].
@@ -46,12 +46,12 @@ def classification_scores(
 
     Returns:
         `Result`s in [0, 1] with binomial standard errors:
-        "gan_train": accuracy on `test` of the classifier that learnt from `fake`; beside it, of the one that learnt
-            from `real`.
+        "gan_train": accuracy on `test` of the classifier that learnt from `fake`; its real-data counterpart is that of
+            the one that learnt from `real`.
         "gan_test": accuracy on `fake` of the classifier that learnt from `real`.
 
     Raises:
-        UsageError: invalid images or images of different shapes, labels outside the classes or not one for each image.
+        UsageError: images of different shapes, invalid images, labels outside the classes or not one for each image.
 
     Reference: Shmelkov, Schmid and Alahari 2018, "How good is my GAN?", section 3; Ravuri and Vinyals 2019.
     """
@@ -80,7 +80,7 @@ def classification_scores(
     by_fake, by_real = {**protocol, "classifier_of": "fake"}, {**protocol, "classifier_of": "real"}
     train = _share("gan_train", of_fake.accuracy, count["test"], by_fake)
     return [
-        train.beside(_share("gan_train", of_real.accuracy, count["test"], by_real)),
+        train.with_real(_share("gan_train", of_real.accuracy, count["test"], by_real)),
         _share("gan_test", _accuracy(of_real, sources["fake"]), count["fake"], by_real),
     ]
 

@@ -23,7 +23,7 @@ def checked_sets(
     """Both sets' features as float64 [N, D] and [M, D].
 
     Raises:
-        UsageError: not [N, D], NaN or infinite, of unlike D, or fewer than `at_least` examples.
+        UsageError: not [N, D], NaN or infinite, of different D, or fewer than `at_least` examples.
     """
     real, fake = (checked_features(name, features) for name, features in zip(names, (real, fake)))
     if real.shape[1] != fake.shape[1]:

@@ -57,7 +57,7 @@ def precision_recall_distributions(
         with the spread of the F-scores of single runs, and `curve` [angles, 2] of recall and precision.
 
     Raises:
-        UsageError: not [N, D], NaN or infinite, unlike D, sets of unequal size, or fewer examples than clusters.
+        UsageError: not [N, D], NaN or infinite, different D, sets of unequal size, or fewer examples than clusters.
 
     Reference: Sajjadi et al. 2018, "Assessing Generative Models via Precision and Recall", eq. 5-6 and section 4.
         Their code clusters by mini-batches; here k-means runs until it has converged.

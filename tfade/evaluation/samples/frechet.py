@@ -35,7 +35,7 @@ def frechet_distance(*, real, fake) -> Result:
         `Result` "frechet_distance": d² ≥ 0, without an uncertainty.
 
     Raises:
-        UsageError: not [N, D], NaN or infinite, fewer than 2 examples, unlike D, or Moments of unlike protocols.
+        UsageError: not [N, D], NaN or infinite, fewer than 2 examples, different D, or Moments of different protocols.
 
     Reference: Dowson and Landau 1982, eq. 4; Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule", eq. 6.
     """
@@ -65,7 +65,7 @@ def frechet_infinity(*, real, fake, sizes: int = 15, smallest: int | None = None
         subsets' distances, not that of the samples. A good model's value can be slightly negative.
 
     Raises:
-        UsageError: as `frechet_distance`, Moments for the fake set, or too few samples for subsets of unlike sizes.
+        UsageError: as `frechet_distance`, Moments for the fake set, or too few samples for subsets of different sizes.
 
     Reference: Chong and Forsyth 2020, "Effectively Unbiased FID and Inception Score and where to find them", section 3.
     """
@@ -100,8 +100,8 @@ def frechet_infinity(*, real, fake, sizes: int = 15, smallest: int | None = None
 class FrechetDistance(Metric):
     """Fréchet distance of real test images and samples in the features of the subject's extractor.
 
-    Beside it, the distance of the same test images and as many training images: what a model that repeats its training
-    data would get.
+    The real-data counterpart is the distance of the same test images and as many training images: that of a model that
+    repeats its training data.
     """
 
     name = "frechet_distance"
@@ -148,7 +148,7 @@ class FrechetInfinity(Metric):
 
 
 def distance_of_samples(subject: Subject, extractor: Any, distance: Callable[..., Result]) -> Result:
-    """`distance` of test images and samples by an extractor's features, beside that of as many training images.
+    """`distance` of test images and samples in an extractor's features; the counterpart is of training images.
 
     Args:
         subject: the samples and the data.
@@ -163,8 +163,8 @@ def distance_of_samples(subject: Subject, extractor: Any, distance: Callable[...
         found = [subject.extract(each, extractor) for each in images]
     real, samples, train = (Moments(each.features, protocol=extractor.protocol) for each in found)
     result = distance(real=real, fake=samples).with_protocol(fake="samples")
-    beside = distance(real=real, fake=train).with_protocol(fake=f"{subject.train.spec.split} split")
-    return result.beside(beside).with_protocol(**subject.protocol())
+    counterpart = distance(real=real, fake=train).with_protocol(fake=f"{subject.train.spec.split} split")
+    return result.with_real(counterpart).with_protocol(**subject.protocol())
 
 
 def _moments(name: str, features) -> Moments:
@@ -194,7 +194,7 @@ def _check_dimensions(real: Moments, dimensions: int) -> None:
 
 
 def _origin(moments: Moments) -> dict:
-    """What must agree on both sides: how the features were made, not of what."""
+    """The part of the protocol that must agree on both sides: how the features were computed."""
     return {key: moments.protocol[key] for key in sorted(moments.protocol) if key.startswith(("extractor", "resize"))}
 
 

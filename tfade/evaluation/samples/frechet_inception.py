@@ -46,7 +46,7 @@ def frechet_inception_distance(*, real, fake) -> Result:
 
 @gin.register
 class FrechetInceptionDistance(Metric):
-    """FID of real test images and samples; beside it that of the same test images and as many training images.
+    """FID of real test images and samples; its counterpart is that of the test images and as many training images.
 
     Args:
         extractor: an `InceptionExtractor`; None for the subject's extractor, if it is one.

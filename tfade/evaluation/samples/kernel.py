@@ -34,7 +34,7 @@ def kernel_distance(
             where there is one subset only, or all are the whole of both sets.
 
     Raises:
-        UsageError: not [N, D], NaN or infinite, unlike D, or fewer examples than `subset_size`.
+        UsageError: not [N, D], NaN or infinite, different D, or fewer examples than `subset_size`.
 
     Reference: Bińkowski et al. 2018, "Demystifying MMD GANs", section 4.1; Gretton et al. 2012, "A Kernel Two-Sample
         Test", eq. 3 (unbiased) and eq. 5 (biased).

@@ -1,4 +1,4 @@
-"""Precision and recall, density and coverage: sets held against balls around each other's points."""
+"""Precision and recall, density and coverage: how two sets lie in balls around each other's points."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -46,7 +46,7 @@ def precision_recall(*, real, fake, k: int = 3, strict: bool = False) -> Precisi
         `PrecisionRecallResults` of `Result` "precision" and "recall" in [0, 1], without an uncertainty.
 
     Raises:
-        UsageError: not [N, D], NaN or infinite, unlike D, k below 1, or N ≤ k.
+        UsageError: not [N, D], NaN or infinite, different D, k below 1, or N ≤ k.
 
     Reference: Kynkäänniemi et al. 2019, "Improved Precision and Recall Metric for Assessing Generative Models", eq. 1
         and 2.

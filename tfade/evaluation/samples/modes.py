@@ -128,10 +128,9 @@ def stacked_mode_distribution(source: Source) -> np.ndarray:
 class ModeCoverage(Metric):
     """Modes that samples reach: of stacked digits, with the KL of their histogram, or components of a 2-D mixture.
 
-    Of a mixture, a sample is one of the nearest component if it lies within 3σ of its centre; the share of those that
-    do stands beside. Of stacked digits, samples are compared with the modes of the training split, which the model
-    learnt; real test images with those of their own split: label frequencies of small splits differ, and neither set
-    should pay for that.
+    In a mixture, a sample belongs to the nearest component if it lies within 3σ of its centre; the share of samples
+    that do is the second result. Samples of stacked digits are compared with the modes of the training split, which the
+    model learnt, and real test images with those of their own split: label frequencies of small splits differ.
 
     Args:
         deviations: how many σ from its centre a component of a mixture reaches.
@@ -153,13 +152,13 @@ class ModeCoverage(Metric):
             )
         found = self._of_modes(subject, subject.classified_samples.modes, subject.train, "num_fake")
         real = self._of_modes(subject, subject.classified_real.modes, subject.real, "num_real")
-        return [result.beside(other) for result, other in zip(found, real)]
+        return [result.with_real(other) for result, other in zip(found, real)]
 
     def _of_mixture(self, subject, density: Mixture) -> list[Result]:
         components = {"centres": density.centres, "radius": self.deviations * density.sigma}
         samples, real = subject.sampled_vectors, subject.real.fetch(np.arange(subject.real.spec.num_examples))
         results = [
-            measure(points=samples, **components).beside(measure(points=real, **components))
+            measure(points=samples, **components).with_real(measure(points=real, **components))
             for measure in (mode_coverage, high_quality_share)
         ]
         return [result.with_protocol(**subject.protocol()) for result in results]

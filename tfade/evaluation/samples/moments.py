@@ -123,7 +123,7 @@ class Moments:
             protocol: what the caller's features are made with; keys that the file also has must agree.
 
         Raises:
-            UsageError: unreadable or damaged file; mean or covariance missing, not finite, of unlike sizes, not
+            UsageError: unreadable or damaged file; mean or covariance missing, not finite, of different sizes, not
                 symmetric or not positive semi-definite; features of another extractor.
         """
         try:

@@ -111,7 +111,7 @@ class MSSSIMDiversity(Metric):
                 raise NotApplicable(f"the {split} hold fewer than 2 images")
             result = ms_ssim_diversity(images=images, seed=subject.seed, **settings)
             results.append(result.with_protocol(**subject.protocol(), fake=split))
-        return [results[0].beside(results[1])]
+        return [results[0].with_real(results[1])]
 
 
 def _legal(side: int, scales: int | None, filter_size: int | None) -> tuple[int, int]:

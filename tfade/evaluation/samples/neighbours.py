@@ -1,4 +1,4 @@
-"""Each sample's nearest training examples: whether a model repeats what it has seen."""
+"""Each sample's nearest training examples: whether a model repeats its training data."""
 
 import dataclasses
 
@@ -46,7 +46,7 @@ def nearest_neighbours(*, real, fake, k: int = 1) -> Neighbours:
         arrays `indices` and `distances`. Equally near examples come in their order.
 
     Raises:
-        UsageError: unlike kinds or shapes, images not uint8 [N, H, W, C], features not [N, D] or not finite, k below
+        UsageError: different kinds or shapes, images not uint8 [N, H, W, C], features not [N, D] or not finite, k below
             1, or fewer than k real examples.
 
     Reference: Theis, van den Oord and Bethge 2016, "A note on the evaluation of generative models", section 3.3.
@@ -85,7 +85,7 @@ def nearest_neighbours(*, real, fake, k: int = 1) -> Neighbours:
 class NearestNeighbours(Metric):
     """Distance of samples, and of as many real test images, to the nearest of all training images, with pictures.
 
-    Samples that are much nearer than test images are have been copied.
+    Samples that are much nearer than test images are copies.
 
     Args:
         num_samples: how many samples are looked at: the first ones.
@@ -105,16 +105,16 @@ class NearestNeighbours(Metric):
     def __call__(self, subject):
         samples, real = subject.samples[: self.num_samples], subject.real_images[: self.num_samples]
         train = subject.train.fetch(np.arange(subject.train.spec.num_examples))
-        protocol, seen = subject.protocol(), lambda images: images
+        protocol, space_of = subject.protocol(), lambda images: images
         if self.space == "features":
             protocol |= subject.feature_extractor.protocol
-            seen = lambda images: subject.extract(images).features  # noqa: E731
+            space_of = lambda images: subject.extract(images).features  # noqa: E731
         protocol["reference"] = f"the whole {subject.train.spec.split} split"
-        k, reference = min(4, len(train)), seen(train)
-        found = nearest_neighbours(real=reference, fake=seen(samples), k=k)
-        beside = nearest_neighbours(real=reference, fake=seen(real), k=1)
-        beside = beside.with_protocol(fake=f"{subject.real.spec.split} split")
-        result = found.with_protocol(fake="samples").beside(beside).with_protocol(**protocol)
+        k, reference = min(4, len(train)), space_of(train)
+        found = nearest_neighbours(real=reference, fake=space_of(samples), k=k)
+        counterpart = nearest_neighbours(real=reference, fake=space_of(real), k=1)
+        counterpart = counterpart.with_protocol(fake=f"{subject.real.spec.split} split")
+        result = found.with_protocol(fake="samples").with_real(counterpart).with_protocol(**protocol)
         return [result, self._figure(samples, train, found)]
 
     def _figure(self, samples: np.ndarray, train: np.ndarray, found: Neighbours) -> Figure:

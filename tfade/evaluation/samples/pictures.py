@@ -1,4 +1,4 @@
-"""Samples and reconstructions to look at, beside the numbers."""
+"""Pictures of samples and reconstructions."""
 
 import gin
 import numpy as np

@@ -1,4 +1,4 @@
-"""How far reconstructions are from their originals, in pixels and in what they show."""
+"""Reconstruction errors in pixels, and how many reconstructions show the same class as their originals."""
 
 import math
 
@@ -61,7 +61,7 @@ class ErrorSums:
 
 
 def same_label_share(*, real, fake, num_modes: int) -> Result:
-    """The share of reconstructions that show the same as their originals, judged by one classifier.
+    """The share of reconstructions that one classifier gives the same label as their originals.
 
     Args:
         real: the mode that the classifier gives each original, integers [N] in [0, num_modes).
@@ -72,7 +72,7 @@ def same_label_share(*, real, fake, num_modes: int) -> Result:
         `Result` "same_label_share" in [0, 1] with its binomial standard error.
 
     Raises:
-        UsageError: not integers in range, or of unlike lengths.
+        UsageError: not integers in range, or of different lengths.
     """
     real, fake = checked_integers("real", real, num_modes), checked_integers("fake", fake, num_modes)
     if len(real) != len(fake):

@@ -25,7 +25,7 @@ VARIANTS = {
 
 
 def inception_score(*, probabilities, splits: int = 10, seed: int | None = 0) -> Result:
-    """How sure the classes are and how evenly they occur.
+    """How certain the classes are and how evenly they occur.
 
         IS = exp(E_x KL(p(y|x) ‖ p(y))),   p(y) = E_x p(y|x)
 
@@ -163,11 +163,11 @@ class ModeScore(Metric):
 
 
 def _scores(subject: Subject, splits: int, measure: Callable[[np.ndarray], Result]) -> list[Result]:
-    """`measure(probabilities)` of the samples, beside that of the real test images: a score looks at one set."""
+    """`measure(probabilities)` of the samples, with the real test images as counterpart: a score is of one set."""
     samples, real = _probabilities(subject.extracted_samples), _probabilities(subject.extracted_real)
     require_at_least("samples and real images", min(len(samples), len(real)), splits)
     found = with_origin(subject, measure(samples), fake="samples")
-    return [found.beside(with_origin(subject, measure(real), fake=f"{subject.real.spec.split} split"))]
+    return [found.with_real(with_origin(subject, measure(real), fake=f"{subject.real.spec.split} split"))]
 
 
 def _probabilities(extracted: Extracted) -> np.ndarray:

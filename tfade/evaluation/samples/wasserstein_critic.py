@@ -42,7 +42,7 @@ def independent_wasserstein_critic(
     The critic f learns from `real` and half of the samples; the numbers are of `test` and the other half. The penalty
     is a soft bound: where the distance is W, the best f has gradients of norm 1 + W/(2λ), and the plain difference of
     means is too large by that factor. It is therefore divided by s, the mean norm of the gradient on lines between
-    held-out data and samples, where that is above 1. A critic that has not learnt all there is gives too small a
+    held-out data and samples, where that is above 1. A critic that has not converged gives too small a
     distance.
 
     Args:
@@ -73,7 +73,7 @@ def independent_wasserstein_critic(
             Above 0 the samples are closer to its training data than to new data.
 
     Raises:
-        UsageError: sets of unlike shapes, not finite, of fewer than 4 examples, settings out of range, or a network
+        UsageError: sets of different shapes, not finite, of fewer than 4 examples, settings out of range, or a network
             with batch normalisation.
         NonFiniteError: the critic diverged.
 
@@ -131,14 +131,14 @@ def _differences(values: dict[str, np.ndarray], protocol: dict, diagnostics: dic
 
 @gin.register
 class IndependentWassersteinCritic(Metric):
-    """W₁ of samples to test images by an independent critic; beside it that of as many training images.
+    """W₁ between samples and test images by an independent critic; its counterpart is that of training images.
 
-    The critic is trained on validation images and evaluated on test images. Without a validation split, one half of
-    the test images is used for either. So is one half of the samples.
+    The critic is trained on validation images and evaluated on test images; without a validation split it is trained on
+    one half of the test images and evaluated on the other. One half of the samples takes part in each.
 
     Args:
         network, steps, batch_size, penalty, one_sided, learning_rate: as in `independent_wasserstein_critic`.
-        reference: also trains a critic of training images against test images: what a perfect model would get.
+        reference: also trains a critic of training images against test images, for the real-data counterpart.
     """
 
     name = NAME
@@ -168,17 +168,17 @@ class IndependentWassersteinCritic(Metric):
     def __call__(self, subject):
         if subject.validation is None:
             sets = {"real": subject.real_images}
-            taught = f"half of the {subject.real.spec.split} split"
+            trained_on = f"half of the {subject.real.spec.split} split"
         else:
             sets = {"real": subject.validation_images, "test": subject.real_images}
-            taught = f"{subject.validation.spec.split} split"
+            trained_on = f"{subject.validation.spec.split} split"
         shared = {**self.settings, **sets, "seed": subject.seed, "progress": subject.progress}
         results = independent_wasserstein_critic(fake=subject.samples, train=subject.train_images, **shared)
         results = [result.with_protocol(fake="samples") for result in results]
         if self.reference:
-            beside = independent_wasserstein_critic(fake=subject.train_images, **shared)[0]
-            results[0] = results[0].beside(beside.with_protocol(fake=f"{subject.train.spec.split} split"))
-        return [result.with_protocol(**subject.protocol(), critic_learnt_from=taught) for result in results]
+            counterpart = independent_wasserstein_critic(fake=subject.train_images, **shared)[0]
+            results[0] = results[0].with_real(counterpart.with_protocol(fake=f"{subject.train.spec.split} split"))
+        return [result.with_protocol(**subject.protocol(), critic_learnt_from=trained_on) for result in results]
 
 
 def _check_settings(steps: int, batch_size: int, learning_rate: float) -> None:
