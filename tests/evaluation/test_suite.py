@@ -281,7 +281,7 @@ def test_evaluate_refuses_what_is_no_metric(stacked, subject_of):
     subject = subject_of(Replay(stacked[1]))
     with pytest.raises(UsageError, match="not a Metric"):
         evaluate(subject, ["mode_coverage"])
-    with pytest.raises(UsageError, match="names one twice"):
+    with pytest.raises(UsageError, match="names a metric twice"):
         evaluate(subject, [ModeCoverage(), ModeCoverage()])
 
 

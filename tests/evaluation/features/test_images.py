@@ -24,8 +24,8 @@ def test_levels_stay_and_floats_are_rounded_back():
 @pytest.mark.parametrize(
     ("images", "value_range", "message"),
     [
-        (UNIT, None, r"images has dtype float32 and value_range=None; say what floats mean"),
-        (UNIT, (0, 2), r"value_range=\(0, 2\); say"),
+        (UNIT, None, r"images has dtype float32 and value_range=None; give their range"),
+        (UNIT, (0, 2), r"value_range=\(0, 2\); give their range"),
         (UNIT * 255, (0, 1), r"images lies in \[.*\], outside value_range=\(0, 1\)"),
         (UNIT - 0.5, (0, 1), r"outside value_range=\(0, 1\)"),
         (UNIT * 3 - 1, (-1, 1), r"outside value_range=\(-1, 1\)"),

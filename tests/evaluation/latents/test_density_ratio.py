@@ -100,7 +100,7 @@ def test_refusals(samples):
     for changed, message in (
         ({"held_out": 1.0}, "held_out=1.0"),
         ({"codes": samples["codes"][:3]}, "held_out=0.25 of 3 codes"),
-        ({"prior_latents": np.ones((50, 2))}, "prior_latents have 2 numbers and codes 1"),
+        ({"prior_latents": np.ones((50, 2))}, "prior_latents have 2 dimensions and codes 1"),
         ({"codes": samples["codes"] * np.nan}, "codes holds"),
     ):
         with pytest.raises(UsageError, match=message):

@@ -156,7 +156,7 @@ def test_refusals(diagonal):
         DiagonalPosteriors(means=MEANS, scales=SCALES[1:])
     with pytest.raises(UsageError, match="means holds"):
         DiagonalPosteriors(means=np.full((2, 3), np.nan), scales=SCALES[:2])
-    with pytest.raises(UsageError, match="codes have 2 numbers"):
+    with pytest.raises(UsageError, match="codes have 2 dimensions"):
         diagonal.log_mixture(CODES[:, :2])
     with pytest.raises(UsageError, match="num_samples=1"):
         diagonal.draw(1)

@@ -55,7 +55,7 @@ def _in_levels(name: str, images: np.ndarray, value_range) -> np.ndarray:
     if images.size and (images.min() < low - slack or images.max() > high + slack):
         raise UsageError(
             f"{name} lies in [{images.min():.6g}, {images.max():.6g}], outside value_range=({low:g}, {high:g}); "
-            "give their own range"
+            "give the range that they have"
         )
     if high == 255 and images.size and images.max() < 1.5:
         raise UsageError(

@@ -150,10 +150,8 @@ class MarginalKL(Metric):
                 missing[method] = str(error)
         if not results:
             raise NotApplicable("; ".join(dict.fromkeys(missing.values())))
-        for (
-            method,
-            reason,
-        ) in missing.items():  # not in the protocol, so that the other methods' results stay comparable
+        # Not in the protocol, so that the other methods' results stay comparable.
+        for method, reason in missing.items():
             subject.progress(f"  {self.name}: {method} not applicable: {reason}")
         return [result.with_protocol(**code_protocol(subject)) for result in results]
 
