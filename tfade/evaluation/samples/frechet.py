@@ -223,7 +223,7 @@ def _distance_from(real: Moments) -> Callable[[Moments], float]:
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
-    """R with RRᵀ = S: Cholesky's, or for a nearly singular S that of its eigenvalues, without those that are rounding."""
+    """R with RRᵀ = S: by Cholesky, or for a nearly singular S by its eigenvalues above rounding."""
     try:
         root = np.linalg.cholesky(covariance)
         pivots = np.square(np.diag(root))
