@@ -81,6 +81,7 @@ def test_data_files_go_with_a_recipe(path):
             "npz",
             "toy",
             "stacked",
+            "first_half",
         )
         assert path.read_text().startswith("#")
 

@@ -14,7 +14,7 @@ from tfade.errors import UsageError
 ROOT = pathlib.Path(tfade.data.__file__).resolve().parents[2]
 GIN_FILES = sorted((ROOT / "gin" / "data").glob("*.gin"))
 # Sets that need neither network nor a path.
-AT_HOME = ["digits", "color_digits", *(f"toy_{toy}" for toy in TOYS)]
+AT_HOME = ["digits", "color_digits", "painted_digits", *(f"toy_{toy}" for toy in TOYS)]
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,7 @@ def test_gin_files(path):
     text = path.read_text()
     assert text.startswith("# ")
     for line in text.splitlines():
-        assert line.startswith(("# ", 'data = "', "load."))
+        assert line.startswith(("# ", 'data = "', 'other_data = "', "load."))
     gin.parse_config_file(str(path))
     name = gin.query_parameter("data/macro.value")
     assert name

@@ -9,18 +9,17 @@ import numpy as np
 
 from tfade.data.arrays import numpy_source
 from tfade.data.cache import Store
+from tfade.data.derived import ALIASES, DERIVATIONS, derived, split_prefixes
 from tfade.data.folder import folder_source
 from tfade.data.source import SPLITS, ArraySource, Source, check_split
 from tfade.data.splits import MissingSplit
-from tfade.data.stacked import StackedSource
 from tfade.data.tfds import tfds_source
 from tfade.data.toy import Checkerboard, Density, Gaussian, Moons, Pinwheel, ToySource, grid, ring
 from tfade.data.transforms import Transform
 from tfade.errors import UsageError
 
-ALIASES = {"color_digits": "stacked:digits", "color_mnist": "stacked:tfds:mnist"}
 TOYS = ("ring", "grid", "moons", "pinwheel", "checkerboard", "gaussian")
-KINDS = ("stacked:NAME", "tfds:NAME", "folder:PATH", "npz:PATH", "npy:PATH")
+KINDS = (*(f"{kind}:NAME" for kind in DERIVATIONS), "tfds:NAME", "folder:PATH", "npz:PATH", "npy:PATH")
 
 
 @gin.configurable
@@ -51,6 +50,8 @@ def load(
             `digits`, grey scans of handwritten digits that come with scikit-learn, 16×16;
             `stacked:NAME`, three images of the grey set NAME drawn into R, G and B; `color_digits` is `stacked:digits`,
             `color_mnist` is `stacked:tfds:mnist`;
+            `painted:NAME`, the grey set NAME inverted, coloured and thickened;
+            `first_half:NAME`, `second_half:NAME`, every second image of each class of NAME: two sets that share none;
             `tfds:NAME` or `tfds:NAME/CONFIG`, an image set of TensorFlow Datasets;
             `folder:PATH`, your own image files;
             `npz:PATH`, `npy:PATH`, your own arrays of images or vectors;
@@ -82,9 +83,8 @@ def load(
     if not isinstance(name, str):
         raise UsageError(f"data={name!r} is not a name; give one in quotes, such as data = 'digits'")
     transform = Transform(crop=crop, image_size=image_size, pad=pad, average=average, channels=channels)
-    full_name = ALIASES.get(name, name)
-    plain_name = full_name.removeprefix("stacked:")
-    plain = name if plain_name == full_name else plain_name  # the name in errors about the grey set
+    derivations, plain_name = split_prefixes(name)
+    plain = plain_name if derivations else name  # the name in errors about what a set is made of
     kind, _, rest = plain_name.partition(":")
     if kind == "toy" and rest in TOYS:
         if not transform.is_identity:
@@ -107,11 +107,9 @@ def load(
             source = numpy_source(plain, split, _path(rest), transform, store, carve, max_bytes)
     else:
         raise _unknown(name)
-    if plain_name == full_name:
-        return source
-    if not source.spec.is_image or source.spec.shape[2] != 1:
-        raise UsageError(f"data={name!r}: only grey images can be stacked; use a grey set, or load.channels = 1")
-    return StackedSource(name, source, _count_of_split("stacked_examples", stacked_examples, split))
+    if derivations:
+        source = derived(source, derivations, name, _count_of_split("stacked_examples", stacked_examples, split))
+    return source
 
 
 def load_if_there(name: str, split: str) -> Source | None:

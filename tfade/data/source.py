@@ -42,6 +42,11 @@ class Source(abc.ABC):
         """The grey source whose images were drawn into the colour channels, or None for ordinary data."""
         return None
 
+    @property
+    def original(self) -> "Source | None":
+        """The grey source whose image i `tfade.data.painted.paint` made into image i, or None for ordinary data."""
+        return None
+
     def fingerprint(self) -> str:
         """16 hexadecimal digits that tell these data from others.
 
