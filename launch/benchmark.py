@@ -24,7 +24,9 @@ def main(arguments: list[str]) -> int | None:
     parser.add_argument("--threads", type=whole(1), default=1, help="of flows and peers; with --part=all of everything")
     flags = parser.parse_args(arguments)
     if flags.part in ("flows", "ade") and (flags.gin_file or flags.gin_bindings):
-        parser.error(f"--gin_file and --gin_bindings are of --part=step, --part={flags.part} has recipes of its own")
+        parser.error(
+            f"--gin_file and --gin_bindings apply to --part=step only; --part={flags.part} has its own recipes"
+        )
     print(f"{'figure':<60}{'measured':>10}{'limit':>8}")
     for name, value, limit in figures(flags):
         print(f"{name:<60}{value:>10.4g}{'' if limit is None else f'{limit:>8.4g}'}", flush=True)

@@ -64,7 +64,7 @@ def launch(main: Callable[[list[str]], int | None], arguments: list[str] | None 
 
 
 def guarded(main: Callable[[list[str]], int | None], arguments: list[str]) -> int:
-    """`main`'s exit status; errors that a user can mend are one line on standard error."""
+    """`main`'s exit status; errors that a user can fix are one line on standard error."""
     try:
         return main(arguments) or OK
     except KeyboardInterrupt:

@@ -24,7 +24,7 @@ def argument_parser() -> Parser:
     flag("--images", "evaluate the images of a folder, an .npz or an .npy file, whatever made them", type=readable)
     flag("--reference", "data set that --images are compared with, such as digits, tfds:mnist or folder:PATH")
     flag("--compare", "put the evaluations of these runs side by side", type=readable, nargs="+", metavar="RUN")
-    flag("--metrics", "names with commas between, or all; by default the quick ones that apply")
+    flag("--metrics", "comma-separated names, or all; by default the quick ones that apply")
     flag("--num_samples", f"samples to draw (default: {NUM_SAMPLES:,}; of --images all)", type=whole(2))
     flag("--temperature", "factor on the prior's standard deviation (default: 1)", type=temperature)
     flag("--seed", "of the samples (default: 0)", type=whole(0))
@@ -63,11 +63,10 @@ def main(arguments: list[str]) -> int | None:
 def _mode(parser: Parser, given: dict) -> str:
     modes = [mode for mode in MODES if mode in given]
     if len(modes) != 1:
-        how_many = "no two of" if modes else "one of"
-        parser.error(f"give {how_many} --run_dir=DIR, --images=FOLDER|FILE and --compare RUN RUN …")
+        parser.error("give exactly one of --run_dir=DIR, --images=FOLDER|FILE and --compare RUN RUN …")
     for name in given:
         if name not in MODES[modes[0]] | {modes[0]}:
-            parser.error(f"argument --{name}: does not go with --{modes[0]}")
+            parser.error(f"argument --{name}: cannot be combined with --{modes[0]}")
     return modes[0]
 
 

@@ -1,4 +1,4 @@
-"""What flags accept: gin files and bindings, whole numbers, temperatures, and paths that can be read or written."""
+"""What flags accept: gin files and bindings, integers, temperatures, and paths that can be read or written."""
 
 import argparse
 import math
@@ -40,29 +40,29 @@ class Parser(argparse.ArgumentParser):
 
 
 def temperature(text: str) -> float:
-    """A flag's type: a finite number from 0 up."""
+    """A flag's type: a finite number ≥ 0."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 up")
+        raise argparse.ArgumentTypeError(f"{text!r} must be a finite number ≥ 0")
     return value
 
 
 def whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
-    """A flag's type: whole numbers in [least, most]."""
+    """A flag's type: integers in [least, most]."""
 
     def parse(text: str) -> int:
         if not text.removeprefix("-").isdecimal() or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number in [{least}, {most:,}]")
+            raise argparse.ArgumentTypeError(f"{text!r} must be an integer in [{least}, {most:,}]")
         return int(text)
 
     return parse
 
 
 def labels(text: str) -> list[int]:
-    """A flag's type: classes, whole numbers from 0 up with commas between."""
+    """A flag's type: classes, comma-separated integers ≥ 0."""
     return [whole(0)(part) for part in text.split(",")]
 
 

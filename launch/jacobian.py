@@ -26,6 +26,7 @@ def main(arguments: list[str]) -> int | None:
         seed=flags.seed,
         label=flags.label,
         checkpoint=flags.checkpoint,
+        trust_imports=flags.trust_imports,
     )
     print(f"{table}\nplot and numbers: {flags.out}")
 

@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int | None:
         "--num_samples",
         type=whole(1),
         default=None,
-        help="how many in all; 64 if it is not given, or 8 of each class of a conditional model",
+        help="total number of samples; 64 by default, or 8 of each class of a conditional model",
     )
     parser.add_argument(
         "--label",

@@ -58,5 +58,5 @@ def test_a_run_that_goes_on_with_other_kernels_says_so(tmp_path, content, noted)
     run.environment.write_text(json.dumps(content))
     run.note_kernels("oneDNN", lines.append)
     assert lines == (
-        [f"note: {tmp_path} was trained with Eigen's CPU kernels so far and goes on with oneDNN's"] * noted
+        [f"note: {tmp_path} was trained with Eigen's CPU kernels so far and continues with oneDNN's"] * noted
     )

@@ -1,4 +1,4 @@
-"""The errors that a user can mend: what was wrong, what was received, and what would be right."""
+"""Errors that a user can fix: what was wrong, what was received, and what would be right."""
 
 import functools
 import inspect
@@ -18,55 +18,55 @@ def one_line(error: BaseException) -> str:
 
 
 def check_whole(name: str, value, least: int = 1) -> int:
-    """`value` as an int; rejects what is not a whole number from `least` up."""
+    """`value` as an int; rejects what is not an integer ≥ `least`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise UsageError(f"{name}={value!r} is not a whole number from {least} up")
+        raise UsageError(f"{name}={value!r} must be an integer ≥ {least}")
     return int(value)
 
 
 def check_sizes(owner: str, **sizes) -> None:
-    """Rejects sizes of `owner`, such as a width and a depth, that are not whole numbers from 1 up."""
+    """Rejects sizes of `owner`, such as a width and a depth, that are not integers ≥ 1."""
     for name, value in sizes.items():
         check_whole(f"{owner}.{name}", value)
 
 
 def check_list(name: str, values) -> None:
-    """Rejects what is not a sequence of whole numbers from 1 up; it may be empty."""
+    """Rejects what is not a sequence of integers ≥ 1; it may be empty."""
     try:
         for value in values:
             check_whole(name, value)
     except (TypeError, UsageError) as error:
-        raise UsageError(f"{name}={values!r} is not a tuple of whole numbers from 1 up, such as (64, 128)") from error
+        raise UsageError(f"{name}={values!r} must be a tuple of integers ≥ 1, such as (64, 128)") from error
 
 
 def check_seed(name: str, value) -> None:
-    """Rejects what is not a whole number from 0 up, or several of them."""
+    """Rejects what is not an integer ≥ 0, or several of them."""
     for seed in value if isinstance(value, (tuple, list)) and value else (value,):
         check_whole(name, seed, 0)
 
 
 def check_finite(name: str, value, least: float = 0.0) -> None:
-    """Rejects what is not a finite number from `least` up."""
+    """Rejects what is not a finite number ≥ `least`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not least <= value < math.inf:
-        raise UsageError(f"{name}={value!r} is not a finite number from {least:g} up")
+        raise UsageError(f"{name}={value!r} must be a finite number ≥ {least:g}")
 
 
 def check_number(name: str, value) -> None:
     """Rejects what is not a finite number."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
-        raise UsageError(f"{name}={value!r} is not a finite number")
+        raise UsageError(f"{name}={value!r} must be a finite number")
 
 
 def check_positive(name: str, value) -> None:
     """Rejects what is not a finite number above 0."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value < math.inf:
-        raise UsageError(f"{name}={value!r} is not a finite number above 0")
+        raise UsageError(f"{name}={value!r} must be a finite number > 0")
 
 
 def check_between(name: str, value, low: float, high: float) -> None:
     """Rejects what is not a number between `low` and `high`, both excluded."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low < value < high:
-        raise UsageError(f"{name}={value!r} is not a number between {low:g} and {high:g}")
+        raise UsageError(f"{name}={value!r} must be a number between {low:g} and {high:g}, both excluded")
 
 
 def check_choice(name: str, value, choices: Sequence) -> None:

@@ -200,7 +200,7 @@ def test_temperature_scales_the_noise(case):
         frozen = layer.distribution(temperature=0)
         np.testing.assert_array_equal(frozen.sample(5, seed=SEED), np.tile(frozen.mean(), (5, 1)))
     else:
-        with pytest.raises(UsageError, match="temperature=0 is not a finite number above 0"):
+        with pytest.raises(UsageError, match="temperature=0 must be a finite number > 0"):
             layer.distribution(temperature=0)
     for wrong in (-1.0, float("nan"), float("inf"), tf.constant(-1.0)):
         with pytest.raises(UsageError, match="temperature="):

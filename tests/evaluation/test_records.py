@@ -20,7 +20,7 @@ def test_records_survive_the_disk(tmp_path):
     content = json.loads((tmp_path / "m.json").read_text())
     assert content.pop("format") == 2
     (tmp_path / "m.json").write_text(json.dumps(content))  # as the first version wrote it
-    with pytest.raises(UsageError, match="m.json is a record of format 1, but 2 is read here; remove it"):
+    with pytest.raises(UsageError, match="m.json has format 1; this version reads format 2; remove it"):
         read_records(tmp_path)
     (tmp_path / "m.json").write_text("[]")
     with pytest.raises(UsageError, match="m.json is not a record"):

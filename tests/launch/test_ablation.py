@@ -136,12 +136,12 @@ def test_the_configuration_is_that_of_the_beginning(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("v_adee/Row.bindings = ('DCGANGenerator.width = 40',)", "nothing enters the scope of v_adee/Row"),
-        ("x/Ablation.seeds = (3,)", "nothing enters the scope of x/Ablation"),
+        ("v_adee/Row.bindings = ('DCGANGenerator.width = 40',)", "no scope 'v_adee' is used, but v_adee/Row is bound"),
+        ("x/Ablation.seeds = (3,)", "no scope 'x' is used, but x/Ablation is bound"),
         ("Ablation.evaluation = ('inference_bond.steps = 2',)", "inference_bond"),
         ("Ablation.seeds = 0", "Ablation.seeds=0; give at least one seed"),
-        ("Ablation.seeds = (0, -1)", "Ablation.seeds=-1 is not a whole number from 0 up"),
-        ("Ablation.rows = (@gan/Row,)", "with brackets"),
+        ("Ablation.seeds = (0, -1)", "Ablation.seeds=-1 must be an integer ≥ 0"),
+        ("Ablation.rows = (@gan/Row,)", "with parentheses"),
         ("gan/Row.bindings = ('GAN.latent_size = 3')", "Row.bindings of GAN='GAN.latent_size = 3' is not a sequence"),
         ("Ablation.tolerance = 1.5", "Ablation.tolerance=1.5 is not a fraction in [0, 1)"),
         ("gan/Row.name = 3", "Row.name=3 is not a string"),

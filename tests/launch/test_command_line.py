@@ -226,7 +226,7 @@ def test_a_run_directory_in_use(tmp_path, capsys):
 def test_directories_that_are_no_runs(tmp_path, capsys):
     (tmp_path / "file").write_text("mine")
     fails(capsys, train.main, train_arguments(tmp_path / "file"), "is a file")
-    fails(capsys, train.main, train_arguments(tmp_path), "holds other files")
+    fails(capsys, train.main, train_arguments(tmp_path), "contains other files")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 

@@ -46,7 +46,7 @@ def test_wrong_settings_are_one_line(tmp_path, capsys):
     assert "DensityRatioStudy.dimensions=(0,)" in capsys.readouterr().err
     recipe = [f"--gin_file={ROOT / 'gin' / 'vae.gin'}", f"--out={tmp_path}"]
     assert run(density_ratio.main, recipe) == 2
-    assert "bind nothing of DensityRatioStudy, so they describe no study" in capsys.readouterr().err
+    assert "bind no parameter of DensityRatioStudy" in capsys.readouterr().err
     with pytest.raises(SystemExit) as status:
         run(density_ratio.main, [f"--out={tmp_path}"])
     assert status.value.code == 2

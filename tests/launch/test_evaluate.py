@@ -176,7 +176,7 @@ def test_an_invalid_extractor_is_rejected(feature_mean):
     images = digits("test").fetch(np.arange(4))
     subject = Subject(ExternalImages(images), real=digits("test"), train=digits("train"), num_samples=4)
     assert suite.evaluate(subject, [FeatureMean()], Level(5.0)).results["feature_mean"].value == 5
-    for wrong, words in ((Level, "brackets after its name"), ("level", "outputs")):
+    for wrong, words in ((Level, "parentheses after its name"), ("level", "outputs")):
         with pytest.raises(UsageError, match=words):
             suite.evaluate(subject, [FeatureMean()], wrong)
 
@@ -247,13 +247,18 @@ def test_wrong_flags(tmp_path, capsys, vae):
     images = f"--images={tmp_path / 'x.npy'}"
     out = f"--out={tmp_path / 'out'}"
     fails(capsys, evaluate.main, [], "one of --run_dir=DIR")
-    fails(capsys, evaluate.main, [f"--run_dir={vae}", images], "no two of")
-    fails(capsys, evaluate.main, [f"--run_dir={vae}", "--compare", "a", "b"], "no two of")
+    fails(capsys, evaluate.main, [f"--run_dir={vae}", images], "exactly one of")
+    fails(capsys, evaluate.main, [f"--run_dir={vae}", "--compare", "a", "b"], "exactly one of")
     fails(capsys, evaluate.main, [images], "--reference=DATA")
-    fails(capsys, evaluate.main, [f"--run_dir={vae}", "--reference=digits"], "--reference: does not go with --run_dir")
+    fails(
+        capsys,
+        evaluate.main,
+        [f"--run_dir={vae}", "--reference=digits"],
+        "--reference: cannot be combined with --run_dir",
+    )
     for flag in ("--temperature=0.5", "--bound", "--checkpoint=best"):
-        fails(capsys, evaluate.main, [images, "--reference=digits", flag], "does not go with --images")
-    fails(capsys, evaluate.main, ["--compare", "a", "b", "--metrics=likelihood"], "does not go with --compare")
+        fails(capsys, evaluate.main, [images, "--reference=digits", flag], "cannot be combined with --images")
+    fails(capsys, evaluate.main, ["--compare", "a", "b", "--metrics=likelihood"], "cannot be combined with --compare")
     fails(capsys, evaluate.main, ["--compare", "a", "b", "--out=x.txt"], "not an .html file")
     fails(capsys, evaluate.main, [f"--run_dir={vae}", "--metrics=liklihood"], "did you mean likelihood")
     fails(capsys, evaluate.main, [images, "--reference=digits", "--metrics=liklihood", out], "did you mean likelihood")

@@ -158,7 +158,7 @@ def test_what_a_gan_answers_and_what_not(images):
 def test_what_does_not_fit_is_refused():
     with pytest.raises(UsageError, match="latent_size=0"):
         GAN((8, 8, 1), 0)
-    with pytest.raises(UsageError, match="latent_size=2.5 is not a whole number"):
+    with pytest.raises(UsageError, match="latent_size=2.5 must be an integer"):
         GAN((8, 8, 1), 2.5)
     generator, normalising = (functools.partial(kind, width=2) for kind in (SNGANGenerator, DCGANDiscriminator))
     for penalty in (GradientPenalty, R1):

@@ -333,7 +333,7 @@ def test_learned_priors_are_trained(prior, images):
         ({"flow": FLOW, "pixels": Categorical}, "pmf of 256 levels"),
         ({"flow": 3}, "flow=3"),
         ({"flow": Stack((DiagonalScaling,))}, "flow=.* is not a class"),
-        ({"latent_size": 2.5}, "latent_size=2.5 is not a whole number"),
+        ({"latent_size": 2.5}, "latent_size=2.5 must be an integer"),
         ({"latent_size": "5"}, "latent_size='5'"),
         ({"kl_weight": None}, "kl_weight=None"),
         ({"kl_weight": float("inf")}, "kl_weight=inf"),

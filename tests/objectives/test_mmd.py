@@ -81,9 +81,9 @@ def test_distances_of_equal_points_are_not_negative():
 
 def test_invalid_arguments_are_rejected():
     for wrong in (0.0, -1.0, float("nan")):
-        with pytest.raises(UsageError, match=r"IMQ\.scales=.* is not a finite number above 0"):
+        with pytest.raises(UsageError, match=r"IMQ\.scales=.* must be a finite number > 0"):
             IMQ((1.0, wrong))
-        with pytest.raises(UsageError, match=r"RBF\.prior_scale=.* is not a finite number above 0"):
+        with pytest.raises(UsageError, match=r"RBF\.prior_scale=.* must be a finite number > 0"):
             RBF(prior_scale=wrong)
     with pytest.raises(UsageError, match=r"IMQ\.scales=\(\) is not a tuple of one scale"):
         IMQ(())

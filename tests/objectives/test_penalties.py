@@ -147,7 +147,7 @@ def test_a_penalised_critic_must_not_mix_examples(penalty):
 
 def test_invalid_weights_are_rejected():
     for make in (lambda: GradientPenalty(weight=-1.0), lambda: R1(weight=float("nan"))):
-        with pytest.raises(UsageError, match=r"\.weight=.* is not a finite number from 0 up"):
+        with pytest.raises(UsageError, match=r"\.weight=.* must be a finite number ≥ 0"):
             make()
     with pytest.raises(UsageError, match=r"GradientPenalty.target=-1"):
         GradientPenalty(target=-1.0)

@@ -91,7 +91,7 @@ def test_any_flipped_bit_is_found_and_the_one_before_is_used(copy, capsys):
     assert found > 150
     path.write_bytes(content[:-200])
     assert int(Checkpoints(copy / "checkpoints").load_newest()["step"]) == 3
-    assert "step-000000006.npz is damaged and passed over" in capsys.readouterr().out
+    assert "step-000000006.npz is damaged, skipping it" in capsys.readouterr().out
 
 
 def test_a_checkpoint_carries_its_run_step_and_format(tmp_path):

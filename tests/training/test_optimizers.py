@@ -40,7 +40,7 @@ def test_weight_decay_is_an_l2_penalty_for_sgd_alone():
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
 def test_invalid_arguments_are_rejected(make):
     for wrong in (-0.1, float("nan"), "0.1"):
-        with pytest.raises(UsageError, match="weight_decay=.* is not a finite number from 0 up"):
+        with pytest.raises(UsageError, match="weight_decay=.* must be a finite number ≥ 0"):
             make(weight_decay=wrong)
-        with pytest.raises(UsageError, match="learning_rate=.* is not a finite number above 0"):
+        with pytest.raises(UsageError, match="learning_rate=.* must be a finite number > 0"):
             make(wrong)

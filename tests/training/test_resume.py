@@ -89,7 +89,7 @@ def test_a_damaged_newest_checkpoint_is_reported_and_passed_over(tmp_path, capsy
     assert train_here(tmp_path / "run") == 0
     output = capsys.readouterr().out
     assert newest.with_suffix(".damaged").is_file()
-    assert "step-000000006.npz is damaged and passed over" in output
+    assert "step-000000006.npz is damaged, skipping it" in output
     assert "at step 3 of 6" in output
     assert_same_state(whole, newest_state(tmp_path / "run"))
 

@@ -104,7 +104,7 @@ def test_stages_cannot_be_made_longer_afterwards(whole, capsys):
         ({"name": "a b", "steps": 1}, "not an identifier"),
         ({"name": "a", "steps": 0}, "neither steps nor fit"),
         ({"name": "a", "steps": 2, "fit": print}, "both steps and fit"),
-        ({"name": "a", "steps": -1}, "whole number"),
+        ({"name": "a", "steps": -1}, "must be an integer"),
         ({"name": "a", "fit": 3}, "not a function"),
     ],
 )

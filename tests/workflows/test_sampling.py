@@ -92,7 +92,7 @@ def test_more_samples_continue_fewer(tmp_path):
     ("model", "out", "labels", "message"),
     [
         (Levels, "a.png", [CLASSES], "label=5 is not a class of Levels, which has 0 to 4"),
-        (Plain, "a.png", [0], r"label=\[0\] is of no use, because Plain is not conditional"),
+        (Plain, "a.png", [0], r"label=\[0\] was given, but Plain is not conditional"),
         (lambda: Plain(Spec.of_shape((3,))), "folder", None, "draws vectors; give a .npz file"),
     ],
     ids=["unknown class", "not conditional", "vectors"],

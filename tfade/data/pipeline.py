@@ -187,7 +187,7 @@ def sequential_batches(
         source: the examples.
         batch_size: most examples in a batch.
         fields: what a batch holds; "index" is left out, for it is a position in the training split. Examples of the
-            second domain begin anew when there are too few of them.
+            second domain start again when there are too few of them.
         other: the data of the second domain.
     """
     for start in range(0, source.spec.num_examples, batch_size):

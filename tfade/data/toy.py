@@ -199,7 +199,7 @@ class Gaussian(Density):
 
     def __init__(self, dimensions: int = 8, correlation: float = 0.8):
         if not isinstance(dimensions, int) or dimensions < 1:
-            raise UsageError(f"dimensions={dimensions!r} is not possible; give a whole number from 1")
+            raise UsageError(f"dimensions={dimensions!r} must be an integer ≥ 1")
         self.dimensions = dimensions
         places = np.arange(dimensions)
         self.covariance = correlation ** np.abs(places[:, None] - places)

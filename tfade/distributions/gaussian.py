@@ -31,7 +31,7 @@ def standard_normal(latent_size: int, temperature=1.0) -> tfd.Distribution:
     """
     value = tf.get_static_value(temperature) if tf.is_tensor(temperature) else temperature
     if isinstance(value, str) or (value is not None and not 0 <= value < math.inf):
-        raise UsageError(f"temperature={temperature!r} is not a finite number from 0 up; 1 is the model itself")
+        raise UsageError(f"temperature={temperature!r} must be a finite number ≥ 0; 1 is the model itself")
     scale = tf.fill([latent_size], tf.cast(temperature, tf.float32))
     return tfd.MultivariateNormalDiag(tf.zeros([latent_size]), scale)
 

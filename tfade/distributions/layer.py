@@ -102,8 +102,8 @@ class DistributionLayer(keras.layers.Layer):
         value = tf.get_static_value(temperature) if tf.is_tensor(temperature) else temperature
         coldest = 0.0 if self.takes_temperature_zero else math.ulp(0.0)
         if isinstance(value, str) or (value is not None and not coldest <= value < math.inf):
-            least = "from 0 up" if self.takes_temperature_zero else "above 0"
-            raise UsageError(f"temperature={temperature!r} is not a finite number {least}; 1 is the model itself")
+            least = "≥ 0" if self.takes_temperature_zero else "> 0"
+            raise UsageError(f"temperature={temperature!r} must be a finite number {least}; 1 is the model itself")
         return tf.cast(temperature, self.variable_dtype)
 
     def _require_vectors(self, least: int = 1) -> int:

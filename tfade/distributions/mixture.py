@@ -74,7 +74,7 @@ class GaussianMixture(ParametricLayer):
         Args:
             vectors: [N, D], N ≥ K.
             seed: of the initial means.
-            restarts: how many times to begin anew, by k-means each; the most likely result is taken.
+            restarts: number of initialisations, by k-means each; the most likely result is taken.
             iterations: at most, of each.
 
         Raises:

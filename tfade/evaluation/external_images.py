@@ -67,7 +67,7 @@ class ExternalImages(Contract):
 
     def cannot(self, question: str, reason: str) -> NotImplementedError:
         """The error of a question that only a model could answer."""
-        return NotImplementedError(f"{question} needs the model, and here are only its images")
+        return NotImplementedError(f"{question} needs the model, but only images were given")
 
 
 def read_external_images(path, shape: tuple[int, ...], count: int | None = None, seed: int = 0) -> ExternalImages:

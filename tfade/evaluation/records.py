@@ -84,7 +84,7 @@ def _read(path: Path) -> Record:
         raise _damaged(path, error) from error
     if written != FORMAT:
         raise UsageError(
-            f"{path} is a record of format {written}, but {FORMAT} is read here; remove it and evaluate again"
+            f"{path} has format {written}; this version reads format {FORMAT}; remove it and evaluate again"
         )
     try:
         return _record(path, content)

@@ -119,5 +119,5 @@ def _finite(name: str, field: str, number) -> float:
     except (TypeError, ValueError) as error:
         raise UsageError(f"{field}={number!r} of result {name!r} is not a number; give a finite float") from error
     if not math.isfinite(number):
-        raise UsageError(f"{field}={number} of result {name!r} is not finite; report why instead of a number")
+        raise UsageError(f"{field}={number} of result {name!r} is not finite; raise NotApplicable with the reason")
     return number

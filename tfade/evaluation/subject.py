@@ -68,7 +68,7 @@ class Subject:
             )
         if isinstance(self.extractor, type):
             name = self.extractor.__name__
-            raise UsageError(f"extractor={name} is a class; write brackets after its name, as in @{name}()")
+            raise UsageError(f"extractor={name} is a class; write parentheses after its name, as in @{name}()")
         if self.extractor is not None and not isinstance(self.extractor, Extractor):
             raise UsageError(
                 f"extractor={self.extractor!r} has no `protocol` and `outputs`; give an extractor such as "

@@ -21,7 +21,7 @@ def select(names: str | None = None) -> list[Metric]:
     """Metrics by name, each with the settings that gin binds to its class.
 
     Args:
-        names: names with commas between, such as "mode_coverage,reconstruction_error"; "all"; None for the quick ones,
+        names: comma-separated names, such as "mode_coverage,reconstruction_error"; "all"; None for the quick ones,
             those whose class has `default = True`.
 
     Returns:
@@ -76,7 +76,7 @@ def evaluate(
             raise UsageError(f"metrics has {metric!r}, which is not a Metric; `select` makes metrics from names")
     names = [metric.name for metric in metrics]
     if len(set(names)) < len(names):
-        raise UsageError(f"metrics={names} names a metric twice; give each once, as each has one file")
+        raise UsageError(f"metrics={names} names a metric twice; give each once")
     outcomes = []
     for position, metric in enumerate(metrics, 1):
         subject.progress(f"[{position}/{len(metrics)}] {metric.name} …")
@@ -85,7 +85,7 @@ def evaluate(
         try:
             found = tuple(metric(subject))
         except (NotApplicable, NotImplementedError) as error:
-            reason = str(error) or f"{type(subject.model).__name__} does not answer a question of this metric"
+            reason = str(error) or f"{type(subject.model).__name__} does not support what this metric needs"
         except (UsageError, NonFiniteError) as error:  # the other metrics are still evaluated
             failed = one_line(error)
         # Samples and the classifier are made by the first metric that needs them, and count among its seconds.

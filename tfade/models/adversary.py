@@ -62,7 +62,9 @@ class Adversary:
         """
         reserved = {"real"} | ({self.penalty.name} if self.penalty is not None else set())
         if not fakes or reserved & set(fakes):
-            raise UsageError(f"fakes={list(fakes)} are not at least one name other than {sorted(reserved)}")
+            raise UsageError(
+                f"fakes={list(fakes)} must be non-empty and must not use the reserved names {sorted(reserved)}"
+            )
         on_real, *values = self._judged([real, *fakes.values()], together)
         on_fakes = dict(zip(fakes, values))
         generator = {name: self.divergence.generator(values) for name, values in on_fakes.items()}

@@ -185,8 +185,8 @@ class GenerativeModel(Contract, TrainingStep, keras.Model):
             for network in player.networks:
                 if any(id(variable) not in registered for variable in network.trainable_variables):
                     raise UsageError(
-                        f"player {player.name!r} moves the network {network.name!r}, which {type(self).__name__} did "
-                        "not register, so that it would not be saved; make it with add_network"
+                        f"player {player.name!r} trains the network {network.name!r}, which {type(self).__name__} did "
+                        "not register and which would not be saved; make it with add_network"
                     )
 
     @property

@@ -26,7 +26,7 @@ class LatentVariableModel(GenerativeModel):
     Args:
         spec: what the data look like, or the bare shape of an example.
         latent_size: dimension of z, 1 or more.
-        prior: class of p(z), a `DistributionLayer` made without arguments; trained along if a player moves it.
+        prior: class of p(z), a `DistributionLayer` made without arguments; trained jointly if a player moves it.
 
     Raises:
         UsageError: a latent size below 1, something that does not make a distribution, or a conditional model of data

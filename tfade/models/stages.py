@@ -26,7 +26,7 @@ class Stage:
             in this stage, otherwise everybody at once.
         players: names of the players that move; None for all. The networks of the others are not updated.
         optimizer: makes every player's optimizer in this stage, called in the gin scope of the player; None for
-            `make_optimizer`. Optimizers begin anew with the stage.
+            `make_optimizer`. Optimizers start afresh with the stage.
         fit: of a stage without steps: called as `fit(model, train)`, train being the training split; it changes
             variables of the model's networks, such as the parameters of a density over codes.
 

@@ -88,7 +88,7 @@ class TrainingStep:
                     "tf.data.Dataset of batches, such as Dataset.from_tensor_slices(x).batch(64).repeat()"
                 )
             with self.distribute_strategy.scope():
-                batch = Batch.of(self._global(next(iter(x))))  # a data set begins anew for `fit`
+                batch = Batch.of(self._global(next(iter(x))))  # a data set starts again for `fit`
                 self.initialise(self._of_pass(batch, 0))
                 self.averages.restart(self.stage.players.values())
         return super().fit(x, *args, **kwargs)
@@ -215,7 +215,7 @@ class TrainingStep:
         replicas, clip_norm = self.distribute_strategy.num_replicas_in_sync, self.optimization.clip_norm
         reached = [(v, g) for v, g in zip(variables, gradients, strict=True) if g is not None]
         if not reached:
-            raise UsageError(f"player {name!r}: its loss depends on none of its networks' variables")
+            raise UsageError(f"player {name!r}: its loss has no gradient with respect to its variables")
         variables, gradients = zip(*reached)
         if replicas > 1:
             gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
@@ -245,7 +245,9 @@ def checked_terms(model, stage: StageState) -> list[str]:
         losses = model.losses(Batch.of(data), model._seeds(0))
         kind = type(model).__name__
         if strange := [name for name in losses if name not in known]:
-            raise UsageError(f"{kind}.losses returns terms of {strange}; the players are {sorted(known)}")
+            raise UsageError(
+                f"{kind}.losses returns terms of unknown players {strange}; the players are {sorted(known)}"
+            )
         for player in stage.players:
             if not losses.get(player):
                 raise UsageError(f"{kind}.losses returns no term of player {player!r}; a player needs a loss")

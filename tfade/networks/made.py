@@ -34,7 +34,7 @@ class MADE(keras.layers.Layer):
         seed: of the random order, an integer or several.
 
     Raises:
-        UsageError: a size below 1, an unknown order or activation, or a seed that is not a whole number.
+        UsageError: a size below 1, an unknown order or activation, or a seed that is not an integer.
 
     Reference: Germain et al. 2015, equations 8 to 10, sections 4.1 and 4.2.
     """
@@ -105,7 +105,7 @@ class MADE(keras.layers.Layer):
         """Solves x_i = draw(given_i, θ_i(x_<i)) for x, dimension by dimension.
 
         A hidden unit is computed as soon as the dimensions that it sees are known, and passed on at once: altogether
-        the steps do the work of one pass, where calling the network anew at every step would do that of D.
+        the steps do the work of one pass, where calling the network again at every step would do that of D.
 
         Args:
             draw: (given_i [batch, …], parameters [batch, outputs]) → x_i and anything else, both [batch, 1].

@@ -52,7 +52,7 @@ def plot(spectra: Mapping[str, Spectrum]):
         pooled = np.sort(spectrum.values[spectrum.values > 0])
         left.plot(np.log10(pooled), np.linspace(0, 1, len(pooled)), label=name)
         right.hist(finite[name], edges, histtype="step", linewidth=1.5, label=name)
-    left.set(xlabel="log₁₀ singular value", ylabel="share of values below", title="singular values of ∂x/∂z")
+    left.set(xlabel="log₁₀ singular value", ylabel="fraction of values below", title="singular values of ∂x/∂z")
     right.set(xlabel="log₁₀ condition number", ylabel="codes", title="condition numbers")
     right.legend()
     return figure

@@ -57,7 +57,7 @@ def read_state(path: Path, run: str, step: int | None = None) -> dict[str, np.nd
         )
     owner = str(meta["run"])
     if run and owner and owner != run:
-        raise UsageError(f"checkpoint {path} is of another run ({owner}, not {run}); put back the one that was there")
+        raise UsageError(f"checkpoint {path} belongs to another run ({owner}, not {run}); restore the original file")
     if str(meta["names"]) != _digest(state):
         raise ValueError("it lacks some of its members")
     if step is not None and int(state.get("step", step)) != step:

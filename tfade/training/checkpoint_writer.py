@@ -129,8 +129,8 @@ class CheckpointWriter(StepCallback):
     def _save_if_best(self, value: float):
         if not math.isfinite(value):
             raise NonFiniteError(
-                f"step {self.step}: CheckpointSettings.monitor={self._settings.monitor!r} is {value}, by which no "
-                "checkpoint can be the best"
+                f"step {self.step}: CheckpointSettings.monitor={self._settings.monitor!r} is {value}, so checkpoints "
+                "cannot be ranked"
             )
         better = self._best is None or (value > self._best if self._settings.higher_is_better else value < self._best)
         if better:

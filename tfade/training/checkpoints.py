@@ -93,10 +93,10 @@ class Checkpoints:
             except UsageError:  # whole, and of another format or run
                 raise
             except ValueError as error:
-                self._say(f"checkpoint {self.path(step)} is damaged and passed over ({error})")
+                self._say(f"checkpoint {self.path(step)} is damaged, skipping it ({error})")
         if steps:
             raise UsageError(
-                f"checkpoints={str(self._folder)!r}: all {len(steps)} are damaged; remove them to start anew"
+                f"checkpoints={str(self._folder)!r}: all {len(steps)} are damaged; delete them to start from scratch"
             )
         return None
 
@@ -115,7 +115,9 @@ class Checkpoints:
         is_step = step.isascii() and step.isdecimal()
         path = self._folder / f"{BEST}.npz" if step == BEST else self.path(int(step) if is_step else 0)
         if not (step == BEST or is_step) or not path.is_file():
-            raise UsageError(f"checkpoint={which!r} does not exist; there are 'latest', 'best' and {self.steps()}")
+            best = [BEST] if (self._folder / f"{BEST}.npz").is_file() else []
+            available = ", ".join(map(str, ["latest", *best, *self.steps()]))
+            raise UsageError(f"checkpoint={which!r} does not exist; available are {available}")
         try:
             return read_state(path, self._run, int(step) if is_step else None)
         except ValueError as error:

@@ -121,7 +121,7 @@ def _refuse_unused_macros() -> None:
     for name in sorted(defined - used):
         close = difflib.get_close_matches(name, used, 1)
         hint = f"; did you mean {close[0]!r}?" if close else f"; the recipe uses {', '.join(sorted(used)) or 'none'}"
-        raise UsageError(f"gin configuration: nothing uses the name {name!r}{hint}")
+        raise UsageError(f"gin configuration: the macro {name!r} is defined but never used{hint}")
 
 
 def make(configurable: type):
@@ -185,7 +185,8 @@ def refuse_strange_scopes(concerns: Callable[[str], bool], besides: Collection[s
             known = ", ".join(sorted(scopes - {""}))
             name = selector.rpartition(".")[2]
             raise UsageError(
-                f"gin configuration: nothing enters the scope of {scope}/{name}; there are {known or 'none'}"
+                f"gin configuration: no scope {scope!r} is used, but {scope}/{name} is bound; scopes in use: "
+                f"{known or 'none'}"
             )
 
 

@@ -107,6 +107,6 @@ def checked_vectors(vectors) -> np.ndarray:
         count = int(np.sum(~np.isfinite(single)))
         raise UsageError(
             f"vectors[{row}, {column}] is {array[row, column]}, which is not finite in float32, and so are "
-            f"{count} in all; remove or mend them"
+            f"{count} in all; remove or fix them"
         )
     return single

@@ -76,11 +76,11 @@ def inference_bound(
     check_whole("inference_bound.batch_size", batch_size)
     check_positive("inference_bound.learning_rate", learning_rate)
     if len(model.image_shape) != 3:
-        raise UsageError(f"inference_bound was given a model of data of shape {model.image_shape}; it is for images")
+        raise UsageError(f"inference_bound needs a model of images; this one is of data of shape {model.image_shape}")
     prior, normal = model.prior(), standard_normal(model.latent_size)
     points = normal.sample(8, seed=(0, seed))
     if not np.allclose(prior.log_prob(points), normal.log_prob(points), rtol=1e-4):
-        raise UsageError(f"{type(model).__name__}.prior() is not N(0, I), which the bound is taken with")
+        raise UsageError(f"{type(model).__name__}.prior() is not N(0, I), which the bound assumes")
     keras.utils.set_random_seed(seed)
     bound = VAE(
         model.image_shape,

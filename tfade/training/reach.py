@@ -30,7 +30,8 @@ def require_reached(model) -> None:
         remedy = f"bind {' or '.join(owners)}" if owners else f"let gin make it, as @{name}"
         bound = "/".join(filter(None, (scope, f"{name}.{binding}")))
         raise UsageError(
-            f"{bound} is bound, but {type(model).__name__} makes its {name} by a default, out of gin's reach; {remedy}"
+            f"{bound} is bound, but {type(model).__name__} makes its {name} from a default "
+            f"argument, which gin cannot configure; {remedy}"
         )
 
 

@@ -58,7 +58,7 @@ class Recipe:
     def __post_init__(self):
         if not (isinstance(self.model, type) and issubclass(self.model, GenerativeModel)):
             raise UsageError(
-                f"Recipe.model={self.model!r} is not the class of a model; in gin @VAE, with @ and without brackets"
+                f"Recipe.model={self.model!r} is not the class of a model; in gin @VAE, with @ and without parentheses"
             )
         if isinstance(self.seed, int) and self.seed >= 2**32:
             raise UsageError(f"seed={self.seed!r} is beyond 2³² - 1, the largest that NumPy takes")

@@ -95,7 +95,7 @@ def _require_bindings_alone(path: Path, text: str) -> None:
     try:
         statements = list(config_parser.ConfigParser(text, _Names()))
     except (SyntaxError, tokenize.TokenError) as error:
-        raise UsageError(f"{path} is damaged ({one_line(error)}); restore it, or train anew") from error
+        raise UsageError(f"{path} is damaged ({one_line(error)}); restore it, or train again") from error
     for statement in statements:
         if isinstance(statement, (config_parser.ImportStatement, config_parser.IncludeStatement)):
             raise UsageError(

@@ -46,13 +46,13 @@ class RunDirectory:
         """
         if self.checkpoints.is_dir() and any(self.checkpoints.iterdir()) and not self.config.exists():
             raise UsageError(
-                f"run_dir={str(self.path)!r} holds checkpoints and no config.gin, which says what they are of; restore "
+                f"run_dir={str(self.path)!r} contains checkpoints but no config.gin; restore "
                 "it, or give another run_dir"
             )
         holds_others = self.path.is_dir() and any(self.path.iterdir()) and not self.config.exists()
         if holds_others and not (self.path / LOCK).exists():
             raise UsageError(
-                f"run_dir={str(self.path)!r} holds other files and no run; give a new or empty directory, "
+                f"run_dir={str(self.path)!r} contains other files and no run; give a new or empty directory, "
                 "or the directory of a run to continue"
             )
         with directory_lock(self.path):
@@ -99,7 +99,7 @@ class RunDirectory:
         recorded = _read_json(self.environment).get("kernels", {})
         before = recorded.get("library") if isinstance(recorded, dict) else None
         if before is not None and before != library:
-            say(f"note: {self.path} was trained with {before}'s CPU kernels so far and goes on with {library}'s")
+            say(f"note: {self.path} was trained with {before}'s CPU kernels so far and continues with {library}'s")
 
     def _recorded_data(self) -> dict:
         """What data.json holds; nothing where it is absent or damaged."""
@@ -135,9 +135,9 @@ class RunDirectory:
             with self.history.open(newline="", encoding="utf-8") as file:
                 rows = list(csv.DictReader(file))
         except (csv.Error, UnicodeDecodeError) as error:
-            raise UsageError(f"{self.history} is damaged ({error}); mend it, or move it away") from error
+            raise UsageError(f"{self.history} is damaged ({error}); repair it, or move it away") from error
         if not all((row.get("step") or "").isdecimal() for row in rows):
-            raise UsageError(f"{self.history} is damaged: a row has no whole number of steps; mend it, or move it away")
+            raise UsageError(f"{self.history} is damaged: a row has no integer step; repair it, or move it away")
         return rows
 
     def write_history(self, rows: list[dict]) -> None:

@@ -29,7 +29,7 @@ def make_strategy(kind: str = "auto", devices: int | None = None) -> tf.distribu
     if kind == "multi_worker":
         if devices is not None:
             raise UsageError(
-                f"devices={devices!r} means nothing to strategy='multi_worker'; TF_CONFIG names the workers"
+                f"devices={devices!r} has no effect with strategy='multi_worker'; TF_CONFIG names the workers"
             )
         return tf.distribute.MultiWorkerMirroredStrategy()
     if kind != "auto":

@@ -18,7 +18,7 @@ class Row:
         name: as in the paper.
         gin_files: its recipe and files that override it; paths from the root of the repository.
         bindings: gin lines that override these.
-        paper: published numbers by the name of their column, as text, with any brackets.
+        paper: published numbers by the name of their column, as text, with any parentheses.
 
     Raises:
         UsageError: a value that is not a string, or not a sequence of strings.
@@ -76,7 +76,9 @@ class Ablation:
 
     def __post_init__(self):
         if not isinstance(self.rows, Sequence) or not all(isinstance(row, Row) for row in self.rows):
-            raise UsageError(f"Ablation.rows={self.rows!r} are not rows; write (@vae/Row(), @gan/Row()), with brackets")
+            raise UsageError(
+                f"Ablation.rows={self.rows!r} are not rows; write (@vae/Row(), @gan/Row()), with parentheses"
+            )
         for name in ("gin_files", "bindings", "evaluation", "metrics"):
             _check_strings(f"Ablation.{name}", getattr(self, name))
         if not self.metrics:

@@ -26,7 +26,7 @@ def run_ablation(
     bindings: Sequence[str],
     num_samples: int,
 ) -> dict[str, str]:
-    """Trains and evaluates all runs of a table; writes table.md and table.html, anew after each run.
+    """Trains and evaluates all runs of a table; writes table.md and table.html, again after each run.
 
     Args:
         workspace: of the gin files.

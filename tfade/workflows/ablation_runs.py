@@ -155,7 +155,7 @@ def _picture(run: OpenRun):
 
 
 def _read_json(file: Path):
-    """What a JSON file holds; None of one that is absent or damaged, so that it is made anew."""
+    """What a JSON file holds; None of one that is absent or damaged, so that it is made again."""
     try:
         return json.loads(file.read_text())
     except (OSError, ValueError):

@@ -28,7 +28,7 @@ def compare(paths: Sequence[Path], out: Path) -> str:
     runs = _read_runs(paths)
     columns = find_columns(runs)
     if not columns:
-        raise UsageError(f"none of the runs has numbers yet; first: {runs[0].command('all', [])}")
+        raise UsageError(f"none of the runs has been evaluated; first: {runs[0].command('all', [])}")
     header, rows = cells(runs, columns)
     notes = [*differences(runs, columns), *missing(runs, columns), *stale(runs)]
     write_text(out, html(runs, columns, header, rows, notes))

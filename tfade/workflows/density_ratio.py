@@ -27,8 +27,7 @@ def run_study(folder: Path) -> str:
     """
     if not configuration.binds(DensityRatioStudy):
         raise UsageError(
-            "the gin files bind nothing of DensityRatioStudy, so they describe no study; "
-            "give --gin_file=gin/tables/density_ratio.gin"
+            "the gin files bind no parameter of DensityRatioStudy; give --gin_file=gin/tables/density_ratio.gin"
         )
     study, classifier = configuration.make(DensityRatioStudy), configuration.make(RatioClassifier)
     runs = [

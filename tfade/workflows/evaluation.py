@@ -34,7 +34,7 @@ def evaluate_run(
 
     Args:
         run: as `Workspace.open_run` gives it.
-        metrics: names with commas between, or None for those that gin binds to `evaluate`, the quick ones by default.
+        metrics: comma-separated names, or None for those that gin binds to `evaluate`, the quick ones by default.
         num_samples, temperature, seed: of `Subject`.
         bound: whether to fit an inference network to a model without a likelihood, which gives a lower bound of one.
         extractor: the feature network of sample metrics; None for what gin binds to `evaluate.extractor`, by default
@@ -64,7 +64,7 @@ def evaluate_run(
         "checkpoint": int(model.step.numpy()),
         "weights": weights_fingerprint([state[name].numpy() for name in sorted(state)]),
         "base": [f"--run_dir={run.path}"],
-        "settings": [*as_flags(changed), *run.gin_flags],
+        "settings": [*as_flags(changed), *run.flags],
     }
     return evaluate_and_save(run.path, subject, metrics, origin, run.revision, extractor)
 

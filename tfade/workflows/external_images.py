@@ -29,7 +29,7 @@ def evaluate_images(
     Args:
         images: a folder, an .npz or an .npy file.
         folder: what `evaluation` and reference.gin, the configuration of the data, are written to.
-        metrics: names with commas between, or None for the quick ones.
+        metrics: comma-separated names, or None for the quick ones.
         num_samples: images to evaluate, chosen at random; None for all.
         seed: of the choice, 0 if None.
         flags: that name the images and their data, as they were typed, for the record.

@@ -22,6 +22,7 @@ def compare_jacobians(
     seed: int,
     label: int | None = None,
     checkpoint: str = "latest",
+    trust_imports: bool = False,
 ) -> str:
     """Measures the spectra of runs and writes their report.
 
@@ -33,6 +34,7 @@ def compare_jacobians(
         temperature, seed: of the latents.
         label: the class of conditional models; None for the others.
         checkpoint: "latest", "best", or the step of a kept one.
+        trust_imports: see `tfade.load_run`.
 
     Returns:
         The summaries as text.
@@ -43,7 +45,7 @@ def compare_jacobians(
     ambiguous = len({Path(run).name for run in run_dirs}) < len(run_dirs)
     found = {}
     for run_dir in run_dirs:
-        with workspace.open_run(run_dir, checkpoint) as run:
+        with workspace.open_run(run_dir, checkpoint, trust_imports=trust_imports) as run:
             name = str(run_dir) if ambiguous else Path(run_dir).name
             found[name] = _measure(run, num_codes, temperature, seed, label)
     protocol = {"num_codes": num_codes, "temperature": temperature, "seed": seed}

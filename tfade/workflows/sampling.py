@@ -65,7 +65,7 @@ def checked_classes(model: GenerativeModel, labels: Sequence[int] | None) -> Seq
     name = type(model).__name__
     if not model.conditional:
         if labels is not None:
-            raise UsageError(f"label={list(labels)} is of no use, because {name} is not conditional; leave it out")
+            raise UsageError(f"label={list(labels)} was given, but {name} is not conditional; leave it out")
         return None
     known = range(model.spec.num_classes)
     for label in labels or ():

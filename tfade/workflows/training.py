@@ -33,8 +33,8 @@ def train_recipe(workspace: Workspace, run_dir: Path, train_only: bool = False) 
     """
     if not configuration.binds(Recipe):
         raise UsageError(
-            "the gin files bind nothing of Recipe, so they describe no run; tables are for python -m launch.ablation, "
-            "gin/tables/density_ratio.gin is for python -m launch.density_ratio"
+            "the gin files bind no parameter of Recipe, so there is nothing to train; tables are for python -m "
+            "launch.ablation, gin/tables/density_ratio.gin is for python -m launch.density_ratio"
         )
     reports = []
 
@@ -53,12 +53,16 @@ def finish_run(workspace: Workspace, run: RunDirectory) -> Report:
     with workspace.open_run(run.path) as opened:
         settings, held_out = configuration.make(Visualisation), data.load(opened.recipe.data, "test")
         picture = run.samples / "overview.png"
-        write_overview(opened.model, held_out, picture, settings.samples or 36, settings.reconstructions)
+        shown = ""
+        if settings.samples and write_overview(
+            opened.model, held_out, picture, settings.samples, settings.reconstructions
+        ):
+            shown = f"picture:     {picture}\n"
         project(opened.model, held_out, run.logs, settings.codes)
         report = evaluate_run(opened)
         export(opened.model, run.export)
     print(
-        f"\n{report.table()}\n\npicture:     {picture}\ntensorboard: tensorboard --logdir {run.logs}\n"
+        f"\n{report.table()}\n\n{shown}tensorboard: tensorboard --logdir {run.logs}\n"
         f"numbers:     {run.evaluation}\nreport:      {run.evaluation / 'report.html'}\nexport:      {run.export}"
     )
     return report

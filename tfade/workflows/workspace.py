@@ -20,14 +20,14 @@ class OpenRun(NamedTuple):
         path: its directory.
         recipe: what its configuration says.
         model: rebuilt and restored.
-        gin_flags: the flags that it was opened with, as they are typed.
+        flags: the flags that it was opened with, as they are typed.
         revision: of the source that opened it, or None.
     """
 
     path: Path
     recipe: Recipe
     model: GenerativeModel
-    gin_flags: tuple[str, ...]
+    flags: tuple[str, ...]
     revision: str | None
 
 
@@ -80,7 +80,12 @@ class Workspace(NamedTuple):
         Raises:
             UsageError: no run, no such checkpoint, or a configuration that cannot be read.
         """
-        flags = (*(f"--gin_file={file}" for file in files), *(f"--gin_bindings={line}" for line in bindings))
+        flags = (
+            *(f"--gin_file={file}" for file in files),
+            *(f"--gin_bindings={line}" for line in bindings),
+            *([] if checkpoint == "latest" else [f"--checkpoint={checkpoint}"]),
+            *(["--trust_imports"] if trust_imports else []),
+        )
         with run_configuration(run_dir, bindings, files, self.root, trust_imports) as recipe:
             model = load_run(run_dir, checkpoint, trust_imports)
             yield OpenRun(Path(run_dir), recipe, model, flags, self.revision)

@@ -90,7 +90,7 @@ def test_refuses_models_and_settings(tmp_path):
         ({"model": model, "layer": "absent"}, "unknown layer 'absent'; 'small' has .*pooled"),
         ({"model": model, "preprocessing": "caffe"}, "preprocessing='caffe' is not one of unit"),
         ({"model": model, "resize": "nearest"}, "resize='nearest'"),
-        ({"model": model, "size": (8, 8)}, r"size=\(8, 8\) does not suit a model of images of size \(16, 16\)"),
+        ({"model": model, "size": (8, 8)}, r"size=\(8, 8\) does not match the model's input size \(16, 16\)"),
         ({"model": small_model((8, 8, 1)), "preprocessing": "imagenet"}, "is for 3 channels"),
     ):
         with pytest.raises(UsageError, match=message):

@@ -97,7 +97,7 @@ def test_seed_and_protocol(sets):
     [
         ({"subset_size": 61}, "real has 60 examples, fewer than subset_size=61"),
         ({}, "real has 60 examples, fewer than subset_size=1000"),
-        ({"subset_size": 1}, "subset_size=1 is not a whole number from 2 up"),
+        ({"subset_size": 1}, "subset_size=1 must be an integer ≥ 2"),
         ({"subset_size": 2.5}, "subset_size=2.5"),
         ({"subsets": 0}, "subsets=0"),
         ({"subset_size": 30, "seed": -1}, "seed=-1"),

@@ -143,7 +143,7 @@ def test_protocol(sets):
     ("changes", "message"),
     [
         ({"k": 180}, "fake has 180 examples and k=180"),
-        ({"k": 0}, "k=0 is not a whole number from 1 up"),
+        ({"k": 0}, "k=0 must be an integer ≥ 1"),
         ({"k": 1.0}, "k=1.0"),
         ({"real": np.zeros((3, 6))}, "real has 3 examples and k=3"),
         ({"real": np.zeros((1, 6))}, r"real has 1 example\(s\)"),

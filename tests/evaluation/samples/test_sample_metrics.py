@@ -191,13 +191,13 @@ def test_ms_ssim_of_samples_and_real_images(subject):
 @pytest.mark.parametrize(
     ("metric", "settings", "reason"),
     [
-        (KernelDistance(), {}, "200 images on both sides, and it needs at least 1000"),
-        (FrechetInfinity(), {"num_samples": 50}, "50 samples, and it needs at least 60"),
-        (InceptionScore(), {"num_samples": 9}, "9 samples and real images, and it needs at least 10"),
+        (KernelDistance(), {}, "200 images on both sides; at least 1000 are needed"),
+        (FrechetInfinity(), {"num_samples": 50}, "50 samples; at least 60 are needed"),
+        (InceptionScore(), {"num_samples": 9}, "9 samples and real images; at least 10 are needed"),
         (ModeScore(), {"num_samples": 9}, "9 samples and real images"),
-        (PrecisionRecall(), {"num_samples": 3}, "3 images on both sides, and it needs at least 4"),
+        (PrecisionRecall(), {"num_samples": 3}, "3 images on both sides; at least 4 are needed"),
         (DensityCoverage(), {"num_samples": 5}, "5 images on both sides"),
-        (PrecisionRecallDistributions(), {"num_samples": 19}, "19 images on both sides, and it needs at least 20"),
+        (PrecisionRecallDistributions(), {"num_samples": 19}, "19 images on both sides; at least 20 are needed"),
         (InceptionScore(), {"extractor": Extractor(classes=False)}, "no class probabilities"),
         (ModeScore(), {"extractor": Extractor(classes=False)}, "no class probabilities"),
     ],

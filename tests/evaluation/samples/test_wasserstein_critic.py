@@ -100,7 +100,7 @@ def test_refusals():
         ({"steps": 0}, "steps=0 is below 1"),
         ({"batch_size": 0}, "batch_size=0 is below 1"),
         ({"learning_rate": 0.0}, "learning_rate=0.0 is not positive"),
-        ({"penalty": -1.0}, "weight=-1.0 is not a finite number"),
+        ({"penalty": -1.0}, "weight=-1.0 must be a finite number"),
         (
             {
                 "real": images.repeat(2, 1).repeat(2, 2),

@@ -99,7 +99,7 @@ class KerasExtractor:
         model = _model(model)
         own_size, self._channels = tuple(model.input_shape[1:3]), model.input_shape[-1]
         if size is not None and None not in own_size and tuple(size) != own_size:
-            raise UsageError(f"KerasExtractor.size={tuple(size)} does not suit a model of images of size {own_size}")
+            raise UsageError(f"KerasExtractor.size={tuple(size)} does not match the model's input size {own_size}")
         if preprocessing.startswith("imagenet") and self._channels != 3:
             raise UsageError(f"KerasExtractor.preprocessing={preprocessing!r} is for 3 channels; the model takes 1")
         size = tuple(size) if size is not None else None if None in own_size else own_size
@@ -169,7 +169,8 @@ def in_batches(forward: Callable, images: np.ndarray, batch_size: int) -> list[n
     """
     if not len(images) or batch_size < 1:
         raise UsageError(
-            f"images has shape {list(images.shape)} and batch_size={batch_size}; give at least one of both"
+            f"images has shape {list(images.shape)} and batch_size={batch_size}; give at least one image and a "
+            "batch_size ≥ 1"
         )
     parts = []
     for start in range(0, len(images), batch_size):

@@ -136,7 +136,7 @@ def _node(nodes: dict, name: str, path):
 def _constant(nodes: dict, name: str, path) -> np.ndarray:
     array = tf.make_ndarray(_node(nodes, name, path).attr["value"].tensor)
     if not np.isfinite(array).all():
-        raise UsageError(f"path={str(path)!r} has NaN or infinite weights in node {name!r}; get the file anew")
+        raise UsageError(f"path={str(path)!r} has NaN or infinite weights in node {name!r}; download the file again")
     return array
 
 

@@ -99,7 +99,7 @@ def log_prior(prior, codes) -> np.ndarray:
     blocks = (tf.constant(codes[start : start + together], dtype) for start in range(0, len(codes), together))
     values = np.concatenate([np.asarray(prior.log_prob(block), np.float64).reshape(-1) for block in blocks])
     if values.shape != (len(codes),):
-        raise UsageError(f"prior gave {values.size} log-densities of {len(codes)} codes; give one over [D]")
+        raise UsageError(f"prior gave {values.size} log-densities of {len(codes)} codes; its event shape must be [D]")
     return values
 
 

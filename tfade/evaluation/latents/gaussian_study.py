@@ -90,7 +90,7 @@ class DensityRatioStudy:
         for name, least in (("dimensions", 1), ("seeds", 0)):
             values = tuple(getattr(self, name))
             if not values or len(set(values)) < len(values) or min(values) < least:
-                raise UsageError(f"DensityRatioStudy.{name}={values!r}; give whole numbers from {least} up, each once")
+                raise UsageError(f"DensityRatioStudy.{name}={values!r}; give integers ≥ {least}, each once")
         if not self.modes or set(self.modes) - set(MODES):
             raise UsageError(f"DensityRatioStudy.modes={self.modes!r}; give some of {', '.join(MODES)}")
         for name in ("steps", "reports"):

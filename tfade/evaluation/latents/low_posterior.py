@@ -64,8 +64,8 @@ class LowPosteriorSamples(Metric):
         if not np.isfinite(density).all():
             raise NotApplicable(
                 f"log q(z) is not finite at {int((~np.isfinite(density)).sum())} of {len(density)} codes of the prior "
-                "and of data; the quantile of it needs posteriors, and where they are points a prior, that are "
-                "positive everywhere"
+                "and of data; its quantile needs posteriors (or, for deterministic codes, a prior) with "
+                "full support"
             )
         on_prior, on_posterior = density[: self.num_samples], density[self.num_samples :]
         floor = np.quantile(on_posterior, 0.01)

@@ -71,9 +71,9 @@ def density_model_kl(*, codes, density, prior=None) -> Result:
     codes = checked_features("codes", codes)
     ratio = log_prior(density, codes) - log_prior(prior, codes)
     if len(codes) < 2:
-        raise UsageError(f"codes has {len(codes)} code; a mean with an error needs 2")
+        raise UsageError(f"codes has {len(codes)} code; a standard error needs at least 2")
     if not np.isfinite(ratio).all():
-        raise UsageError(f"density or prior gives {int((~np.isfinite(ratio)).sum())} codes no finite log-density")
+        raise UsageError(f"log-density of density or prior is not finite at {int((~np.isfinite(ratio)).sum())} codes")
     protocol = {"num_held_out": len(codes), "unit": "nats", "method": "density model"}
     return mean_of_draws("marginal_kl_density_model", ratio, protocol, {"latent_size": codes.shape[1]})
 

@@ -75,7 +75,7 @@ def check_weights(log_weights) -> None:
     bad = ~np.isfinite(log_weights)
     if bad.any():
         raise UsageError(
-            f"log_likelihood gave {int(bad.sum())} weights that are NaN or infinite of {bad.size}, in "
+            f"log_likelihood gave {int(bad.sum())} non-finite log weights of {bad.size}, in "
             f"{int(bad.any(0).sum())} of {bad.shape[1]} examples; it must be finite wherever the chains go"
         )
 

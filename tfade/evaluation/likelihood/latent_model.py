@@ -66,17 +66,17 @@ def latent_model(model: Contract, data, sigma: float | None = None) -> LatentMod
     if not (model.answers("prior") and model.answers("decode")):
         raise NotApplicable(f"{name} has no decoder of latents with a known prior")
     if model.conditional:
-        raise NotApplicable(f"{name} is conditional: its p(x | z) depends on a class, which these chains do not carry")
+        raise NotApplicable(f"{name} is conditional; this estimator takes an unconditional p(x | z)")
     prior = model.prior()
     if not model.answers("observation"):
         if model.likelihood == "lower_bound":
             raise NotApplicable(
-                f"{name} has a bound but does not answer `observation`, the p(x | z) that it is of; noise of a σ is "
-                "not assumed"
+                f"{name} has a bound but does not answer `observation`, its p(x | z); Gaussian noise of "
+                "a standard deviation σ is not assumed"
             )
         return _with_noise(model, data, prior, sigma)
     if sigma is not None:
-        raise UsageError(f"sigma={sigma!r}, but {name} has a distribution p(x | z) of its own; leave sigma None")
+        raise UsageError(f"sigma={sigma!r}, but {name} has its own p(x | z); leave sigma None")
     observed = [model.to_observation(data[start : start + ROWS]) for start in range(0, len(data), ROWS)]
     x, log_det = (np.concatenate([np.asarray(part) for part in parts]) for parts in zip(*observed))
     return LatentModel(

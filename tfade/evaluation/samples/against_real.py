@@ -30,7 +30,7 @@ def with_origin(subject: Subject, result: Result, **more) -> Result:
 def require_at_least(name: str, count: int, least: int) -> None:
     """Raises NotApplicable if there are fewer than `least` of them; `name` is what they are, in the plural."""
     if count < least:
-        raise NotApplicable(f"there are {count} {name}, and it needs at least {least}")
+        raise NotApplicable(f"{count} {name}; at least {least} are needed")
 
 
 def equally_many(subject: Subject, *sets: np.ndarray) -> list[np.ndarray]:

@@ -129,7 +129,7 @@ class Moments:
         try:
             arrays = read_arrays(path)
         except ValueError as error:
-            raise UsageError(f"path={str(path)!r} is not a readable statistics file ({error}); make it anew") from error
+            raise UsageError(f"path={str(path)!r} is not a readable statistics file ({error}); recompute it") from error
         missing = sorted({"count", "mean", "covariance", "protocol", "digest"} - set(arrays))
         if missing:
             raise UsageError(f"path={str(path)!r} lacks {', '.join(missing)}; give a file written by Moments.save")
@@ -137,14 +137,14 @@ class Moments:
         _check_statistics(str(path), count, mean, covariance)
         stored = str(arrays["protocol"])
         if str(arrays["digest"]) != _digest(stored, {"count": arrays["count"], "mean": mean, "covariance": covariance}):
-            raise UsageError(f"path={str(path)!r} was changed after it was written (its hash differs); make it anew")
+            raise UsageError(f"path={str(path)!r} was changed after it was written (its hash differs); recompute it")
         moments = cls(protocol=json.loads(stored))
         check_same_protocol(f"path={str(path)!r}", protocol or {}, moments.protocol)
         return moments._add(count, mean, covariance * (count - 1), "path")
 
 
 def check_same_protocol(argument: str, expected: dict, received: dict) -> None:
-    """Refuses features that were made in another way.
+    """Rejects features that were computed in another way.
 
     A key that both protocols have must have the same value; "extractor" and "resize" must be stated by both or neither.
     """
@@ -156,10 +156,10 @@ def check_same_protocol(argument: str, expected: dict, received: dict) -> None:
             )
     for key in ("extractor", "resize"):
         if expected and received and (key in expected) != (key in received):
-            said, silent = ("received", "expected") if key in received else ("expected", "received")
+            stating = "received" if key in received else "expected"
             raise UsageError(
-                f"{argument}: the features {said} state {key}={(received | expected)[key]!r} and those {silent} state "
-                "none; compute both sides in the same way and say how by `protocol`"
+                f"{argument}: only the features {stating} state {key}, {(received | expected)[key]!r}; "
+                "compute both sides in the same way and state it in `protocol`"
             )
 
 
@@ -172,12 +172,12 @@ def _check_statistics(path: str, count: int, mean: np.ndarray, covariance: np.nd
     if mean.dtype != np.float64 or covariance.dtype != np.float64:
         raise UsageError(f"path={path!r} holds {mean.dtype} and {covariance.dtype}; statistics are float64")
     if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
-        raise UsageError(f"path={path!r} holds NaN or infinite statistics; make it anew from finite features")
+        raise UsageError(f"path={path!r} holds NaN or infinite statistics; recompute it from finite features")
     scale = np.abs(covariance).max()
     if np.abs(covariance - covariance.T).max() > 1e-9 * scale:
-        raise UsageError(f"path={path!r} holds a covariance that is not symmetric; make it anew")
+        raise UsageError(f"path={path!r} holds a covariance that is not symmetric; recompute it")
     if np.linalg.eigvalsh(covariance)[0] < -1e-8 * scale:
-        raise UsageError(f"path={path!r} holds a covariance that is not positive semi-definite; make it anew")
+        raise UsageError(f"path={path!r} holds a covariance that is not positive semi-definite; recompute it")
 
 
 def _digest(protocol: str, arrays: dict) -> str:

@@ -42,7 +42,7 @@ class BoundWeights:
             check_finite(name, getattr(self, name))
         if self.importance_samples > 1 and (self.kl_weight != 1 or self.warm_up or self.free_bits):
             raise UsageError(
-                f"importance_samples={self.importance_samples} has one term, whose parts cannot be weighted; leave "
+                f"importance_samples={self.importance_samples} has no separate KL term to be weighted; leave "
                 f"kl_weight={self.kl_weight!r}, warm_up={self.warm_up!r} and free_bits={self.free_bits!r} at 1, 0 and 0"
             )
 
