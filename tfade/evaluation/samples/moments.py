@@ -158,7 +158,7 @@ def check_same_protocol(argument: str, expected: dict, received: dict) -> None:
         if expected and received and (key in expected) != (key in received):
             stating = "received" if key in received else "expected"
             raise UsageError(
-                f"{argument}: only the features {stating} state {key}, {(received | expected)[key]!r}; "
+                f"{argument}: only the features {stating} state {key}={(received | expected)[key]!r}; "
                 "compute both sides in the same way and state it in `protocol`"
             )
 
