@@ -274,7 +274,7 @@ def test_the_whole_way_from_training_to_export(tmp_path, capsys, monkeypatch):
         sample.main,
         [f"--run_dir={folder}", f"--out={tmp_path / 'x.png'}", "--checkpoint=7"],
         "checkpoint='7'",
-        "[3, 6]",
+        "available are latest, 3, 6",
     )
 
 
@@ -312,5 +312,5 @@ def test_the_benchmark_prints_its_figures(capsys):
     ):
         line = next(line for line in printed.splitlines() if figure in line)
         assert float(line.removeprefix(figure).split()[-2 if "images" not in figure else -1]) > 0
-    fails(capsys, benchmark.main, ["--part=ade", "--gin_bindings=steps = 3"], "are of --part=step")
+    fails(capsys, benchmark.main, ["--part=ade", "--gin_bindings=steps = 3"], "apply to --part=step only")
     fails(capsys, benchmark.main, [f"--gin_file={ROOT / 'gin' / 'vgh.gin'}", f"--gin_file={TINY}"], "Recipe.model=VGH")

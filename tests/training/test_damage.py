@@ -98,7 +98,7 @@ def test_a_checkpoint_carries_its_run_step_and_format(tmp_path):
     state = {"step": np.int64(3), "w": np.ones(2, np.float32)}
     write_state(tmp_path / "a.npz", state, "one")
     assert set(read_state(tmp_path / "a.npz", "one", 3)) == {"step", "w"}
-    with pytest.raises(UsageError, match=r"is of another run \(one, not two\)"):
+    with pytest.raises(UsageError, match=r"belongs to another run \(one, not two\)"):
         read_state(tmp_path / "a.npz", "two")
     with pytest.raises(ValueError, match="it holds step 3"):
         read_state(tmp_path / "a.npz", "one", 4)
@@ -112,7 +112,7 @@ def test_another_runs_checkpoint_is_not_restored(copy, tmp_path, capsys):
     newest = "step-000000006.npz"
     shutil.copy(tmp_path / "other" / "checkpoints" / newest, copy / "checkpoints" / newest)
     assert train_here(copy, QUIET, "steps = 9") == 2
-    assert "is of another run" in capsys.readouterr().err
+    assert "belongs to another run" in capsys.readouterr().err
 
 
 def test_another_dtype_is_not_restored(copy):
