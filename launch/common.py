@@ -1,6 +1,7 @@
 """What the launchers share: the workspace, and errors as one line and an exit status."""
 
 import contextlib
+import io
 import logging
 import os
 import signal
@@ -51,7 +52,10 @@ def revision() -> str | None:
     """The source revision, where the source is a git checkout."""
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None
+        return (
+            subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False).stdout.strip()
+            or None
+        )
     except OSError:  # no git here
         return None
 
@@ -59,6 +63,9 @@ def revision() -> str | None:
 def launch(main: Callable[[list[str]], int | None], arguments: list[str] | None = None) -> None:
     """Runs a launcher's `main` and ends the process: 0 on success, 2 for a usage or configuration error, else 1."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without "…" or "σ" must not end a run
+            stream.reconfigure(errors="replace")
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # TFDS retries downloads for minutes, and this tells each one
     sys.exit(guarded(main, sys.argv[1:] if arguments is None else arguments))
 

@@ -26,7 +26,7 @@ EVERYTHING = [*MODULES, *sorted((ROOT / "launch").rglob("*.py"))]
 
 def imported(path: Path) -> set[str]:
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -57,12 +57,43 @@ def test_imports_run_downward(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_library_has_no_asserts_flags_or_environment(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         assert not isinstance(node, ast.Assert), f"line {node.lineno}: users need a UsageError"
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
             assert node.attr not in ("environ", "getenv", "getcwd") or path.stem == "kernels", f"line {node.lineno}"
     assert not any(name.startswith(("argparse", "absl.flags")) for name in imported(path))
-    assert "skip_unknown=True" not in path.read_text()
+    assert "skip_unknown=True" not in path.read_text(encoding="utf-8")
+
+
+def without_encoding(tree: ast.AST) -> list[int]:
+    """Lines that read or write text in the encoding of the locale."""
+    lines = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or any(keyword.arg == "encoding" for keyword in node.keywords):
+            continue
+        function = node.func
+        name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        owner = getattr(function.value, "id", "") if isinstance(function, ast.Attribute) else ""
+        after_path = node.args[not isinstance(function, ast.Attribute) :]
+        modes = [part.value for part in after_path if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+        modes += [k.value.value for k in node.keywords if k.arg == "mode" and isinstance(k.value, ast.Constant)]
+        opened = name == "open" and owner not in ("os", "Image", "tarfile", "archive")
+        text = isinstance(function, ast.Attribute) and owner != "files" and name in ("read_text", "write_text")
+        piped = any(keyword.arg in ("text", "universal_newlines") for keyword in node.keywords)
+        if (opened and not any("b" in mode for mode in modes)) or text or (piped and owner == "subprocess"):
+            lines.append(node.lineno)
+    return lines
+
+
+@pytest.mark.parametrize("path", EVERYTHING, ids=lambda path: str(path.relative_to(ROOT)))
+def test_text_is_utf8_whatever_the_locale(path):
+    assert not without_encoding(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def test_text_in_the_encoding_of_the_locale_would_be_found():
+    text = "open('b')\nopen(x, 'rb')\nx.open()\nx.read_text()\nx.write_text('')\nfiles.write_text(x, '')\n"
+    text += "open(x, 'w', encoding='utf-8')\nsubprocess.run(x, text=True)\nx.open('a+')\nopen(x, mode='wb')\n"
+    assert without_encoding(ast.parse(text)) == [1, 3, 4, 5, 8, 9]
 
 
 def test_a_violation_would_be_found(tmp_path):
@@ -81,7 +112,7 @@ def length(function: ast.FunctionDef) -> int:
 
 @pytest.mark.parametrize("path", EVERYTHING, ids=lambda path: str(path.relative_to(ROOT)))
 def test_modules_and_functions_stay_readable(path):
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 350
     functions = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef))
     assert not [f"{function.name}: {length(function)}" for function in functions if length(function) > 65]

@@ -36,7 +36,7 @@ def directory_lock(folder: Path, lock_name: str = LOCK, say: Callable[[str], Non
         raise UsageError(f"run_dir={str(folder)!r} is a file; give a directory")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / lock_name).open("a+")
+        file = (folder / lock_name).open("a+b")
     except OSError as error:
         raise UsageError(f"run_dir={str(folder)!r} cannot be written: {error.strerror}") from error
     with file:

@@ -3,7 +3,11 @@
 import contextlib
 import copy
 import difflib
+import functools
 import logging
+import os
+import re
+import tokenize
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +19,10 @@ from tfade.training.isolation import isolated
 
 # What may differ between two starts of one run: where things lie, how many devices carry it, and a later end.
 MAY_CHANGE = ("load.cache_dir", "load.data_dir", "load.download", "Recipe.devices", "Recipe.strategy")
+
+_UNQUOTED = re.compile(r"[^\W\d][^\"'()\[\]{}]*$|[/~.\\](?!\d)")  # a word, a path: no value that gin could read
+_MALFORMED = re.compile(r"malformed node or string[^<]*<\S+ object at \w+> ")
+_NO_VALUE = re.compile("Failed to parse token|Unable to parse value")
 
 
 def parse(
@@ -41,9 +49,11 @@ def parse(
             Path(file).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"gin_file={str(file)!r} cannot be read as UTF-8 text: {error}") from error
+    for line in bindings:
+        _refuse_unquoted(line)
     if root is not None and str(root) not in gin_config._LOCATION_PREFIXES:
         gin.add_config_file_search_path(str(root))
-    with _one_line():
+    with _one_line(), _utf8_files():
         gin.parse_config(list(defaults))
         gin.parse_config_files_and_bindings([str(file) for file in files], list(bindings), skip_unknown=False)
     if any(statement.module == "__gin__.dynamic_registration" for statement in gin_config._IMPORTS):
@@ -64,6 +74,27 @@ def bind(lines: Sequence[str]) -> None:
         gin.parse_config(list(lines), skip_unknown=False)
 
 
+def _refuse_unquoted(line: str) -> None:
+    """A path or a name without quotes, as the shell leaves of `--gin_bindings='data = folder:/images'`."""
+    name, _, value = (part.strip() for part in line.partition("="))
+    if _UNQUOTED.match(value) and value not in ("True", "False", "None"):
+        raise UsageError(
+            f"gin_bindings={line!r}: text needs quotes of its own inside those of the shell, as in "
+            f"--gin_bindings='{name} = \"{value}\"'"
+        )
+
+
+@contextlib.contextmanager
+def _utf8_files() -> Iterator[None]:
+    """gin opens files with the encoding of the locale; inside, with UTF-8."""
+    callers = list(gin_config._FILE_READERS)
+    gin_config._FILE_READERS.insert(0, (functools.partial(open, encoding="utf-8"), os.path.isfile))
+    try:
+        yield
+    finally:
+        gin_config._FILE_READERS[:] = callers
+
+
 @contextlib.contextmanager
 def _one_line() -> Iterator[None]:
     """gin's errors as a UsageError of one line; what it logs of files that it does not find is left out."""
@@ -80,10 +111,11 @@ def _one_line() -> Iterator[None]:
         raise UsageError("gin configuration: a file includes itself, or a name refers to itself") from error
     except (
         *(AttributeError, ImportError, KeyError, NameError, OSError),
-        *(RuntimeError, SyntaxError, TypeError, ValueError),
+        *(RuntimeError, SyntaxError, TypeError, ValueError, tokenize.TokenError),
     ) as error:
-        text = one_line(error).split(" in config string: ")[0]  # a whole configuration would follow
-        raise UsageError(f"gin configuration: {text}") from error
+        text = _MALFORMED.sub("", one_line(error).split(" in config string: ")[0])  # a whole configuration would follow
+        hint = "; write text in quotes, such as data = 'folder:/images'" if _NO_VALUE.search(text) else ""
+        raise UsageError(f"gin configuration: {text}{hint}") from error
     finally:
         logging.getLogger().removeFilter(is_wanted)
 

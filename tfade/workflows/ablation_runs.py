@@ -157,7 +157,7 @@ def _picture(run: OpenRun):
 def _read_json(file: Path):
     """What a JSON file holds; None of one that is absent or damaged, so that it is made again."""
     try:
-        return json.loads(file.read_text())
+        return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 

@@ -48,7 +48,7 @@ def _run_once(
         del settings[name]
     del settings["classifier"]["steps"]
     path = folder / "runs" / f"{mode}-{dimensions}-seed{seed}.json"
-    known = json.loads(path.read_text()) if path.is_file() else {}
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if known.get("settings") == settings:
         return StudyRun(**known)
     began = time.perf_counter()
