@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
+from tfade.countdown import Countdown
 from tfade.errors import NonFiniteError
 
 REPORTS = 5  # lines of progress in a fit
@@ -21,7 +22,7 @@ def fit(
     reports: int = REPORTS,
     learning_rate: float | None = None,
 ) -> None:
-    """Takes all steps of a training, and periodically reports progress.
+    """Takes all steps of a training, and periodically reports progress and the time left.
 
     Args:
         advance: takes the steps from the first of its arguments up to the second; what it returns, name → number, is
@@ -35,7 +36,7 @@ def fit(
     Raises:
         NonFiniteError: a reported number is not finite.
     """
-    interval = math.ceil(steps / reports)
+    interval, countdown = math.ceil(steps / reports), Countdown(steps)
     for start in range(0, steps, interval):
         stop = min(start + interval, steps)
         values = {key: float(value) for key, value in advance(start, stop).items()}
@@ -43,7 +44,8 @@ def fit(
         if not all(map(math.isfinite, values.values())):
             remedy = "learning_rate" if learning_rate is None else f"learning_rate={learning_rate}"
             raise NonFiniteError(f"{name}: {said} between steps {start} and {stop}; lower {remedy}")
-        progress(f"  {name}: step {stop:,} of {steps:,}, {said}")
+        countdown.advance(stop - start)
+        progress(f"  {name}: step {stop:,} of {steps:,}, {said}{countdown.left()}")
 
 
 def by_batches(step: Callable[..., Mapping[str, tf.Tensor]], batch: Callable[[int], Sequence]) -> Advance:

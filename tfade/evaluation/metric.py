@@ -17,9 +17,17 @@ the results is a picture for the report.
 """
 
 import abc
+from typing import NamedTuple
 
 from tfade.evaluation.result import Figure, Result
 from tfade.evaluation.subject import Subject
+
+
+class Work(NamedTuple):
+    """What a metric costs: how many examples pass a network, roughly, and what these passes are."""
+
+    passes: int
+    what: str
 
 
 class Metric(abc.ABC):
@@ -33,6 +41,10 @@ class Metric(abc.ABC):
 
     name: str
     default: bool = True
+
+    def work(self, subject: Subject) -> Work:
+        """What the metric takes beside what all metrics share; it must answer at once, and asks the model nothing."""
+        return Work(0, "")
 
     @abc.abstractmethod
     def __call__(self, subject: Subject) -> list[Result | Figure]:

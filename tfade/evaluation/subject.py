@@ -20,6 +20,8 @@ from tfade.evaluation.progress import ticks
 from tfade.evaluation.result import NotApplicable
 from tfade.evaluation.sampling import Sampler
 
+BATCHES_A_TICK = 10  # of features: calls of an extractor between two looks at the clock
+
 
 @dataclasses.dataclass(eq=False)
 class Subject:
@@ -182,7 +184,10 @@ class Subject:
 
     def extract(self, images: np.ndarray, extractor=None) -> Extracted:
         """An extractor's outputs for uint8 images, those of `feature_extractor` by default."""
-        return Extracted(*(extractor or self.feature_extractor).outputs(images, self.batch_size))
+        extractor, size = extractor or self.feature_extractor, BATCHES_A_TICK * self.batch_size
+        starts = ticks(self.progress, "features", range(0, max(len(images), 1), size), len(images))
+        parts = [extractor.outputs(images[start : start + size], self.batch_size) for start in starts]
+        return Extracted(*(None if pieces[0] is None else np.concatenate(pieces) for pieces in zip(*parts)))
 
     @functools.cached_property
     def classified_samples(self) -> Extracted:

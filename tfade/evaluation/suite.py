@@ -77,6 +77,7 @@ def evaluate(
     names = [metric.name for metric in metrics]
     if len(set(names)) < len(names):
         raise UsageError(f"metrics={names} names a metric twice; give each once")
+    _announce(subject, metrics)
     outcomes = []
     for position, metric in enumerate(metrics, 1):
         subject.progress(f"[{position}/{len(metrics)}] {metric.name} …")
@@ -97,6 +98,15 @@ def evaluate(
         outcome = next(iter(left_out(outcomes[-1:])), f"{seconds:.1f} s")
         subject.progress(f"[{position}/{len(metrics)}] {metric.name}: {outcome}")
     return Report(tuple(outcomes))
+
+
+def _announce(subject: Subject, metrics: Sequence[Metric]) -> None:
+    """Says which metric will take longest, where one outweighs the samples that all share."""
+    works = {metric.name: metric.work(subject) for metric in metrics}
+    name = max(works, key=lambda name: works[name].passes, default=None)
+    if name is not None and works[name].passes > subject.num_samples:
+        passes, what = works[name]
+        subject.progress(f"what takes longest: {name}, {passes:,} passes of a network ({what})")
 
 
 def known_metrics() -> dict[str, type[Metric]]:

@@ -12,7 +12,7 @@ from tfade.evaluation.likelihood.annealing_weights import Annealed, checked_sche
 from tfade.evaluation.likelihood.estimators import estimated_model, observation_protocol, on_gpu, with_bits
 from tfade.evaluation.likelihood.latent_model import latent_model
 from tfade.evaluation.likelihood.nll import checked_examples, checked_nats
-from tfade.evaluation.metric import Metric
+from tfade.evaluation.metric import Metric, Work
 from tfade.evaluation.result import NotApplicable, Result, standard_error
 from tfade.seeds import ExampleNoise, noise_key
 
@@ -92,6 +92,7 @@ def annealed_importance_sampling(
     # Arguments are checked before the chains, which take minutes.
     shift = 0 if log_det is None else checked_nats("log_det", log_det, len(x))
     simulated = None if simulate is None else _simulated(annealing, simulate, num_simulated)
+    annealing.plan([len(x)] + ([] if simulated is None else 2 * [num_simulated]), len(betas) - 1)
     annealed = annealing.run(x, betas)
     values = annealed.log_mean_weight + shift
     monte_carlo = float(np.sqrt((annealed.standard_error**2).sum()) / len(x))
@@ -108,12 +109,7 @@ def annealed_importance_sampling(
     if simulated is not None:
         protocol["num_simulated"] = num_simulated
         lower, upper = _bounds(annealing, betas, *simulated)
-        diagnostics |= {
-            "simulated_lower_bound": float(lower.mean()),
-            "simulated_upper_bound": float(upper.mean()),
-            "bidirectional_gap": float((upper - lower).mean()),
-            "bidirectional_gap_std": standard_error(upper - lower),
-        }
+        diagnostics |= _gap(lower, upper)
     error = standard_error(values) if len(x) > 1 else monte_carlo
     return Result("annealed_importance_sampling", values.mean(), error, protocol, diagnostics)
 
@@ -187,6 +183,13 @@ class AnnealedImportanceSampling(Metric):
             "jit_compile": on_gpu() if jit_compile is None else jit_compile,
         }
 
+    def work(self, subject):
+        examples = min(self.num_real, subject.real.spec.num_examples) + 2 * self.num_simulated
+        chains, steps, leapfrogs = (self.settings[name] for name in ("chains", "steps", "leapfrogs"))
+        passes = examples * chains * steps * leapfrogs
+        said = f"{examples:,} examples × {chains:,} chains × {steps:,} temperatures × {leapfrogs} leapfrogs"
+        return Work(passes, said)
+
     def __call__(self, subject):
         model, examples = estimated_model(subject), chosen(subject.real, self.num_real, subject.seed)
         view = latent_model(model, examples, None if model.answers("observation") else self.sigma)
@@ -227,6 +230,15 @@ def _bounds(annealing: Annealing, betas, x, latents) -> tuple[np.ndarray, np.nda
     forward = annealing.run(x, betas, name="simulated, forward")
     backward = annealing.run(x, betas[::-1].copy(), start=latents, name="simulated, backward")
     return forward.log_mean_weight, -backward.log_mean_weight
+
+
+def _gap(lower: np.ndarray, upper: np.ndarray) -> dict:
+    return {
+        "simulated_lower_bound": float(lower.mean()),
+        "simulated_upper_bound": float(upper.mean()),
+        "bidirectional_gap": float((upper - lower).mean()),
+        "bidirectional_gap_std": standard_error(upper - lower),
+    }
 
 
 def _diagnostics(annealed: Annealed) -> dict:

@@ -2,12 +2,13 @@
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from tfade.countdown import Countdown
 from tfade.errors import UsageError, check_whole
 from tfade.evaluation.likelihood.annealing_weights import Annealed, check_acceptance, check_weights
 from tfade.seeds import ExampleNoise, noise_key
@@ -45,7 +46,8 @@ class Annealing:
         batch_size: examples at a time, each with all of its chains.
         seed: of all noise.
         jit_compile: compile the loop by XLA.
-        progress: receives a line every few seconds.
+        progress: receives a line at the start of each batch and every few seconds, with the time left of all that was
+            planned.
 
     Raises:
         UsageError: an argument out of range.
@@ -77,10 +79,17 @@ class Annealing:
         self.log_likelihood, self.prior, self.initial = log_likelihood, prior, initial
         self.chains, self.leapfrogs, self.step_size = chains, leapfrogs, step_size
         self.target_acceptance, self.batch_size, self.seed = target_acceptance, batch_size, seed
-        self._progress = progress
+        self._progress, self._planned = progress, 0
         self._dtype, self.latent_size = prior.dtype, int(prior.event_shape[-1])
         # As a partial function, or TensorFlow takes those of several objects for one that is traced too often.
         self._advance = tf.function(functools.partial(self._transitions), autograph=False, jit_compile=jit_compile)
+
+    def plan(self, counts: Sequence[int], steps: int) -> None:
+        """Announces runs of so many examples each through `steps` temperatures, for the time left in progress lines."""
+        self._countdown = Countdown(
+            steps * sum(-(-n // min(self.batch_size, n)) * min(self.batch_size, n) for n in counts)
+        )
+        self._planned = len(counts)
 
     def run(self, x, betas: np.ndarray, start=None, name: str = "forward") -> Annealed:
         """The chains of examples x [N, ...] through inverse temperatures `betas`, upwards or downwards.
@@ -95,6 +104,8 @@ class Annealing:
         Raises:
             UsageError: a weight that is not finite, or an example that accepts no proposal at the end.
         """
+        if not self._planned:
+            self.plan([len(x)], len(betas) - 1)
         parts, size = [], min(self.batch_size, len(x))
         shape = self.chains, size, self.latent_size
         for first in range(0, len(x), size):
@@ -104,6 +115,7 @@ class Annealing:
             label = f"{name}, examples {first + 1} to {rows[-1] + 1} of {len(x)}"
             result = self._run(x[rows], betas, latents, tf.constant(rows, tf.int32), name, label)
             parts.append([value[..., : len(x) - first] for value in result])
+        self._planned -= 1
         annealed = Annealed(*(np.concatenate(values, -1) for values in zip(*parts)))
         check_acceptance(annealed)
         return annealed
@@ -116,6 +128,7 @@ class Annealing:
         key, betas, steps = noise_key(self.seed, name), tf.constant(betas, tf.float64), len(betas) - 1
         state = self._first_state(x, tf.cast(latents, self._dtype))
         block, done, reported = 1, 0, time.perf_counter()
+        self._progress(f"  {label}: temperature 0 of {steps:,}{self._countdown.left()}")
         while done < steps:
             stop, began = min(done + block, steps), time.perf_counter()
             state = self._advance(x, key, examples, betas, tf.constant(done), tf.constant(stop), state)
@@ -123,10 +136,11 @@ class Annealing:
             now = time.perf_counter()
             if done:  # the first call compiles
                 block = int(np.clip(SECONDS / (now - began) * (stop - done), 1, 10 * block))
+            self._countdown.advance((stop - done) * x.shape[0])
             done = stop
             if now - reported > 5:
                 reported = now
-                self._progress(f"  {label}: temperature {done:,} of {steps:,}")
+                self._progress(f"  {label}: temperature {done:,} of {steps:,}{self._countdown.left()}")
         accepted = state.accepted.numpy() / (steps - _end(steps))
         return state.log_weight.numpy(), accepted, state.step_size.numpy()
 

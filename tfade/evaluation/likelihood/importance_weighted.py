@@ -13,7 +13,8 @@ from tfade.evaluation.latents.posterior_kinds import is_deterministic
 from tfade.evaluation.likelihood.estimators import estimated_model, observation_protocol, with_bits
 from tfade.evaluation.likelihood.latent_model import LatentModel, latent_model, pixel_protocol
 from tfade.evaluation.likelihood.nll import checked_examples, checked_nats
-from tfade.evaluation.metric import Metric
+from tfade.evaluation.metric import Metric, Work
+from tfade.evaluation.progress import ticker, ticks
 from tfade.evaluation.result import NotApplicable, Result, standard_error
 from tfade.objectives import bounds
 from tfade.seeds import ExampleNoise, noise_key
@@ -47,7 +48,7 @@ def importance_weighted_bound(
             that has a density. The prior itself would be `lambda x: tfd.BatchBroadcast(prior, x.shape[:1])`.
         log_det: nats [N] to be added, of the map from data to `x`; None for none.
         seed: of the samples.
-        progress: receives a line every hundred examples.
+        progress: receives a line every few seconds.
 
     Returns:
         `Result` "importance_weighted_bound" in nats; its std is the standard error over examples. The effective sample
@@ -74,6 +75,7 @@ def importance_weighted_bound(
     noise = ExampleNoise(noise_key(seed, "importance-weighted bound"), np.arange(len(x)))
     starts = range(0, k, SAMPLES)
     seeds = [noise.seed(part).numpy() for part in range(len(starts))]
+    tick = ticker(progress, "importance-weighted bound", len(x))
     for row in range(len(x)):
         parts = (
             log_weights(x[row : row + 1], tf.constant(of_part[row]), min(SAMPLES, k - start))
@@ -82,8 +84,7 @@ def importance_weighted_bound(
         weights = tf.concat(list(parts), 0)
         values.append(float(bounds.importance_weighted_bound(weights)))
         sizes.append(float(tf.exp(2 * tf.reduce_logsumexp(weights) - tf.reduce_logsumexp(2 * weights))))
-        if (row + 1) % 100 == 0:
-            progress(f"  importance-weighted bound: {row + 1:,} of {len(x):,}")
+        tick(row + 1)
     values = checked_nats("log_likelihood, prior or posterior: the bound", np.array(values))
     if log_det is not None:
         values = values + checked_nats("log_det", log_det, len(x))
@@ -135,14 +136,16 @@ class ImportanceWeightedBound(Metric):
             result, protocol = self._with_noise(view, subject), view.protocol
         return with_bits(result.with_protocol(**subject.protocol(), **protocol), model, subject)
 
+    def work(self, subject):
+        return Work(self.k * min(self.num_real, subject.real.spec.num_examples), "latents decoded")
+
     def _own(self, model, indices, subject) -> np.ndarray:
         values = []
-        for start in range(0, len(indices), TOGETHER):
+        for start in ticks(subject.progress, self.name, range(0, len(indices), TOGETHER), len(indices)):
             rows = indices[start : start + TOGETHER]
             condition = subject.conditions(subject.real, rows)
             examples = subject.real.fetch(rows)
             values.append(np.asarray(model.log_prob(examples, num_samples=self.k, **condition), np.float64))
-            subject.progress(f"  {self.name}: {start + len(rows):,} of {len(indices):,}")
         return np.concatenate(values)
 
     def _with_noise(self, view: LatentModel, subject) -> Result:

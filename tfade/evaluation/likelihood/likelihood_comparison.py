@@ -66,6 +66,9 @@ class LikelihoodComparison(Metric):
         )
         self.parzen = ParzenLogLikelihood(num_real, num_validation, bandwidths)
 
+    def work(self, subject):
+        return self.annealing.work(subject)
+
     def __call__(self, subject):
         if subject.model.likelihood != "exact":
             raise NotApplicable(f"{type(subject.model).__name__} has no exact likelihood to compare estimates with")

@@ -8,7 +8,7 @@ import numpy as np
 from tfade import numerics
 from tfade.errors import UsageError
 from tfade.evaluation.likelihood.latent_model import pixel_protocol
-from tfade.evaluation.metric import Metric
+from tfade.evaluation.metric import Metric, Work
 from tfade.evaluation.result import Result, standard_error
 
 
@@ -80,6 +80,9 @@ class Likelihood(Metric):
         if draws < 1:
             raise UsageError(f"Likelihood.draws={draws!r} is below 1")
         self.draws = draws
+
+    def work(self, subject):
+        return Work(self.draws * subject.real.spec.num_examples, "likelihoods of examples")
 
     def __call__(self, subject):
         model = subject.likelihood_model

@@ -10,7 +10,7 @@ from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_integers
 from tfade.evaluation.features.classifier import Classifier, train_classifier
 from tfade.evaluation.features.images import as_levels
-from tfade.evaluation.metric import Metric
+from tfade.evaluation.metric import Metric, Work
 from tfade.evaluation.result import NotApplicable, Result
 
 
@@ -98,6 +98,9 @@ class ClassificationScores(Metric):
 
     def __init__(self, steps: int = 400, batch_size: int = 64, learning_rate: float = 3e-3):
         self.settings = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate}
+
+    def work(self, subject):
+        return Work(2 * self.settings["steps"] * self.settings["batch_size"], "images that two classifiers learn from")
 
     def __call__(self, subject):
         if not subject.labelled:

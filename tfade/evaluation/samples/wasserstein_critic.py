@@ -10,7 +10,7 @@ import numpy as np
 from tfade.errors import NonFiniteError, UsageError
 from tfade.evaluation.checks import checked_features
 from tfade.evaluation.features.images import as_levels
-from tfade.evaluation.metric import Metric
+from tfade.evaluation.metric import Metric, Work
 from tfade.evaluation.result import Result
 from tfade.evaluation.samples.critic_training import default_critic, mean_gradient_norm, train_critic, values_of
 from tfade.objectives.penalties import GradientPenalty
@@ -164,6 +164,10 @@ class IndependentWassersteinCritic(Metric):
             "learning_rate": learning_rate,
         }
         self.reference = reference
+
+    def work(self, subject):
+        images = self.settings["steps"] * self.settings["batch_size"]
+        return Work(images * (2 if self.reference else 1), "images that a critic learns from")
 
     def __call__(self, subject):
         if subject.validation is None:
