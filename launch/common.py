@@ -80,7 +80,7 @@ def guarded(main: Callable[[list[str]], int | None], arguments: list[str]) -> in
     except Exception as error:
         # Imported here: the modules below import TensorFlow, and by now it is there.
         from tfade.errors import NonFiniteError, UsageError, one_line
-        from tfade.training.checkpoint_writer import Interrupted
+        from tfade.training.checkpoint_callback import Interrupted
 
         if isinstance(error, Interrupted):
             print(f"\n{error}", file=sys.stderr)

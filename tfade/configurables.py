@@ -54,7 +54,7 @@ import tfade.objectives.divergences
 import tfade.objectives.dragan
 import tfade.objectives.mmd
 import tfade.objectives.penalties
-import tfade.training.checkpoint_writer
+import tfade.training.checkpoint_callback
 import tfade.training.fit_density
 import tfade.training.fit_prior
 import tfade.training.inference_bound

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tfade.errors import UsageError
-from tfade.models.players import passes
+from tfade.models.schedule import passes
 from tfade.spec import Batch
 
 PLAYERS = ("encoder", "generator", "discriminator", "code_discriminator")
@@ -43,10 +43,10 @@ def test_passes():
 @pytest.mark.parametrize(
     ("schedule", "message"),
     [
-        ((("encoder", "generator"),), "never moves"),
+        ((("encoder", "generator"),), "never trains"),
         ((("encodr",),), "encodr"),
         ((PLAYERS + ("encoder",),), "unequally"),
-        (((), PLAYERS), "nobody"),
+        (((), PLAYERS), "no player"),
     ],
 )
 def test_wrong_schedules_are_refused(schedule, message):

@@ -17,6 +17,8 @@ FINGERPRINTED = 256  # at most so many examples enter the fingerprint of a data 
 class Source(abc.ABC):
     """A data set with random access; the one pipeline (`tfade.data.pipeline`) is built on `fetch`.
 
+    The names that gin binds to `data` are resolved by `tfade.data.loading.load`.
+
     Attributes:
         spec: what the examples look like.
         density: the `tfade.data.toy.Density` that they are draws of, where that is known.

@@ -1,4 +1,4 @@
-"""Chosen metrics applied to one subject."""
+"""Chosen metrics applied to one subject. How to add a metric: `tfade.evaluation.metric`."""
 
 import dataclasses
 import difflib

@@ -65,7 +65,7 @@ class Adversary:
             raise UsageError(
                 f"fakes={list(fakes)} must be non-empty and must not use the reserved names {sorted(reserved)}"
             )
-        on_real, *values = self._judged([real, *fakes.values()], together)
+        on_real, *values = self._logits([real, *fakes.values()], together)
         on_fakes = dict(zip(fakes, values))
         generator = {name: self.divergence.generator(values) for name, values in on_fakes.items()}
         if swapped:
@@ -83,7 +83,7 @@ class Adversary:
         values = [self.penalty(self._critic, real, fake, seeds) for fake in fakes]
         return tf.add_n(values) / len(values) if len(values) > 1 else values[0]
 
-    def _judged(self, examples: list, together: bool) -> list[tf.Tensor]:
+    def _logits(self, examples: list, together: bool) -> list[tf.Tensor]:
         """The discriminator's values on each kind of examples."""
         if not together:
             return [self._critic(each) for each in examples]

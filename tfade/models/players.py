@@ -1,13 +1,9 @@
-"""Who moves which networks, and in which order."""
+"""Players: which networks each of them trains, by which loss."""
 
-from collections import Counter
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
 import tensorflow as tf
-
-from tfade.errors import UsageError
 
 
 class Weighted(NamedTuple):
@@ -33,60 +29,3 @@ class Player:
     def variables(self) -> list[keras.Variable]:
         """The trainable variables, in a fixed order."""
         return [variable for network in self.networks for variable in network.trainable_variables]
-
-
-class PerStep(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning-rate schedule in training steps, for a player that is updated several times in each.
-
-    Keras counts updates: for a critic that moves five times in a step, a rate that falls to 0 over the steps of a run
-    would be 0 after a fifth of it.
-
-    Args:
-        schedule: learning rate of a training step.
-        updates: updates of the player in one step.
-    """
-
-    def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, updates: int):
-        self.schedule, self.updates = schedule, updates
-
-    def __call__(self, step):
-        return self.schedule(step // self.updates)
-
-    def get_config(self):
-        return {"schedule": self.schedule, "updates": self.updates}
-
-
-def passes(schedule: Sequence[Sequence[str]] | None, names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """The passes of one training step, each the players that are updated together.
-
-    Args:
-        schedule: phases in order. A phase whose players are each named n times is n passes, so
-            `(("critic",) * 5, ("generator",))` is five critic passes and one of the generator. None: everybody at once.
-        names: the model's players.
-
-    Returns:
-        One tuple of distinct player names for each pass.
-
-    Raises:
-        UsageError: a name that no player has, a player that never moves, or unequal repeats within a phase.
-    """
-    if schedule is None:
-        return (tuple(names),)
-    result = []
-    for phase in schedule:
-        counts = Counter(phase)
-        unknown = [name for name in counts if name not in names]
-        if unknown or not counts:
-            raise UsageError(
-                f"schedule phase {tuple(phase)!r} names {unknown or 'nobody'}; the players are {tuple(names)}"
-            )
-        if len(set(counts.values())) > 1:
-            raise UsageError(
-                f"schedule phase {tuple(phase)!r} repeats its players unequally; players of one phase move together, "
-                "so give the others a phase of their own"
-            )
-        result += [tuple(counts)] * counts[phase[0]]
-    idle = [name for name in names if not any(name in players for players in result)]
-    if idle:
-        raise UsageError(f"schedule={schedule!r} never moves {idle}; every player needs a phase")
-    return tuple(result)

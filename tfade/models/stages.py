@@ -8,8 +8,9 @@ import keras
 
 from tfade.errors import UsageError, check_whole
 from tfade.models.optimization import Optimization, Schedule
-from tfade.models.players import PerStep, Player, passes
+from tfade.models.players import Player
 from tfade.models.running_means import RunningMeans
+from tfade.models.schedule import PerStep, passes
 
 GRADIENT_NORM = "gradient_norm"  # reported for every player beside its terms
 

@@ -1,4 +1,8 @@
-"""The checkpoints of a run: the last few and the best."""
+"""The checkpoints of a run: the last few and the best.
+
+A kill at any moment, kill -9 included, leaves a whole checkpoint: `files.write_atomically` writes beside and renames,
+and an older one is kept until then. What cannot be read is passed over for the one before it.
+"""
 
 import json
 import re

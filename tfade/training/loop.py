@@ -10,7 +10,7 @@ from tfade.data.source import Source
 from tfade.models.base import GenerativeModel
 from tfade.training import checkpoints
 from tfade.training.callbacks import FiniteGuard, StepCallback
-from tfade.training.checkpoint_writer import CheckpointSettings, CheckpointWriter
+from tfade.training.checkpoint_callback import CheckpointCallback, CheckpointSettings
 from tfade.training.recipe import Recipe
 from tfade.training.run_directory import RunDirectory
 
@@ -51,7 +51,7 @@ class TrainingLoop:
             return
         if step:
             self.say(f"continuing {self.run.path} at step {step} of {ends[-1]}")
-        writer = CheckpointWriter(self.settings, self.store, self.recipe.interval, ends)
+        writer = CheckpointCallback(self.settings, self.store, self.recipe.interval, ends)
         writer.set_model(model)
         callbacks = [FiniteGuard(self.run.failure, self._last_good), *self.observers, writer]
         for callback in callbacks:
@@ -100,7 +100,7 @@ class TrainingLoop:
             )
         return end
 
-    def _fit_stage(self, writer: CheckpointWriter) -> None:
+    def _fit_stage(self, writer: CheckpointCallback) -> None:
         """Runs a stage without steps, and saves what it changed: it is not repeated, nor half done after a kill."""
         model = self.model
         self.say(f"stage {model.stage.name}: fitting")

@@ -18,7 +18,7 @@ from tfade.kernels import cpu_kernels
 from tfade.models.base import GenerativeModel
 from tfade.training import checkpoints, configuration, recorded_configuration
 from tfade.training.callbacks import History, Progress, Record, Validation
-from tfade.training.checkpoint_writer import CheckpointSettings
+from tfade.training.checkpoint_callback import CheckpointSettings
 from tfade.training.loop import TrainingLoop
 from tfade.training.recipe import Recipe, build_model, recipe_of_data
 from tfade.training.run_directory import RunDirectory

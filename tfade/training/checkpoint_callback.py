@@ -1,4 +1,4 @@
-"""When checkpoints are written, and how a run is asked to stop."""
+"""When checkpoints are written (`checkpoints` does it), and how a run is asked to stop."""
 
 import dataclasses
 import math
@@ -59,7 +59,7 @@ class CheckpointSettings:
             )
 
 
-class CheckpointWriter(StepCallback):
+class CheckpointCallback(StepCallback):
     """Writes checkpoints, and answers SIGTERM and SIGINT with one.
 
     It comes last: what is reported at the end of an interval is on disk before the checkpoint that follows it. Several
