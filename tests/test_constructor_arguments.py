@@ -6,7 +6,7 @@ import math
 import keras
 import pytest
 
-from tfade.distributions import autoregressive_networks, flow_densities, gaussian, mixture, pixels, topdown
+from tfade.distributions import autoregressive_networks, flow_densities, gaussian, implicit, mixture, pixels, topdown
 from tfade.distributions.flow import FlowDistribution
 from tfade.errors import UsageError
 from tfade.flows import actnorm, autoregressive, coupling, image_coupling, linear, permutation, planar, preprocessing
@@ -153,6 +153,7 @@ CASES = {
     flow_densities.RealNVPDensity: ({}, dict(layers=SIZE, log_scale_bound=POSITIVE, conditioner=CLASS)),
     flow_densities.SplineDensity: ({}, dict(layers=SIZE, bins=(1, "x", None), bound=POSITIVE, min_slope=(0, 1, "x"))),
     flow_densities.MAFDensity: ({}, dict(layers=SIZE, log_scale_bound=POSITIVE, conditioner=CLASS)),
+    implicit.ImplicitPosterior: ({}, dict(noise_size=SIZE, width=SIZE, depth=SIZE, moments=(1, *SIZE))),
     pixels.IsotropicNormal: ({}, dict(initial_scale=(*POSITIVE, 1e9), scale_range=RANGE)),
     pixels.DiscretizedLogistic: ({}, dict(initial_scale=(*POSITIVE, 1e9), scale_range=RANGE)),
     topdown.TopDownDecoder: (

@@ -6,6 +6,7 @@ import tfade.distributions.autoregressive_networks
 import tfade.distributions.flow
 import tfade.distributions.flow_densities
 import tfade.distributions.gaussian
+import tfade.distributions.implicit
 import tfade.distributions.mixture
 import tfade.distributions.pixels
 import tfade.distributions.standard
@@ -26,6 +27,7 @@ import tfade.flows.squeeze
 import tfade.flows.stack
 import tfade.models.aae
 import tfade.models.ade
+import tfade.models.avb
 import tfade.models.began
 import tfade.models.bigan
 import tfade.models.density

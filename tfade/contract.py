@@ -176,7 +176,11 @@ class Contract:
 
     @unanswered("it has no encoder")
     def encode(self, x, labels=None):
-        """The TFP distribution over codes [batch, latent_size] given examples."""
+        """The TFP distribution over codes [batch, latent_size] given examples.
+
+        Not every one has a density: point masses (`Deterministic`) have none, nor `ImplicitCodes`, whose `log_prob`
+        raises NotImplementedError.
+        """
 
     @needs("encode")
     def codes(self, x, labels=None) -> tf.Tensor:

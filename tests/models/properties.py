@@ -17,6 +17,7 @@ from tfade.data.digits import digits
 from tfade.data.source import ArraySource
 from tfade.distributions.flow_densities import IAFDensity
 from tfade.distributions.gaussian import DiagonalNormal
+from tfade.distributions.implicit import ImplicitPosterior
 from tfade.distributions.mixture import GaussianMixture
 from tfade.distributions.pixels import DiscretizedLogistic
 from tfade.distributions.topdown import TopDownDecoder
@@ -26,6 +27,7 @@ from tfade.flows.preprocessing import Flatten, Logit
 from tfade.flows.stack import Stack
 from tfade.models.aae import AAE
 from tfade.models.ade import ADE
+from tfade.models.avb import AVB
 from tfade.models.base import GenerativeModel
 from tfade.models.began import BEGAN
 from tfade.models.bigan import BiGAN
@@ -74,6 +76,12 @@ INFERENCE = {
 MLPS = {"encoder": part(MLPEncoder, width=6, depth=1), "decoder": part(MLPDecoder, width=6, depth=1)}
 VECTOR_INFERENCE = {"encoder": MLPS["encoder"], "generator": MLPS["decoder"], "joint_discriminator": PAIRS}
 VECTOR_GAN = {"generator": MLPS["decoder"], "discriminator": part(MLPDiscriminator, width=6, depth=1)}
+TINY_AVB = part(
+    AVB,
+    latent_size=3,
+    context_size=4,
+    posterior=part(ImplicitPosterior, noise_size=2, width=6, depth=1, moments=4),
+)
 TINY_VAE = part(VAE, latent_size=3, context_size=4)
 IMAGE_VAE = part(TINY_VAE, posterior=NORMAL, **IMAGE_NETWORKS)
 HIERARCHY = part(
@@ -137,6 +145,14 @@ CASES = {
     "VAE of features": Case(part(IMAGE_VAE, posterior=IAF, flow=FEATURES)),
     "VAE of vectors": Case(part(TINY_VAE, importance_samples=2, posterior=NORMAL, **MLPS), "vectors"),
     "hierarchical VAE": Case(HIERARCHY),
+    "AVB": Case(
+        part(
+            TINY_AVB,
+            **{"adaptive_contrast": True, "joint_discriminator": INFERENCE["joint_discriminator"]},
+            **IMAGE_NETWORKS,
+        )
+    ),
+    "AVB of vectors": Case(part(TINY_AVB, joint_discriminator=PAIRS, penalty=R1, **MLPS), "vectors"),
     "ADE": Case(part(ADE, autoencoder=part(IMAGE_VAE, flow=FEATURES), discriminator=CRITIC)),
     "FlowModel": Case(part(FlowModel, flow=FLOW)),
     "FlowModel of vectors": Case(part(FlowModel, flow=COUPLINGS, prior=DiagonalNormal), "vectors"),

@@ -15,6 +15,11 @@ from tfade.training.recipe import Recipe, build_model
 
 INFERENCE = {"encoder", "posterior"}
 LIKELIHOOD = {"reconstruction": {*INFERENCE, "decoder", "pixels"}, "kl": INFERENCE}
+IMPLICIT = {
+    "reconstruction": LIKELIHOOD["reconstruction"],
+    **{name: {*INFERENCE, "joint_discriminator"} for name in ("kl", "real")},
+    "contrast": {"joint_discriminator"},
+}
 WITH_FLOW = {"reconstruction": {*LIKELIHOOD["reconstruction"], "flow"}, "kl": INFERENCE, "log_det": {"flow"}}
 
 
@@ -48,6 +53,7 @@ REACHED = {
         "real": {"discriminator"},
         "convergence": set(),
     },
+    **dict.fromkeys(("avb", "avb_adaptive_contrast"), IMPLICIT),
     "alpha_gan": {
         "code_adversarial": {"encoder", "code_discriminator"},
         "code": {"encoder", "code_discriminator"},

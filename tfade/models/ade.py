@@ -81,8 +81,8 @@ class ADE(GenerativeModel):
         check_finite("adversarial_weight", adversarial_weight)
         self.adversarial_weight, self.per_dimension = adversarial_weight, per_dimension
         self.autoencoder = self.hold(autoencoder(self.spec))
-        if not isinstance(self.autoencoder, VAE):
-            raise UsageError(f"autoencoder={autoencoder!r} does not make a VAE; give @VAE in gin")
+        if not isinstance(self.autoencoder, VAE) or self.autoencoder.has_implicit_posterior:
+            raise UsageError(f"autoencoder={autoencoder!r} does not make a VAE with a bound; give @VAE in gin")
         self.latent_size, self.levels = self.autoencoder.latent_size, self.autoencoder.levels
         self.gaussian_codes = self.autoencoder.gaussian_codes
         self.discriminator = self.add_network("discriminator", lambda: discriminator(self.image_shape))

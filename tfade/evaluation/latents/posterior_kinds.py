@@ -1,4 +1,4 @@
-"""The kinds of posteriors: diagonal normals, any distribution with a density, and points."""
+"""The kinds of posteriors: diagonal normals, any distribution with a density, implicit ones, and points."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfade.distributions.implicit import ImplicitCodes
 from tfade.distributions.topdown_latents import TopDownLatents
 from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_features
@@ -105,9 +106,8 @@ class DistributionPosteriors(Posteriors):
     def _draw(self, indices, generator, seed):
         codes, log_posterior = [], []
         for chunk, start in enumerate(range(0, len(indices), CHUNK)):
-            noise = np.random.SeedSequence([seed, chunk]).generate_state(2).astype(np.uint32).view(np.int32)
             posterior = self._distributions(indices[start : start + CHUNK])
-            z, log_prob = posterior.experimental_sample_and_log_prob(seed=tf.constant(noise))
+            z, log_prob = posterior.experimental_sample_and_log_prob(seed=_chunk_seed(seed, chunk))
             codes.append(np.asarray(z, np.float64))
             log_posterior.append(np.asarray(log_prob, np.float64))
         return Draws(indices, np.concatenate(codes), np.concatenate(log_posterior))
@@ -129,6 +129,28 @@ class DistributionPosteriors(Posteriors):
         return density
 
 
+class ImplicitPosteriors(Posteriors):
+    """Codes that a network makes of noise: draws, and no density, neither theirs nor their mixture's.
+
+    Args:
+        distributions: indices [n] → `ImplicitCodes` of batch shape [n].
+        count: N.
+    """
+
+    kind = "implicit"
+    has_density = False
+
+    def __init__(self, distributions: Callable[[np.ndarray], ImplicitCodes], *, count: int):
+        self._distributions, self.count = distributions, count
+        self.dimensions = int(distributions(np.arange(1)).event_shape[0])
+
+    def _draw(self, indices, generator, seed):
+        codes = []
+        for chunk, start in enumerate(range(0, len(indices), CHUNK)):
+            codes.append(self._distributions(indices[start : start + CHUNK]).sample(seed=_chunk_seed(seed, chunk)))
+        return Draws(indices, np.concatenate(codes).astype(np.float64), None)
+
+
 class PointPosteriors(Posteriors):
     """Deterministic codes: no density, neither theirs nor their mixture's.
 
@@ -148,7 +170,7 @@ class PointPosteriors(Posteriors):
 
 
 def posteriors_of(encode: Callable[[np.ndarray], tfd.Distribution], *, count: int, batches) -> Posteriors:
-    """The posteriors of a model, in the fastest of the three forms that holds them.
+    """The posteriors of a model, in the fastest of the forms that holds them.
 
     Args:
         encode: indices [n] → q(z | x) of these examples, as `GenerativeModel.encode` gives it.
@@ -161,6 +183,8 @@ def posteriors_of(encode: Callable[[np.ndarray], tfd.Distribution], *, count: in
     if is_deterministic(first):
         codes = [np.asarray(first.mean()), *(np.asarray(encode(more).mean()) for more in batches)]
         return PointPosteriors(codes=np.concatenate(codes))
+    if isinstance(first, ImplicitCodes):
+        return ImplicitPosteriors(encode, count=count)
     if not is_diagonal_normal(first):
         return DistributionPosteriors(encode, count=count, examples=len(indices))
     moments = [_moments(first), *(_moments(encode(more)) for more in batches)]
@@ -180,6 +204,10 @@ def is_diagonal_normal(distribution: tfd.Distribution) -> bool:
     if isinstance(distribution, tfd.Independent):
         return isinstance(distribution.distribution, tfd.Normal) and len(distribution.event_shape) == 1
     return type(distribution) is tfd.MultivariateNormalDiag
+
+
+def _chunk_seed(seed: int, chunk: int) -> tf.Tensor:
+    return tf.constant(np.random.SeedSequence([seed, chunk]).generate_state(2).astype(np.uint32).view(np.int32))
 
 
 def _moments(distribution: tfd.Distribution) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ import tensorflow_probability as tfp
 
 from tfade import numerics
 from tfade.contract import Contract
+from tfade.distributions.implicit import ImplicitCodes
 from tfade.errors import UsageError
 from tfade.evaluation.latents.posterior_kinds import is_deterministic
 from tfade.evaluation.result import NotApplicable
@@ -31,7 +32,8 @@ class LatentModel:
         prior: p(z).
         log_likelihood: latents [rows, latent_size] and observations [rows, ...] → log p(x | z) in nats [rows].
         simulate: latents [rows, latent_size] and a seed → observations [rows, ...].
-        posterior: observations → q(z | x), or None where there is no encoder with a density.
+        posterior: observations → q(z | x), of an implicit one the normal with its moments; None where there is no
+            encoder, or a deterministic one.
         protocol: how images became observations, and which p(x | z) is meant.
     """
 
@@ -150,5 +152,10 @@ def _sections(count: int) -> list[int]:
 
 
 def _posterior(model: Contract, encode: Callable, x) -> Callable | None:
-    """`encode`, if the model has an encoder with a density."""
-    return None if not model.answers("encode") or is_deterministic(encode(tf.constant(x))) else encode
+    """`encode`, if the model has an encoder with a density; of an implicit one, the normal with its moments."""
+    if not model.answers("encode"):
+        return None
+    first = encode(tf.constant(x))
+    if isinstance(first, ImplicitCodes):
+        return lambda x: encode(x).normal_approximation()
+    return None if is_deterministic(first) else encode

@@ -7,6 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfade.distributions.gaussian import DiagonalNormal
+from tfade.distributions.implicit import ImplicitPosterior
 from tfade.distributions.layer import build_latent_distribution
 from tfade.distributions.standard import StandardNormal
 from tfade.distributions.topdown import TopDownDecoder
@@ -43,10 +44,11 @@ class FlatLatents:
 
     Attributes:
         size: dimension of all latents together.
+        noise_size: dimension of the noise that they are made of.
     """
 
     def __init__(self, model, size: int):
-        self.size = size
+        self.size = self.noise_size = size
 
     def context(self, images, network: Network, training: bool = False):
         """What the posterior is conditioned on: the encoder's output for images in [-1, 1]."""
@@ -150,6 +152,56 @@ class HierarchicalLatents(FlatLatents):
         return network("decoder")(top, latents=inner, training=False)[0]
 
 
+class ImplicitLatents(FlatLatents):
+    """A vector z = E(x, ε) whose posterior has no density: log q(z | x) is estimated by "joint_discriminator", T(x, z).
+
+        log q(z | x) ≈ T(x, z) + log p(z),  or with adaptive contrast  T(x, (z - μ) / σ) + log r(z | x)
+
+    r = N(μ(x), σ²(x)) is the normal with the posterior's moments, constants to whatever is trained. The estimate is
+    exact where T is optimal, and no bound otherwise.
+
+    Attributes:
+        adaptive_contrast: which of the two.
+    """
+
+    adaptive_contrast = False
+
+    def __init__(self, model, size: int):
+        super().__init__(model, size)
+        self.noise_size = model.networks["posterior"].noise_size
+
+    def context(self, images, network, training=False):
+        return images, super().context(images, network, training)
+
+    def draw(self, context, noise, network: Network) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Codes [batch, k, size], the same as the discriminator sees them, and log r (or log p) of them [batch, k]."""
+        layer, count = network("posterior"), noise.shape[1]
+        z = layer.codes(noise, tf.repeat(context[:, None], count, 1))
+        if not self.adaptive_contrast:
+            return z, z, network("prior").distribution().log_prob(z)
+        normal = layer.distribution(context).normal_approximation()
+        mean, scale = (tf.stop_gradient(part)[:, None] for part in (normal.mean(), normal.stddev()))
+        return z, (z - mean) / scale, tfp.distributions.MultivariateNormalDiag(mean, scale).log_prob(z)
+
+    def infer(self, context, noise, network, training=False):
+        images, context = context
+        z, seen, log_contrast = self.draw(context, noise, network)
+        pairs = tf.repeat(images, noise.shape[1], 0), tf.reshape(seen, (-1, self.size))
+        log_ratio = tf.reshape(network("joint_discriminator")(pairs, training=training), tf.shape(log_contrast))
+        log_prior, log_posterior = network("prior").distribution().log_prob(z), log_ratio + log_contrast
+        parameters = network("decoder")(tf.reshape(z, (-1, self.size)), training=training)
+        return Inferred(parameters, log_prior, log_posterior, (log_posterior - log_prior)[:, :1])
+
+    def initialise_prior(self, context, noise, network):
+        network("prior").initialise(network("posterior").codes(noise, context[1]))
+
+    def posterior(self, context, network):
+        return network("posterior").distribution(context[1])
+
+    def centre(self, context, network):
+        return self.posterior(context, network).mean()
+
+
 def add_latent_networks(model, latent_size: int, encoder, decoder, posterior, context_size: int) -> FlatLatents:
     """Registers the networks "encoder", "posterior" and "decoder" of a VAE; returns its latents.
 
@@ -162,9 +214,16 @@ def add_latent_networks(model, latent_size: int, encoder, decoder, posterior, co
     )
     outputs = model.observation_model.output_shape
     model.decoder = model.add_network("decoder", lambda: _build_decoder(decoder, outputs, latent_size, model.encoder))
+    hierarchical = isinstance(model.decoder, TopDownDecoder)
+    if model.has_implicit_posterior:
+        if hierarchical or not isinstance(layer, ImplicitPosterior):
+            raise UsageError(
+                f"posterior={posterior!r} with {type(model.decoder).__name__}: {type(model).__name__} takes an "
+                "ImplicitPosterior and a decoder without latents of its own"
+            )
+        return ImplicitLatents(model, latent_size)
     layer.from_noise(tf.zeros((1, latent_size)), tf.zeros((1, context_size)))  # rejects what cannot be a posterior
-    kind = HierarchicalLatents if isinstance(model.decoder, TopDownDecoder) else FlatLatents
-    return kind(model, latent_size)
+    return (HierarchicalLatents if hierarchical else FlatLatents)(model, latent_size)
 
 
 def _build_decoder(make, shape, latent_size: int, encoder) -> keras.Layer:

@@ -70,6 +70,7 @@ class VAE(LatentVariableModel):
     """
 
     likelihood = "lower_bound"
+    has_implicit_posterior = False
 
     def __init__(
         self,
@@ -108,7 +109,7 @@ class VAE(LatentVariableModel):
         """The negative bound on a training batch, as terms in nats minimised in nats per dimension (or not)."""
         rows, count = batch.size, self.weights_of_bound.importance_samples
         target = self.observation_model.target(self.unit(batch.images), self.uniform_noise(seeds))
-        noise = seeds.normal("code", (rows, count, self.latent_size))
+        noise = seeds.normal("code", (rows, count, self.latents.noise_size))
         terms = self._elbo(target, noise, self.networks.__getitem__, training=True)
         scale = 1.0 / self.spec.dimensions if per_dimension else 1.0
         return self.weights_of_bound.losses(terms, scale, self.step.value, self.observation_model.flow is not None)
@@ -123,7 +124,7 @@ class VAE(LatentVariableModel):
         unit, network = self.unit(batch.images), self.networks.__getitem__
         target = self.observation_model.target(unit, per_example_noise)
         self.observation_model.initialise(target)
-        noise = per_example_normal_noise(unit, 1, (self.latent_size,))
+        noise = per_example_normal_noise(unit, 1, (self.latents.noise_size,))
         self.latents.initialise_prior(self._context(target, network), noise, network)
 
     def _elbo(self, target, noise, network: Network, training: bool = False) -> ELBOTerms:
@@ -163,7 +164,7 @@ class VAE(LatentVariableModel):
             return tuple(tf.concat(values, 0) for values in zip(*parts))
         target = self.observation_model.target(unit, per_example_noise)
         together = max(1, OUTPUTS_AT_ONCE // ((unit.shape[0] or 1) * outputs))
-        noise = per_example_normal_noise(unit, 1, (num_samples, self.latent_size))
+        noise = per_example_normal_noise(unit, 1, (num_samples, self.latents.noise_size))
         terms = [
             self._elbo(target, noise[:, start : start + together], self.network)
             for start in range(0, num_samples, together)
