@@ -11,6 +11,8 @@ from tfade.errors import UsageError
 from tfade.evaluation.progress import ticks
 from tfade.evaluation.result import NotApplicable
 
+BATCH = 500  # samples at a time, by default: what `launch.sample` draws and what is evaluated begin alike
+
 
 class Sampler:
     """Draws samples of a model.

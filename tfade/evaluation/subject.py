@@ -18,7 +18,7 @@ from tfade.evaluation.latents.posterior_kinds import posteriors_of
 from tfade.evaluation.latents.posteriors import Posteriors
 from tfade.evaluation.progress import ticks
 from tfade.evaluation.result import NotApplicable
-from tfade.evaluation.sampling import Sampler
+from tfade.evaluation.sampling import BATCH, Sampler
 
 BATCHES_A_TICK = 10  # of features: calls of an extractor between two looks at the clock
 
@@ -50,7 +50,7 @@ class Subject:
     train: Source
     num_samples: int = 10_000
     seed: int = 0
-    batch_size: int = 500
+    batch_size: int = BATCH
     cache_dir: Any = None
     temperature: float = 1.0
     fit_bound: Callable[[Any, Source], Any] | None = None

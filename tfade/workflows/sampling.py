@@ -7,10 +7,9 @@ import numpy as np
 
 from tfade import files, pictures
 from tfade.errors import UsageError
-from tfade.evaluation.sampling import batch_seed
+from tfade.evaluation.sampling import BATCH, batch_seed
 from tfade.models.base import GenerativeModel
 
-CHUNK = 500  # images at a time
 COUNT = 64  # samples where no number is asked for
 PER_CLASS = 8  # of a conditional model, for each class
 
@@ -79,7 +78,7 @@ def draw(
 ) -> np.ndarray:
     """uint8 samples [count, H, W, C], or vectors float32 [count, D].
 
-    Those of an unconditional model are the ones that an evaluation with this seed judges; a larger count only continues
+    Those of an unconditional model are the ones that an evaluation with this seed draws; a larger count only continues
     them.
 
     Args:
@@ -89,16 +88,16 @@ def draw(
         labels: of a conditional model, int [count].
     """
     parts = []
-    for start in range(0, count, CHUNK):
-        # Every call draws a whole chunk and the surplus is cut: one traced shape.
-        chosen = None if labels is None else np.resize(labels[start : start + CHUNK], CHUNK)
+    for start in range(0, count, BATCH):
+        # Every call draws a whole batch and the surplus is cut: one traced shape.
+        chosen = None if labels is None else np.resize(labels[start : start + BATCH], BATCH)
         images = model.sample(
-            CHUNK, temperature=temperature, seed=batch_seed(seed, start // CHUNK), **model.conditions(chosen)
+            BATCH, temperature=temperature, seed=batch_seed(seed, start // BATCH), **model.conditions(chosen)
         )
         images = pictures.to_uint8(images) if model.spec.is_image else np.asarray(images)
         parts.append(images[: count - start])
-        if count > 10 * CHUNK:
-            print(f"  {min(start + CHUNK, count):,} of {count:,}", flush=True)
+        if count > 10 * BATCH:
+            print(f"  {min(start + BATCH, count):,} of {count:,}", flush=True)
     return np.concatenate(parts)
 
 
