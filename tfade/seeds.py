@@ -4,10 +4,12 @@ Nothing is carried from step to step, so a resumed run draws what the uninterrup
 its own rows of one global draw, so a run does not depend on how many devices carry it.
 """
 
+import contextlib
+import contextvars
 import hashlib
 import math
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 
@@ -55,12 +57,28 @@ class Seeds:
         return self.rows(name, shape[0], lambda n, seed: tf.random.stateless_uniform((n, *shape[1:]), seed))
 
 
+_REPETITION = contextvars.ContextVar("repetition", default=0)
+
+
+@contextlib.contextmanager
+def repetition(number: int) -> Iterator[None]:
+    """Inside, `per_example_noise` is other noise: that of examples which came `number` times before; 0 is outside's.
+
+    A function that TensorFlow traced inside keeps the noise that it was traced with.
+    """
+    token = _REPETITION.set(number)
+    try:
+        yield
+    finally:
+        _REPETITION.reset(token)
+
+
 def per_example_noise(x: tf.Tensor, draw: int = 0, shape: Sequence[int] | None = None) -> tf.Tensor:
     """Noise uniform on [0, 1), of the shape of `x` or another one, that is a function of each example alone.
 
     An example gets the same noise wherever it stands in a batch and whatever else the batch holds, so that what is
-    computed from it (a likelihood with dequantisation noise) is a property of the example. A change of any number by
-    1/65,280 changes all noise of its example: they are mixed by the finaliser of MurmurHash3.
+    computed from it (a likelihood with dequantisation noise) is a property of the example (see `repetition`). A change
+    of any number by 1/65,280 changes all noise of its example: they are mixed by the finaliser of MurmurHash3.
 
     Args:
         x: images in [0, 1], float32 [batch, ...]. Rounding in the last bits, as between uint8 levels that were divided
@@ -70,7 +88,8 @@ def per_example_noise(x: tf.Tensor, draw: int = 0, shape: Sequence[int] | None =
     """
     fine = tf.cast(tf.round(255.0 * 256.0 * x), tf.int32)
     bits = tf.bitcast(tf.reshape(fine, (tf.shape(x)[0], -1)), tf.uint32)
-    salt = tf.constant(_digest(f"draw {draw}"), tf.uint32)
+    number = _REPETITION.get()
+    salt = tf.constant(_digest(f"draw {draw}, repetition {number}" if number else f"draw {draw}"), tf.uint32)
     mixed = _mixed(tf.bitwise.bitwise_xor(bits, _places(tf.shape(bits)[1]) + salt))
     example = tf.reduce_sum(mixed, axis=1, keepdims=True)
     shape = tuple(x.shape[1:] if shape is None else shape)

@@ -108,9 +108,23 @@ class Figure:
     png: bytes
 
 
-def standard_error(values: np.ndarray) -> float | None:
-    """Of the mean of independent values [N]; None of one."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+def standard_error(values: np.ndarray, groups: np.ndarray | None = None) -> float | None:
+    """The standard error of the mean of values [N] that are independent, or independent between groups.
+
+        s² = G / (G - 1) · Σ_g (Σ_{i in g} (x_i - x̄))² / N²
+
+    Args:
+        values: [N].
+        groups: which of G groups each value is of, integers [N] in [0, G); None for N groups of one.
+
+    Returns:
+        s; None of one group.
+    """
+    deviations = values - values.mean()
+    sums = deviations if groups is None else np.bincount(groups, deviations)
+    if len(sums) < 2:
+        return None
+    return float(np.sqrt((sums**2).sum() * len(sums) / (len(sums) - 1)) / len(values))
 
 
 def _finite(name: str, field: str, number) -> float:

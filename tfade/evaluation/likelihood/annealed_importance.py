@@ -26,6 +26,7 @@ def annealed_importance_sampling(
     simulate: Callable | None = None,
     num_simulated: int = 16,
     log_det=None,
+    groups=None,
     chains: int = 16,
     steps: int = 1000,
     schedule=None,
@@ -54,6 +55,7 @@ def annealed_importance_sampling(
         simulate: latents [1, latent_size] and a seed [2] → an example [1, ...] drawn from p(x | z).
         num_simulated: examples drawn for the gap.
         log_det: nats [N] to be added, of the map from data to `x`; None for none.
+        groups: which distinct example each is, for the standard error; see `negative_log_likelihood`.
         chains, leapfrogs, step_size, target_acceptance, batch_size, seed, jit_compile, progress: see `Annealing`.
         steps: T of the sigmoid schedule with rad 4.
         schedule: other inverse temperatures [T + 1], rising from 0 to 1, in its place.
@@ -110,7 +112,7 @@ def annealed_importance_sampling(
         protocol["num_simulated"] = num_simulated
         lower, upper = _bounds(annealing, betas, *simulated)
         diagnostics |= _gap(lower, upper)
-    error = standard_error(values) if len(x) > 1 else monte_carlo
+    error = standard_error(values, groups) if len(x) > 1 else monte_carlo
     return Result("annealed_importance_sampling", values.mean(), error, protocol, diagnostics)
 
 
@@ -203,6 +205,7 @@ class AnnealedImportanceSampling(Metric):
             simulate=view.simulate if self.num_simulated else None,
             num_simulated=self.num_simulated,
             log_det=view.log_det,
+            groups=view.repeats.groups,
             seed=subject.seed,
             progress=subject.progress,
             **self.settings,

@@ -13,8 +13,9 @@ from tfade.evaluation.latents.posterior_kinds import is_deterministic
 from tfade.evaluation.likelihood.estimators import estimated_model, observation_protocol, with_bits
 from tfade.evaluation.likelihood.latent_model import LatentModel, latent_model, pixel_protocol
 from tfade.evaluation.likelihood.nll import checked_examples, checked_nats
+from tfade.evaluation.likelihood.repeats import log_probs
 from tfade.evaluation.metric import Metric, Work
-from tfade.evaluation.progress import ticker, ticks
+from tfade.evaluation.progress import ticker
 from tfade.evaluation.result import NotApplicable, Result, standard_error
 from tfade.objectives import bounds
 from tfade.seeds import ExampleNoise, noise_key
@@ -31,6 +32,7 @@ def importance_weighted_bound(
     prior,
     posterior: Callable,
     log_det=None,
+    groups=None,
     seed: int = 0,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Result:
@@ -47,6 +49,7 @@ def importance_weighted_bound(
         posterior: examples [batch, ...] → q(z | x), a TFP distribution over [latent_size] of batch shape [batch]
             that has a density. The prior itself would be `lambda x: tfd.BatchBroadcast(prior, x.shape[:1])`.
         log_det: nats [N] to be added, of the map from data to `x`; None for none.
+        groups: which distinct example each is, for the standard error; see `negative_log_likelihood`.
         seed: of the samples.
         progress: receives a line every few seconds.
 
@@ -89,14 +92,16 @@ def importance_weighted_bound(
     if log_det is not None:
         values = values + checked_nats("log_det", log_det, len(x))
     sizes = {"effective_sample_size_mean": float(np.mean(sizes)), "effective_sample_size_min": float(np.min(sizes))}
-    return bound_result(values, k, sizes).with_protocol(seed=seed, dtype=prior.dtype.name)
+    return bound_result(values, k, sizes, groups).with_protocol(seed=seed, dtype=prior.dtype.name)
 
 
-def bound_result(log_prob, k: int, diagnostics: dict | None = None) -> Result:
+def bound_result(log_prob, k: int, diagnostics: dict | None = None, groups=None) -> Result:
     """The `Result` of the bounds of examples, in nats [N], from k samples of the posterior each."""
     values = checked_nats("log_prob", log_prob)
     protocol = {"num_real": len(values), "unit": "nats", "k": k}
-    return Result("importance_weighted_bound", values.mean(), standard_error(values), protocol, diagnostics or {})
+    return Result(
+        "importance_weighted_bound", values.mean(), standard_error(values, groups), protocol, diagnostics or {}
+    )
 
 
 @gin.register
@@ -126,8 +131,9 @@ class ImportanceWeightedBound(Metric):
         if model.likelihood in ("exact", "unbiased"):
             raise NotApplicable(f"the likelihood of {type(model).__name__} is {model.likelihood} and needs no bound")
         if model.likelihood == "lower_bound":
-            result = bound_result(self._own(model, indices, subject), self.k)
-            protocol = {**pixel_protocol(model), **observation_protocol(model, subject)}
+            nats, repeats = log_probs(model, subject, indices, self.name, self.k, TOGETHER)
+            result = bound_result(nats, self.k, groups=repeats.groups)
+            protocol = {**repeats.protocol, **pixel_protocol(model), **observation_protocol(model, subject)}
         else:
             sigma = None if model.answers("observation") else self.sigma
             view = latent_model(model, subject.real.fetch(indices), sigma)
@@ -139,15 +145,6 @@ class ImportanceWeightedBound(Metric):
     def work(self, subject):
         return Work(self.k * min(self.num_real, subject.real.spec.num_examples), "latents decoded")
 
-    def _own(self, model, indices, subject) -> np.ndarray:
-        values = []
-        for start in ticks(subject.progress, self.name, range(0, len(indices), TOGETHER), len(indices)):
-            rows = indices[start : start + TOGETHER]
-            condition = subject.conditions(subject.real, rows)
-            examples = subject.real.fetch(rows)
-            values.append(np.asarray(model.log_prob(examples, num_samples=self.k, **condition), np.float64))
-        return np.concatenate(values)
-
     def _with_noise(self, view: LatentModel, subject) -> Result:
         return importance_weighted_bound(
             x=view.x,
@@ -156,6 +153,7 @@ class ImportanceWeightedBound(Metric):
             prior=view.prior,
             posterior=view.posterior,
             log_det=view.log_det,
+            groups=view.repeats.groups,
             seed=subject.seed,
             progress=subject.progress,
         )

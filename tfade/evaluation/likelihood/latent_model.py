@@ -13,6 +13,7 @@ from tfade.contract import Contract
 from tfade.distributions.implicit import ImplicitCodes
 from tfade.errors import UsageError
 from tfade.evaluation.latents.posterior_kinds import is_deterministic
+from tfade.evaluation.likelihood.repeats import Repeats
 from tfade.evaluation.result import NotApplicable
 from tfade.seeds import per_example_noise
 
@@ -35,6 +36,7 @@ class LatentModel:
         posterior: observations → q(z | x), of an implicit one the normal with its moments; None where there is no
             encoder, or a deterministic one.
         protocol: how images became observations, and which p(x | z) is meant.
+        repeats: which of the examples are the same.
     """
 
     x: np.ndarray
@@ -44,6 +46,7 @@ class LatentModel:
     simulate: Callable
     posterior: Callable | None
     protocol: dict
+    repeats: Repeats
 
 
 def latent_model(model: Contract, data, sigma: float | None = None) -> LatentModel:
@@ -79,8 +82,8 @@ def latent_model(model: Contract, data, sigma: float | None = None) -> LatentMod
         return _with_noise(model, data, prior, sigma)
     if sigma is not None:
         raise UsageError(f"sigma={sigma!r}, but {name} has its own p(x | z); leave sigma None")
-    observed = [model.to_observation(data[start : start + ROWS]) for start in range(0, len(data), ROWS)]
-    x, log_det = (np.concatenate([np.asarray(part) for part in parts]) for parts in zip(*observed))
+    repeats = Repeats([data])
+    x, log_det = repeats.apply(lambda rows: model.to_observation(data[rows]), ROWS)
     return LatentModel(
         x,
         log_det,
@@ -88,7 +91,8 @@ def latent_model(model: Contract, data, sigma: float | None = None) -> LatentMod
         lambda z, x: model.observation(z).log_prob(x),
         lambda z, seed: model.observation(z).sample(seed=seed),
         _posterior(model, lambda x: model.encode(model.to_image(x)), x[:1]),
-        {"observation": "the model's p(x | z)", **pixel_protocol(model)},
+        {"observation": "the model's p(x | z)", **pixel_protocol(model), **repeats.protocol},
+        repeats,
     )
 
 
@@ -105,13 +109,15 @@ def _with_noise(model, data, prior, sigma) -> LatentModel:
             f"sigma={sigma!r}: {type(model).__name__} decodes without noise; give the standard deviation σ > 0 of a "
             "normal around its images, such as 0.1"
         )
-    x = dequantised(data)
+    repeats = Repeats([data])
+    x = dequantised(data, repeats)
     rank = x.ndim - 1
 
     def observation(z):
         return tfd.Independent(tfd.Normal(tf.cast(model.decode(z), tf.float32), np.float32(sigma)), rank)
 
     protocol = {"observation": "N(G(z), σ² I)", "sigma_standard_deviation": float(sigma), "variance": float(sigma) ** 2}
+    protocol |= repeats.protocol
     if rank == 3:
         protocol["dequantisation"] = DEQUANTISATION
     return LatentModel(
@@ -122,33 +128,30 @@ def _with_noise(model, data, prior, sigma) -> LatentModel:
         lambda z, seed: observation(z).sample(seed=seed),
         _posterior(model, lambda x: model.encode(tf.clip_by_value(x, 0.0, 1.0) if rank == 3 else x), x[:1]),
         protocol,
+        repeats,
     )
 
 
-def dequantised(data) -> np.ndarray:
+def dequantised(data, repeats: Repeats | None = None) -> np.ndarray:
     """Images as (255 x + u) / 256 with the noise of `log_prob`, a function of each image; vectors as they are: float32.
 
-    Unlike the suite's other noise it does not depend on the seed: equal images have equal values in every run, metric
-    and batch, and differences between metrics do not come from the noise. Protocols state it as "noise by image, draw
-    0".
+    Unlike the suite's other noise it does not depend on the seed: an image has the same value in every run, metric and
+    batch, and differences between metrics do not come from the noise. Protocols state it as "noise by image, draw 0".
+    An image that comes again in `data` has other noise, by how often it came before.
 
     Args:
         data: images [N, H, W, C], uint8 or floats in [0, 1], or vectors [N, D].
+        repeats: those of `data`, where they are known.
     """
     data = np.asarray(data)
     if data.ndim != 4:
         return data.astype(np.float32)
-    unit = numerics.checked_unit(data, data.shape[1:])
-    return np.concatenate(
-        [
-            np.asarray(numerics.dequantised(rows, per_example_noise(rows)))
-            for rows in tf.split(unit, _sections(len(data)))
-        ]
-    )
+    unit = np.asarray(numerics.checked_unit(data, data.shape[1:]))
 
+    def draw(rows):
+        return (numerics.dequantised(unit[rows], per_example_noise(tf.constant(unit[rows]))),)
 
-def _sections(count: int) -> list[int]:
-    return [min(ROWS, count - start) for start in range(0, count, ROWS)]
+    return (repeats or Repeats([data])).apply(draw, ROWS)[0]
 
 
 def _posterior(model: Contract, encode: Callable, x) -> Callable | None:

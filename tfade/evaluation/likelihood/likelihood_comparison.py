@@ -1,7 +1,6 @@
 """Flow-GAN's comparison: the exact likelihood of a model beside the estimates that serve models without one."""
 
 import gin
-import numpy as np
 
 from tfade.errors import check_whole
 from tfade.evaluation.choice import choose
@@ -9,6 +8,7 @@ from tfade.evaluation.likelihood.annealed_importance import AnnealedImportanceSa
 from tfade.evaluation.likelihood.latent_model import pixel_protocol
 from tfade.evaluation.likelihood.nll import checked_nats
 from tfade.evaluation.likelihood.parzen import BANDWIDTHS, ParzenLogLikelihood
+from tfade.evaluation.likelihood.repeats import log_probs
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import NotApplicable, Result, standard_error
 
@@ -80,12 +80,11 @@ class LikelihoodComparison(Metric):
         return [result.renamed(PREFIX + result.name) for result in (exact, annealed, *self.parzen(subject))]
 
     def _exact(self, subject) -> Result:
-        indices, source = choose(subject.real, self.num_real, subject.seed), subject.real
-        batches = (indices[start : start + self.batch_size] for start in range(0, len(indices), self.batch_size))
-        nats = [subject.model.log_prob(source.fetch(rows), **subject.conditions(source, rows)) for rows in batches]
-        nats = checked_nats("log_prob", np.concatenate(nats), len(indices))
-        protocol = {"num_real": len(nats), "unit": "nats"}
+        indices = choose(subject.real, self.num_real, subject.seed)
+        nats, repeats = log_probs(subject.model, subject, indices, "exact", size=self.batch_size)
+        nats = checked_nats("log_prob", nats, len(indices))
+        protocol = {"num_real": len(nats), "unit": "nats", **repeats.protocol}
         if subject.real.spec.is_image:
             protocol |= pixel_protocol(subject.model)
-        result = Result("exact_log_likelihood", nats.mean(), standard_error(nats), protocol)
+        result = Result("exact_log_likelihood", nats.mean(), standard_error(nats, repeats.groups), protocol)
         return result.with_protocol(**subject.protocol())

@@ -8,15 +8,17 @@ import numpy as np
 from tfade import numerics
 from tfade.errors import UsageError
 from tfade.evaluation.likelihood.latent_model import pixel_protocol
+from tfade.evaluation.likelihood.repeats import log_probs
 from tfade.evaluation.metric import Metric, Work
 from tfade.evaluation.result import Result, standard_error
 
 
-def negative_log_likelihood(*, log_prob) -> Result:
+def negative_log_likelihood(*, log_prob, groups=None) -> Result:
     """Mean of -log p in nats, with its standard error.
 
     Args:
         log_prob: nats of each example, [N].
+        groups: which distinct example each is, integers [N] as in `Repeats.groups`; None where no two are the same.
 
     Returns:
         `Result` "negative_log_likelihood".
@@ -26,11 +28,11 @@ def negative_log_likelihood(*, log_prob) -> Result:
     """
     values = checked_nats("log_prob", log_prob)
     protocol = {"num_real": len(values), "unit": "nats"}
-    return Result("negative_log_likelihood", -values.mean(), standard_error(values), protocol)
+    return Result("negative_log_likelihood", -values.mean(), standard_error(values, groups), protocol)
 
 
 def bits_per_dim(
-    *, log_prob, dimensions: int, continuous: bool = True, value_range: tuple[float, float] = (0.0, 1.0)
+    *, log_prob, dimensions: int, continuous: bool = True, value_range: tuple[float, float] = (0.0, 1.0), groups=None
 ) -> Result:
     """Mean of -log₂ p / D + log₂(256 / range), or of -log₂ P / D: bits for each dimension of an image with 256 levels.
 
@@ -40,6 +42,7 @@ def bits_per_dim(
         continuous: whether they are of the density of dequantised images, and not of the pmf of the levels.
         value_range: the smallest and the largest value of a dequantised pixel: (0, 1) of (x + u) / 256, which adds 8
             bits, (-1, 1) of (x + u) / 128 - 1, which adds 7. It has no part in the bits of a pmf.
+        groups: as for `negative_log_likelihood`.
 
     Returns:
         `Result` "bits_per_dim" with its standard error.
@@ -52,7 +55,7 @@ def bits_per_dim(
     low, high = value_range
     if not 0 < high - low < math.inf:
         raise UsageError(f"value_range={value_range!r} is not a range; (0, 1) and (-1, 1) are usual")
-    nats = negative_log_likelihood(log_prob=log_prob)
+    nats = negative_log_likelihood(log_prob=log_prob, groups=groups)
     value = nats.value / (dimensions * math.log(2))  # `numerics.bits_per_dim` is float32, for the training step
     error = None if nats.std is None else nats.std / (dimensions * np.log(2))
     protocol = {"num_real": nats.protocol["num_real"], "dimensions": dimensions, "levels": numerics.LEVELS}
@@ -86,18 +89,17 @@ class Likelihood(Metric):
 
     def __call__(self, subject):
         model = subject.likelihood_model
-        log_prob = [
-            np.asarray(model.log_prob(examples, num_samples=self.draws, **condition), np.float64)
-            for _, examples, condition in subject.batches(subject.real, "likelihood")
-        ]
-        log_prob = np.concatenate(log_prob)
-        results = [negative_log_likelihood(log_prob=log_prob)]
+        indices = np.arange(subject.real.spec.num_examples)
+        log_prob, repeats = log_probs(model, subject, indices, "likelihood", self.draws)
+        shared = {"log_prob": log_prob, "groups": repeats.groups}
+        results = [negative_log_likelihood(**shared)]
         levels = model.levels
         if subject.real.spec.is_image and levels != 2:
             dimensions = subject.real.spec.dimensions
-            results.insert(0, bits_per_dim(log_prob=log_prob, dimensions=dimensions, continuous=levels is None))
+            results.insert(0, bits_per_dim(**shared, dimensions=dimensions, continuous=levels is None))
         protocol = {
             **subject.protocol(),
+            **repeats.protocol,
             "likelihood": model.likelihood,
             "inference": "its own" if model is subject.model else "fitted around the frozen generator, with one σ",
             "draws": self.draws,

@@ -9,6 +9,7 @@ from tfade.errors import UsageError
 from tfade.evaluation.checks import checked_features
 from tfade.evaluation.choice import chosen
 from tfade.evaluation.likelihood.latent_model import DEQUANTISATION, dequantised
+from tfade.evaluation.likelihood.repeats import Repeats
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Result, standard_error
 from tfade.evaluation.subject import Subject
@@ -18,7 +19,13 @@ DISTANCES = 2**23  # of one block: 64 MiB
 
 
 def parzen_log_likelihood(
-    *, real, fake, validation=None, bandwidths: Sequence[float] = BANDWIDTHS, distances: int = DISTANCES
+    *,
+    real,
+    fake,
+    validation=None,
+    bandwidths: Sequence[float] = BANDWIDTHS,
+    distances: int = DISTANCES,
+    groups=None,
 ) -> Result:
     """Mean over test data of log 1/M Σ_j N(x; s_j, h² I), the density that kernels around M samples make.
 
@@ -31,6 +38,7 @@ def parzen_log_likelihood(
         validation: other data than `real`, [V, D]; None where a single bandwidth is given.
         bandwidths: standard deviations h > 0 of the kernel, in units of the data.
         distances: computed at a time, which bounds the memory.
+        groups: which distinct example each of `real` is, for the standard error; see `negative_log_likelihood`.
 
     Returns:
         `Result` "parzen_log_likelihood" in nats, with its standard error over test data. The grid is in the protocol;
@@ -62,7 +70,7 @@ def parzen_log_likelihood(
     values = log_densities(real, fake, grid[best : best + 1], distances)[0]
     protocol |= {"bandwidths": grid.tolist(), "unit": "nats"}
     diagnostics["bandwidth"] = float(grid[best])
-    return Result("parzen_log_likelihood", values.mean(), standard_error(values), protocol, diagnostics)
+    return Result("parzen_log_likelihood", values.mean(), standard_error(values, groups), protocol, diagnostics)
 
 
 def log_densities(x: np.ndarray, samples: np.ndarray, bandwidths: np.ndarray, distances: int = DISTANCES) -> np.ndarray:
@@ -119,11 +127,14 @@ class ParzenLogLikelihood(Metric):
     def __call__(self, subject):
         fake, real = _samples(subject), chosen(subject.real, self.num_real, subject.seed)
         validation, choice = _validation(subject, self.num_validation, real, self.bandwidths)
-        parts = fake, dequantised(real), dequantised(validation)
+        repeats = Repeats([real])
+        parts = fake, dequantised(real, repeats), dequantised(validation)
         fake, real, validation = (part.reshape(len(part), -1) for part in parts)
-        result = parzen_log_likelihood(real=real, fake=fake, validation=validation, bandwidths=self.bandwidths)
+        result = parzen_log_likelihood(
+            real=real, fake=fake, validation=validation, bandwidths=self.bandwidths, groups=repeats.groups
+        )
         noise = {"dequantisation": DEQUANTISATION} if subject.real.spec.is_image else {}
-        return [result.with_protocol(**subject.protocol(), **noise, **choice)]
+        return [result.with_protocol(**subject.protocol(), **noise, **choice, **repeats.protocol)]
 
 
 def at_middles(images) -> np.ndarray:

@@ -1,0 +1,111 @@
+"""Examples that come more than once: noise of their own for each, and standard errors that count them together."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Self
+
+import numpy as np
+
+from tfade.contract import Contract
+from tfade.data.source import Source
+from tfade.evaluation.progress import ticker
+from tfade.evaluation.subject import Subject
+from tfade.seeds import repetition
+
+DIFFERENT = (
+    1000  # so many repeats of one example have noise of their own; further ones share it, which bounds the calls
+)
+
+
+class Repeats:
+    """Which examples of a set are the same.
+
+    A likelihood's noise is a function of the example, so that without further ado 20,000 draws of 256 distinct images
+    would share 256 draws of it: the mean would be as uncertain as one over 256, and its standard error, taken over
+    20,000, too small.
+
+    Attributes:
+        groups: which distinct example each is, int64 [N], numbered by their first appearance.
+        numbers: how many equal ones come before each, int64 [N].
+    """
+
+    def __init__(self, batches: Iterable[np.ndarray]):
+        known: dict[bytes, int] = {}
+        counts: list[int] = []
+        groups, numbers = [], []
+        for batch in batches:
+            for example in np.ascontiguousarray(batch):
+                group = known.setdefault(hashlib.blake2b(example.tobytes(), digest_size=16).digest(), len(known))
+                if group == len(counts):
+                    counts.append(0)
+                groups.append(group)
+                numbers.append(counts[group])
+                counts[group] += 1
+        self.groups, self.numbers = np.array(groups, np.int64), np.array(numbers, np.int64)
+        self._distinct = len(counts)
+
+    @classmethod
+    def among(cls, source: Source, indices: np.ndarray, size: int = 500) -> Self:
+        """Those of some examples of a source, which are read `size` at a time."""
+        return cls(source.fetch(indices[start : start + size]) for start in range(0, len(indices), size))
+
+    @property
+    def protocol(self) -> dict:
+        """What results that rest on the set state."""
+        own = {} if self._distinct == len(self.groups) else {"repeats": "with noise of their own, one in the error"}
+        return {"num_distinct": self._distinct, **own}
+
+    def parts(self, size: int) -> Iterator[tuple[int, np.ndarray]]:
+        """All positions in groups of at most `size` whose examples differ, with the number of the repetition."""
+        numbers = self.numbers % DIFFERENT
+        for number in np.unique(numbers):
+            (rows,) = np.nonzero(numbers == number)
+            for start in range(0, len(rows), size):
+                yield int(number), rows[start : start + size]
+
+    def apply(
+        self, function: Callable[[np.ndarray], tuple], size: int, tick: Callable[[int], None] = lambda done: None
+    ) -> tuple[np.ndarray, ...]:
+        """The arrays that `function` makes of positions [n], each [n, ...]; together [N, ...] in the set's order.
+
+        Inside of it `per_example_noise` gives repeats noise of their own.
+
+        Args:
+            function: positions of examples that differ → arrays, a row for each.
+            size: how many at a time.
+            tick: is told how many are done.
+        """
+        order, found, done = [], [], 0
+        for number, rows in self.parts(size):
+            with repetition(number):
+                found.append([np.asarray(part) for part in function(rows)])
+            order.append(rows)
+            done += len(rows)
+            tick(done)
+        places = np.argsort(np.concatenate(order), kind="stable")
+        return tuple(np.concatenate(parts)[places] for parts in zip(*found))
+
+
+def log_probs(
+    model: Contract, subject: Subject, indices: np.ndarray, name: str, num_samples: int = 1, size: int | None = None
+) -> tuple[np.ndarray, Repeats]:
+    """`log_prob` of examples of the real split, nats float64 [n], repeats with noise of their own; and these.
+
+    Args:
+        model: what is asked.
+        subject: of the data, the progress and the batch size.
+        indices: of the examples.
+        name: in lines of progress.
+        num_samples: see `Contract.log_prob`.
+        size: examples at a time, where not the subject's.
+    """
+    source, size = subject.real, size or subject.batch_size
+    repeats = Repeats.among(source, indices, size)
+
+    def ask(rows):
+        chosen = indices[rows]
+        condition = subject.conditions(source, chosen)
+        return (model.log_prob(source.fetch(chosen), num_samples=num_samples, **condition),)
+
+    (values,) = repeats.apply(ask, size, ticker(subject.progress, name, len(indices)))
+    return values.astype(np.float64), repeats
