@@ -1,7 +1,7 @@
 """A SavedModel of a model that runs where only TensorFlow is installed."""
 
 import json
-import tempfile
+import shutil
 from pathlib import Path
 
 import keras
@@ -56,15 +56,18 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
     signatures = {name: function.get_concrete_function() for name, function in endpoints.items()}
     names = list(signatures)
     signatures["serving_default"] = signatures[names[0]]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as workshop:
+    workshop = files.temporary(folder)
+    workshop.mkdir()
+    try:
         # Whoever serves this folder sees an old export or a new one, never a half.
-        new, old = Path(workshop) / "new", Path(workshop) / "old"
+        new, old = workshop / "new", workshop / "old"
         tf.saved_model.save(module, str(new), signatures=signatures)
         files.write_json(new / MARKER, {"entries": sorted([MARKER, *(path.name for path in new.iterdir())])})
         if folder.exists():
             folder.rename(old)
         new.rename(folder)
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
     return [*names, "serving_default"]
 
 

@@ -1,15 +1,64 @@
 """Files that are either whole or absent."""
 
+import contextlib
 import errno
 import json
 import os
+import platform
+import re
 import secrets
+import shutil
+import time
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+
+HOST = f"{zlib.crc32(platform.node().encode()):08x}"  # whose process numbers mean something here
+_TEMPORARY = re.compile(r"\..+\.([0-9a-f]{8})\.(\d+)\.[0-9a-f]{8}")
+_DAY = 24 * 3600.0
+_swept: set[Path] = set()
+
+
+def temporary(path: Path) -> Path:
+    """A name beside `path` that no other process uses, for what is to be moved there once it is whole.
+
+    The folder is made where missing. What killed processes left in it under such names is removed, once a process.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = path.parent.absolute()
+    if folder not in _swept:
+        sweep(folder)
+        _swept.add(folder)
+    return path.with_name(f".{path.name}.{HOST}.{os.getpid()}.{secrets.token_hex(4)}")
+
+
+def sweep(folder: Path) -> None:
+    """Removes what `temporary` named in `folder` and nobody will move any more.
+
+    That is what a process of this machine left that no longer runs, and whatever was not written to for a day.
+    """
+    for path in folder.glob(".*"):
+        match = _TEMPORARY.fullmatch(path.name)
+        with contextlib.suppress(OSError):
+            if match and (_is_gone(*match.groups()) or time.time() - path.stat().st_mtime > _DAY):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _is_gone(host: str, process: str) -> bool:
+    """Whether a process of this machine has ended; False where that cannot be known."""
+    if host != HOST or os.name != "posix":  # elsewhere signal 0 is no question
+        return False
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:  # another account's
+        return False
+    return False
 
 
 def write_atomically(path, write: Callable[[BinaryIO], object]) -> None:
@@ -23,9 +72,7 @@ def write_atomically(path, write: Callable[[BinaryIO], object]) -> None:
         OSError: it cannot be written; the error names the path.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Two processes may fill one cache at the same time: each writes a neighbour of its own.
-    partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    partial = temporary(path)  # two processes may fill one cache at the same time: each writes a neighbour of its own
     try:
         with partial.open("wb") as file:
             write(file)

@@ -186,12 +186,14 @@ def test_bombs_are_refused_by_their_header(write_images, monkeypatch):
         load(f"folder:{root}", carve=None, image_size=8, max_pixels=100_000)
 
 
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_pillows_own_limit_is_a_clear_error_too(write_images, monkeypatch):
-    root = write_images({"a.png": (300, 400)})
+@pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning")
+def test_max_pixels_counts_and_not_pillows_own_limit(write_images, monkeypatch):
+    root = write_images({"a.png": (300, 400), "b.png": (310, 400)})
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(UsageError, match="exceeds limit"):
-        load(f"folder:{root}", carve=None)
+    assert load(f"folder:{root}", carve=None, image_size=8, max_pixels=124_000).spec.num_examples == 2
+    with pytest.raises(UsageError, match="310×400 pixels exceed max_pixels=123999"):
+        load(f"folder:{root}", carve=None, image_size=8, max_pixels=123_999)
+    assert Image.MAX_IMAGE_PIXELS == 1000
 
 
 def test_ambiguous_layouts_are_refused(write_images):

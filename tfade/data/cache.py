@@ -8,13 +8,13 @@ import json
 import math
 import os
 import pathlib
-import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from tfade import files
 from tfade.data.work import progress
 from tfade.errors import UsageError
 
@@ -154,9 +154,9 @@ def _written(path: pathlib.Path, name: str, shape, dtype, blocks) -> Iterator[No
 
     Plain writes: a full disk is then an error, where a memory map would end the process with SIGBUS.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = files.temporary(path)
         if shutil.disk_usage(path.parent).free < _bytes(shape, dtype):
             raise OSError(f"too little room for {_gib(shape, dtype)}")
         with open(temporary, "xb") as file:
@@ -171,8 +171,9 @@ def _written(path: pathlib.Path, name: str, shape, dtype, blocks) -> Iterator[No
             f"data={name!r}: cannot write to cache_dir={path.parent}: {error}; give another load.cache_dir"
         ) from error
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def _write(path: pathlib.Path, name: str, shape, dtype, blocks) -> None:

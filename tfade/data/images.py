@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 import struct
+import threading
 from typing import BinaryIO
 
 import numpy as np
@@ -36,7 +37,7 @@ class Header:
 def is_image(path: pathlib.Path) -> bool:
     """Whether a file's content is one of the supported formats, whatever its name."""
     try:
-        with Image.open(path, formats=FORMATS):
+        with _WITHOUT_LIMIT, Image.open(path, formats=FORMATS):
             return True
     except Exception:  # Pillow's readers raise almost any type on other files
         return False
@@ -87,8 +88,9 @@ def read_image(path: pathlib.Path, max_pixels: int) -> np.ndarray:
 
 def _opened(path: pathlib.Path, max_pixels: int) -> Image.Image:
     try:
-        image = Image.open(path)
-    except Exception as error:  # as above; DecompressionBombError among them
+        with _WITHOUT_LIMIT:
+            image = Image.open(path)
+    except Exception as error:  # as above
         message = "not an image" if isinstance(error, Image.UnidentifiedImageError) else one_line(error)
         raise ImageProblem(message) from error
     width, height = image.size
@@ -96,6 +98,32 @@ def _opened(path: pathlib.Path, max_pixels: int) -> Image.Image:
         image.close()
         raise ImageProblem(f"{height}×{width} pixels exceed max_pixels={max_pixels}")
     return image
+
+
+class _WithoutLimit:
+    """Inside, files open that declare more pixels than Pillow's own limit, which knows nothing of `max_pixels`.
+
+    Opening reads the header alone. The limit is one of the process, and several threads read images: the last one that
+    leaves restores it.
+    """
+
+    def __init__(self):
+        self._lock, self._inside, self._limit = threading.Lock(), 0, None
+
+    def __enter__(self):
+        with self._lock:
+            if not self._inside:
+                self._limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._inside += 1
+
+    def __exit__(self, *error):
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                Image.MAX_IMAGE_PIXELS = self._limit
+
+
+_WITHOUT_LIMIT = _WithoutLimit()
 
 
 def _channels(image: Image.Image) -> int:
