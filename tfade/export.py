@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -30,6 +31,10 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
         log_prob(images) → log_prob [batch], nats of the kind that `model.likelihood` declares
 
     Those of a conditional model take labels int32 [batch] besides. The first one is also `serving_default`.
+
+    A served call checks what the live model checks, and fails with InvalidArgumentError: images of another shape (a
+    single one has a batch of 1), floats outside [0, 1] or NaN, latents of another dimension, unknown classes, n outside
+    1 to 100,000, a negative temperature.
 
     Batch norm is in inference mode, averaged weights are used where the run has them, and samples are a function of
     the seed alone.
@@ -95,18 +100,12 @@ def _endpoints(model: GenerativeModel) -> dict[str, tf.types.experimental.Polymo
         scalars = [((), tf.int32, "n"), ((), tf.float32, "temperature"), ((), tf.int64, "seed")]
 
         def sample(n, temperature, seed, *labels):
-            checks = (
-                tf.debugging.assert_positive(n, "n is not positive"),
-                tf.debugging.assert_less_equal(n, MOST_SAMPLES, f"n is above {MOST_SAMPLES}"),
-                tf.debugging.Assert(tf.math.is_finite(temperature), ["temperature is not finite", temperature]),
-                tf.debugging.assert_non_negative(temperature, "temperature is negative"),
-            )
-            with tf.control_dependencies([check for check in checks if check is not None]):
-                return {"images": model.sample(tf.identity(n), tf.identity(temperature), seed, *labels)}
+            return {"images": model.sample(n, temperature, seed, *labels)}
 
-        endpoints["sample"] = _function(sample, scalars + labels)
+        endpoints["sample"] = _function(model, sample, scalars + labels)
     if model.answers("decode") and model.latent_size is not None:
         endpoints["sample_from_latents"] = _function(
+            model,
             lambda latents, *labels: {"images": model.decode(latents, *labels)},
             [((None, model.latent_size), tf.float32, "latents"), *labels],
         )
@@ -115,16 +114,47 @@ def _endpoints(model: GenerativeModel) -> dict[str, tf.types.experimental.Polymo
             continue
         spec = model.spec.other if question == "translate_back" else model.spec
         shape, more = (None, *spec.shape), [] if question.startswith("translate") else labels
-        endpoints[question] = _function(function, [(shape, tf.float32, "images"), *more])
+        endpoints[question] = _function(model, function, [(shape, tf.float32, "images"), *more])
         if spec.is_image:
             of_levels = _from_levels(endpoints[question])
-            endpoints[f"{question}_uint8"] = _function(of_levels, [(shape, tf.uint8, "images"), *more])
+            endpoints[f"{question}_uint8"] = _function(model, of_levels, [(shape, tf.uint8, "images"), *more])
     return endpoints
 
 
-def _function(function, arguments) -> tf.types.experimental.PolymorphicFunction:
-    """A function to export; `arguments` are (shape, dtype, name)."""
-    return tf.function(function, input_signature=[tf.TensorSpec(*argument) for argument in arguments])
+def _function(model: GenerativeModel, function, arguments) -> tf.types.experimental.PolymorphicFunction:
+    """A function to export, which checks its arguments; these are (shape, dtype, name)."""
+
+    def served(*values):
+        # A signature's shapes are no checks: without this, one image is taken for a batch of another shape.
+        shapes = {name: shape for shape, _, name in arguments}
+        values = [tf.ensure_shape(value, shapes[name], f"shape_of_{name}") for name, value in zip(shapes, values)]
+        with tf.control_dependencies(list(_checks(model, dict(zip(shapes, values))))):
+            return function(*map(tf.identity, values))
+
+    return tf.function(served, input_signature=[tf.TensorSpec(*argument) for argument in arguments])
+
+
+def _checks(model: GenerativeModel, arguments: dict[str, tf.Tensor]) -> Iterator[tf.Operation]:
+    """Assertions about the values of arguments, as the live model makes them."""
+
+    def require(holds, message, *shown):
+        return tf.debugging.Assert(tf.reduce_all(holds), [message, *shown])
+
+    n, temperature, labels = (arguments.get(name) for name in ("n", "temperature", "labels"))
+    examples = next((arguments[name] for name in ("images", "latents") if name in arguments), None)
+    if n is not None:
+        yield require((n >= 1) & (n <= MOST_SAMPLES), f"n must be an integer from 1 to {MOST_SAMPLES}:", n)
+    if temperature is not None:
+        holds = tf.math.is_finite(temperature) & (temperature >= 0)
+        yield require(holds, "temperature must be finite and not negative:", temperature)
+    if "images" in arguments and examples.shape.rank == 4 and examples.dtype == tf.float32:
+        lowest, highest = tf.reduce_min(examples), tf.reduce_max(examples)
+        remedy = "images must be floats in [0, 1], or uint8 for the signature with that suffix:"
+        yield require(numerics.is_unit(examples), remedy, lowest, highest)
+    if labels is not None:
+        classes, count = model.spec.num_classes, n if examples is None else tf.shape(examples)[0]
+        yield require((labels >= 0) & (labels < classes), f"labels must be integers from 0 to {classes - 1}:", labels)
+        yield require(tf.size(labels) == count, "labels must be one for each example:", labels)
 
 
 def _on_images(model: GenerativeModel) -> dict:

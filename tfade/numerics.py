@@ -37,6 +37,11 @@ def dequantised(images, noise) -> tf.Tensor:
     return ((LEVELS - 1) * to_unit(images) + noise) / LEVELS
 
 
+def is_unit(images) -> tf.Tensor:
+    """Whether all floats lie in [0, 1] up to rounding, and none is NaN: a scalar."""
+    return tf.reduce_all(tf.abs(images - 0.5) <= 0.5 + 1e-5)
+
+
 def checked_unit(images, shape: tuple[int, ...]) -> tf.Tensor:
     """`to_unit` of a user's images.
 
@@ -50,7 +55,7 @@ def checked_unit(images, shape: tuple[int, ...]) -> tf.Tensor:
     unit = to_unit(images)
     if unit.shape.rank is not None and tuple(unit.shape[1:]) != tuple(shape):
         raise UsageError(f"images have shape {list(unit.shape)}; give [batch, {', '.join(map(str, shape))}]")
-    if tf.executing_eagerly() and not bool(tf.reduce_all(tf.abs(unit - 0.5) <= 0.5 + 1e-5)):
+    if tf.executing_eagerly() and not bool(is_unit(unit)):
         raise UsageError(
             f"images lie in [{float(tf.reduce_min(unit)):.4g}, {float(tf.reduce_max(unit)):.4g}] or hold NaN; "
             "give uint8, or floats in [0, 1]"
