@@ -129,7 +129,8 @@ def test_other_arrays_are_refused(tmp_path, array, message):
         (LABELS[:40], r"shape \(40,\) for 50 examples"),
         (np.eye(4)[LABELS], "save labels.argmax"),
         (LABELS - 1, "labels from -1 to 2; they count from 0: save np.unique"),
-        (LABELS * 200_000_000, "labels up to 600000000 for 50 examples; save np.unique"),
+        (LABELS * 200_000_000, "labels up to 600000000, but 4 different ones; save np.unique"),
+        (LABELS * 400, "labels up to 1200, but 4 different ones; save np.unique"),
         (LABELS.astype(np.float32), "labels are integers"),
     ],
 )

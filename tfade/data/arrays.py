@@ -152,11 +152,12 @@ def _num_classes(name: str, labels: dict[str, np.ndarray]) -> int:
     """The largest label and 1.
 
     Raises:
-        UsageError: there would be more classes than examples.
+        UsageError: most of so many classes would have no example, as of identity numbers.
     """
-    largest, count = max(int(values.max()) for values in labels.values()), sum(map(len, labels.values()))
-    if largest >= max(count, MOST_CLASSES):
-        raise UsageError(f"data={name!r} has labels up to {largest} for {count} examples; {RENUMBER}")
+    present = np.unique(np.concatenate([np.unique(values) for values in labels.values()]))
+    largest = int(present.max())
+    if largest >= max(2 * len(present), MOST_CLASSES):
+        raise UsageError(f"data={name!r} has labels up to {largest}, but {len(present)} different ones; {RENUMBER}")
     return largest + 1
 
 

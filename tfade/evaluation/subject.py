@@ -79,8 +79,20 @@ class Subject:
 
     @property
     def labelled(self) -> bool:
-        """Whether both splits have labels."""
-        return bool(self.train.spec.num_classes and self.real.spec.num_classes)
+        """Whether there are labels to train a classifier from."""
+        return self.unlabelled is None
+
+    @functools.cached_property
+    def unlabelled(self) -> str | None:
+        """Why no classifier can be trained from the labels; None where one can."""
+        name = f"data {self.train.spec.name!r}"
+        if not (self.train.spec.num_classes and self.real.spec.num_classes):
+            return f"{name} have no labels to train a classifier from"
+        if self.train.stacked is None:
+            present = np.unique(self.train.labels(np.arange(self.train.spec.num_examples)))
+            if len(present) < 2:
+                return f"{name} have one class in the {self.train.spec.split} split, and a classifier needs two"
+        return None
 
     @functools.cached_property
     def samples(self) -> np.ndarray:
@@ -151,11 +163,11 @@ class Subject:
         """A classifier of the training data, trained now or taken from the cache.
 
         Raises:
-            NotApplicable: the data are not images, or have no labels.
+            NotApplicable: the data are not images, or have no labels, or one class.
         """
         self.require_images()
         if not self.labelled:
-            raise NotApplicable(f"data {self.train.spec.name!r} have no labels to train a classifier from")
+            raise NotApplicable(self.unlabelled)
         return train_classifier(self.train, self.real, cache_dir=self.cache_dir, progress=self.progress)
 
     @functools.cached_property

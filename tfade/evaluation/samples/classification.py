@@ -104,7 +104,7 @@ class ClassificationScores(Metric):
 
     def __call__(self, subject):
         if not subject.labelled:
-            raise NotApplicable(f"data {subject.train.spec.name!r} have no labels")
+            raise NotApplicable(subject.unlabelled)
         if subject.train.stacked is not None:
             raise NotApplicable(
                 f"data {subject.train.spec.name!r} have {subject.train.spec.num_classes} stacked classes, too many to "

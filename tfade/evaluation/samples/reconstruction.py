@@ -101,7 +101,7 @@ class ReconstructionError(Metric):
                 same[1].extend(subject.classifier.modes(rounded, subject.batch_size).tolist())
         protocol = subject.protocol()
         if not labelled:
-            protocol["same_label_share"] = "not applicable: the data have no labels"
+            protocol["same_label_share"] = f"not applicable: {subject.unlabelled}"
         results = [result.with_protocol(**protocol) for result in sums.results()]
         if labelled:
             share = same_label_share(real=same[0], fake=same[1], num_modes=subject.classifier.num_modes)
