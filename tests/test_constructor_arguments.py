@@ -28,6 +28,7 @@ from tfade.networks import (
     sngan,
 )
 from tfade.networks.topdown import BottomUpEncoder
+from tfade.networks.translation import PatchDiscriminator, ResidualTranslator
 from tfade.objectives import dragan, mmd, penalties
 
 IMAGE, MAP = (16, 16, 1), (4, 4, 2)
@@ -104,6 +105,14 @@ CASES = {
     residual.ResidualConditioner: (
         dict(inputs_shape=MAP, outputs=2),
         dict(outputs=SIZE, width=SIZE, blocks=SIZE, activation=CHOICE),
+    ),
+    ResidualTranslator: (
+        dict(image_shape=IMAGE, output_shape=IMAGE, width=2, blocks=1, halvings=1),
+        dict(width=SIZE, blocks=SIZE, halvings=SIZE[1:], initial_scale=(0, -1.0, "x"), normalization=CHOICE),
+    ),
+    PatchDiscriminator: (
+        dict(image_shape=IMAGE, width=2, halvings=1),
+        dict(width=SIZE, halvings=SIZE, initial_scale=(0, -1.0, "x"), normalization=CHOICE),
     ),
     BottomUpEncoder: (dict(image_shape=IMAGE, outputs=2), dict(network=CLASS)),
     Affine: ({}, dict(log_scale_bound=POSITIVE, gain=POSITIVE)),

@@ -14,7 +14,7 @@ from tests.helpers import ROOT, TINY, newest_state, train_here
 RECIPES = sorted((ROOT / "gin").glob("*.gin"))
 # Some are compiled and show pictures, as users would have it; the others are stepped eagerly, which takes half the time.
 COMPILED = {"sngan", "hvae", "av_ade", "flow_gan_hybrid", "density"}
-SIZES = {"mnist": 28, "cifar10": 32, "stl10": 48, "celeba": 64, "imagenet64": 64, "lsun": 64}
+SIZES = {"mnist": 28, "cifar10": 32, "stl10": 48, "celeba": 64, "imagenet64": 64, "lsun": 64, "horse2zebra": 32}
 DATA = sorted((ROOT / "gin" / "data").glob("*.gin"))
 
 
@@ -58,6 +58,7 @@ def test_published_settings_train_on_embedded_data(path, tmp_path):
     size = next(size for name, size in SIZES.items() if name in path.stem)
     bindings = (
         "data = 'color_digits'",
+        *(["other_data = 'color_digits'"] if "other_data" in path.read_text() else []),
         f"load.image_size = {size}",
         "load.crop = None",
         "steps = 2",

@@ -30,6 +30,7 @@ import tfade.models.ade
 import tfade.models.avb
 import tfade.models.began
 import tfade.models.bigan
+import tfade.models.cycle_gan
 import tfade.models.density
 import tfade.models.flow
 import tfade.models.flow_gan
@@ -52,6 +53,7 @@ import tfade.networks.mlp
 import tfade.networks.residual
 import tfade.networks.sngan
 import tfade.networks.topdown
+import tfade.networks.translation
 import tfade.objectives.divergences
 import tfade.objectives.dragan
 import tfade.objectives.mmd

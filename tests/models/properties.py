@@ -31,6 +31,7 @@ from tfade.models.avb import AVB
 from tfade.models.base import GenerativeModel
 from tfade.models.began import BEGAN
 from tfade.models.bigan import BiGAN
+from tfade.models.cycle_gan import CycleGAN
 from tfade.models.density import DensityModel
 from tfade.models.flow import FlowModel
 from tfade.models.flow_gan import FlowGAN
@@ -48,6 +49,7 @@ from tfade.networks.joint import JointDiscriminator
 from tfade.networks.made import MADE
 from tfade.networks.mlp import MLPDecoder, MLPEncoder
 from tfade.networks.topdown import BottomUpEncoder
+from tfade.networks.translation import PatchDiscriminator, ResidualTranslator
 from tfade.objectives.divergences import Hinge, LogRatio, Wasserstein
 from tfade.objectives.dragan import DRAGAN
 from tfade.objectives.penalties import R1, GradientPenalty
@@ -160,6 +162,15 @@ CASES = {
         part(FlowGAN, flow=FLOW, discriminator=CRITIC, divergence=Wasserstein, penalty=GradientPenalty),
         # Real and generated examples add as much to the last bias, with opposite signs.
         unmoved=("discriminator/005.bias",),
+    ),
+    "CycleGAN": Case(
+        part(
+            CycleGAN,
+            pool_size=11,
+            translator=part(ResidualTranslator, width=2, blocks=1, halvings=1, initial_scale=None),
+            discriminator=part(PatchDiscriminator, width=2, halvings=1, initial_scale=None),
+        ),
+        "two domains",
     ),
     "DensityModel": Case(part(DensityModel, distribution=part(GaussianMixture, 2)), "vectors"),
     "conditional": Case(toys.ConditionalAutoencoder),

@@ -11,7 +11,7 @@ from tfade.errors import UsageError
 from tfade.models.adversary import Adversary
 from tfade.networks.discriminators import MLPDiscriminator
 from tfade.networks.layers import BatchNorm
-from tfade.objectives.divergences import CrossEntropy, Hinge, LogRatio, Wasserstein
+from tfade.objectives.divergences import CrossEntropy, Hinge, LeastSquares, LogRatio, Wasserstein
 from tfade.objectives.penalties import R1, GradientPenalty, WeightClipping
 from tfade.seeds import Seeds
 
@@ -98,6 +98,38 @@ def test_pairs(penalty, factor):
 def test_names_of_fakes_are_checked(names):
     with pytest.raises(UsageError, match=r"fakes=.* at least one name other than \['r1', 'real'\]"):
         Adversary(Counting(), Hinge, R1).terms(REAL, dict.fromkeys(names, FAKE), Seeds(0, 0))
+
+
+def test_the_discriminator_may_be_shown_others_in_the_place_of_the_fakes():
+    """Its terms and its penalty are of those; the generator's are of its fakes, which nothing else reaches."""
+    fake, shown = tf.Variable(FAKE), tf.Variable(2.0 * FAKE)
+    adversary, seeds = Adversary(Counting(), Hinge, GradientPenalty), Seeds(0, 0)
+    with tf.GradientTape(persistent=True) as tape:
+        generator, discriminator = adversary.terms(REAL, {"fake": fake}, seeds, shown={"fake": shown})
+    on_fakes, _ = adversary.terms(REAL, {"fake": FAKE}, seeds)
+    _, on_shown = adversary.terms(REAL, {"fake": 2.0 * FAKE}, seeds)
+    np.testing.assert_array_equal(generator["fake"], on_fakes["fake"])
+    np.testing.assert_array_equal(discriminator["fake"], on_shown["fake"])
+    np.testing.assert_array_equal(discriminator["gradient_penalty"].value, on_shown["gradient_penalty"].value)
+    assert tape.gradient(discriminator["fake"], [fake, shown]) == [None, None]
+    assert np.any(tape.gradient(generator["fake"], fake) != 0)
+    with pytest.raises(UsageError, match=r"shown=\['old'\] must have the names of fakes=\['fake'\]"):
+        adversary.terms(REAL, {"fake": FAKE}, seeds, shown={"old": FAKE})
+
+
+class Patches(keras.layers.Layer):
+    """A discriminator of single numbers: their squares, [batch, 3, 1]."""
+
+    def call(self, inputs, training=None):
+        return inputs[..., None] ** 2
+
+
+def test_losses_of_patches_are_averaged():
+    generator, discriminator = Adversary(Patches(), LeastSquares, R1).terms(REAL, {"fake": FAKE}, Seeds(0, 0))
+    np.testing.assert_allclose(generator["fake"], tf.reduce_mean((FAKE**2 - 1) ** 2, 1) / 2, rtol=1e-5)
+    np.testing.assert_allclose(discriminator["fake"], tf.reduce_mean(FAKE**4, 1) / 2, rtol=1e-5)
+    np.testing.assert_allclose(discriminator["real"], tf.reduce_mean((REAL**2 - 1) ** 2, 1) / 2, rtol=1e-5)
+    np.testing.assert_allclose(discriminator["r1"].value, tf.reduce_sum((2 * REAL / 3) ** 2, 1) / 2, rtol=1e-5)
 
 
 @pytest.mark.parametrize("penalty", [GradientPenalty, R1])

@@ -29,6 +29,15 @@ def test_weight_decay_shrinks_every_variable_by_rate_times_decay(make, learning_
         np.testing.assert_array_equal(value, np.float32(start))
 
 
+def test_a_linear_decay_may_begin_later():
+    """200 steps as they are, then down to a tenth in 100; built again from its own configuration it is the same."""
+    decay = optimizers.LinearDecay(1.0, 100, 0.1, begin=200)
+    for schedule in (decay, optimizers.LinearDecay.from_config(decay.get_config())):
+        rates = [float(schedule(step)) for step in (0, 200, 250, 300, 900)]
+        np.testing.assert_allclose(rates, [1.0, 1.0, 0.55, 0.1, 0.1], rtol=1e-6)
+    np.testing.assert_allclose(float(optimizers.LinearDecay(1.0, 100)(25)), 0.75, rtol=1e-6)
+
+
 def test_weight_decay_is_an_l2_penalty_for_sgd_alone():
     """Of ½ λ ‖θ‖², whose gradient is λ θ; Adam's step of a constant gradient is the rate, whatever is decayed."""
     for value, start in zip(moved(optimizers.sgd(0.1, weight_decay=0.5), gradient=4.0), (2.0, 1.0, 3.0)):

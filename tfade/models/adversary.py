@@ -19,7 +19,8 @@ class Adversary:
     It owns no variable: the model registers the network (`add_network`) and names the player that moves it.
 
     Args:
-        network: D, examples [batch, ...] → [batch, 1]; of nested examples, such as (x, z), if it is called with such.
+        network: D, examples [batch, ...] → [batch, 1], or [batch, h, w, 1] of patches, over which losses are averaged;
+            of nested examples, such as (x, z), if it is called with such.
         divergence: class of the losses, see `tfade.objectives.divergences`; made without arguments.
         penalty: class of the penalty, see `tfade.objectives.penalties`; made without arguments. None for none.
 
@@ -37,7 +38,14 @@ class Adversary:
             self.penalty.prepare(network)
 
     def terms(
-        self, real, fakes: Mapping, seeds: Seeds, *, swapped: bool = False, together: bool = False
+        self,
+        real,
+        fakes: Mapping,
+        seeds: Seeds,
+        *,
+        swapped: bool = False,
+        together: bool = False,
+        shown: Mapping | None = None,
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor | Weighted]]:
         """The generator's loss on each fake, and the discriminator's terms.
 
@@ -52,35 +60,43 @@ class Adversary:
                 among the generator's terms as "real".
             together: the discriminator is called once, on all examples in one batch. It matters where it normalises
                 over the batch.
+            shown: what the discriminator is shown in the place of the fakes, under their names, such as draws of a
+                `HistoryPool`; constants to whatever made them. None for the fakes themselves.
 
         Returns:
             The generator's terms {name: values [batch]}, and the discriminator's {"real", every name, and the
             penalty's name}: values [batch].
 
         Raises:
-            UsageError: no fakes, or a fake with the name of another term.
+            UsageError: no fakes, a fake with the name of another term, or `shown` under other names.
         """
         reserved = {"real"} | ({self.penalty.name} if self.penalty is not None else set())
         if not fakes or reserved & set(fakes):
             raise UsageError(
                 f"fakes={list(fakes)} must be non-empty and must not use the reserved names {sorted(reserved)}"
             )
-        on_real, *values = self._logits([real, *fakes.values()], together)
-        on_fakes = dict(zip(fakes, values))
-        generator = {name: self.divergence.generator(values) for name, values in on_fakes.items()}
+        if shown is not None and shown.keys() != fakes.keys():
+            raise UsageError(f"shown={list(shown)} must have the names of fakes={list(fakes)}")
+        seen = {} if shown is None else {name: tf.nest.map_structure(tf.stop_gradient, shown[name]) for name in fakes}
+        on_real, *values = self._logits([real, *fakes.values(), *seen.values()], together)
+        on_fakes, on_seen = dict(zip(fakes, values)), dict(zip(fakes, values[-len(fakes) :]))
+        generator = {name: of_example(self.divergence.generator(values)) for name, values in on_fakes.items()}
         if swapped:
-            generator["real"] = self.divergence.swapped(on_real)
-        terms = {"real": self.divergence.real(on_real)}
-        terms |= {name: self.divergence.fake(values) for name, values in on_fakes.items()}
+            generator["real"] = of_example(self.divergence.swapped(on_real))
+        terms = {"real": of_example(self.divergence.real(on_real))}
+        terms |= {name: of_example(self.divergence.fake(values)) for name, values in on_seen.items()}
         if self.penalty is not None and self.penalty.weight:
-            terms[self.penalty.name] = Weighted(self.penalty.weight, self._penalty(real, list(fakes.values()), seeds))
+            values = self._penalty(real, list((seen or fakes).values()), seeds)
+            terms[self.penalty.name] = Weighted(self.penalty.weight, values)
         return generator, terms
 
     def _penalty(self, real, fakes: list, seeds: Seeds) -> tf.Tensor:
         if self.penalty.data_only:
             fakes = fakes[:1]
         fakes = tf.nest.map_structure(tf.stop_gradient, fakes)
-        values = [self.penalty(self._critic, real, fake, seeds) for fake in fakes]
+        values = [
+            self.penalty(lambda examples: of_example(self._critic(examples)), real, fake, seeds) for fake in fakes
+        ]
         return tf.add_n(values) / len(values) if len(values) > 1 else values[0]
 
     def _logits(self, examples: list, together: bool) -> list[tf.Tensor]:
@@ -92,3 +108,8 @@ class Adversary:
 
     def _critic(self, examples):
         return self.network(examples, training=True)
+
+
+def of_example(values: tf.Tensor) -> tf.Tensor:
+    """One value of each example: the mean over the places of a discriminator of patches, [batch, ...] → [batch]."""
+    return values if values.shape.rank == 1 else tf.reduce_mean(values, list(range(1, values.shape.rank)))

@@ -187,7 +187,12 @@ class TrainingStep:
         context = tf.distribute.get_replica_context()
         if context is None or context.num_replicas_in_sync == 1:
             return values
-        return tf.ensure_shape(context.all_gather(values, axis=0), (None, *values.shape[1:]))
+        if not tf.executing_eagerly():
+            return tf.ensure_shape(context.all_gather(values, axis=0), (None, *values.shape[1:]))
+        # There is no gathering in eager execution, so the rows of every replica are summed with zeros for the others.
+        own = tf.one_hot(context.replica_id_in_sync_group, context.num_replicas_in_sync, dtype=values.dtype)
+        placed = tf.reshape(own, (-1, *[1] * len(values.shape))) * values
+        return tf.concat(tf.unstack(context.all_reduce(tf.distribute.ReduceOp.SUM, placed)), 0)
 
     def _move(self, players: Sequence[str], batch: Batch, seeds: Seeds) -> dict[str, tf.Tensor]:
         """One pass: a forward pass, then the players' gradients, then their updates; returns what is reported."""

@@ -8,8 +8,8 @@ Reference: Radford et al. 2016; widths and kernels of the WassersteinGAN code, w
 import gin
 import keras
 
-from tfade.errors import UsageError, check_positive, check_sizes
-from tfade.networks.layers import check_activation, float32, leaky_relu, norm_layers
+from tfade.errors import UsageError, check_sizes
+from tfade.networks.layers import check_activation, float32, initializer, leaky_relu, norm_layers
 
 SMALLEST, LARGEST = 3, 7  # sides of the feature map that meets the latents
 
@@ -30,13 +30,6 @@ def halvings(image_shape: tuple[int, int, int]) -> int:
             f"with b from {SMALLEST} to {LARGEST} (16, 28, 32, 48, 64, …); set load.image_size to such a side"
         )
     return count
-
-
-def _initializer(scale: float | None) -> keras.initializers.Initializer:
-    if scale is None:
-        return keras.initializers.GlorotUniform()
-    check_positive("initial_scale", scale)
-    return keras.initializers.RandomNormal(stddev=scale)
 
 
 def _sides(image_shape, width: int) -> tuple[int, list[int]]:
@@ -81,13 +74,13 @@ class DCGANGenerator(keras.Sequential):
                 strides=2,
                 padding="same",
                 use_bias=use_bias,
-                kernel_initializer=_initializer(initial_scale),
+                kernel_initializer=initializer(initial_scale),
             )
 
         layers = [
             keras.Input((latent_size,)),
             keras.layers.Dense(
-                side * side * widths[0], use_bias=use_bias, kernel_initializer=_initializer(initial_scale)
+                side * side * widths[0], use_bias=use_bias, kernel_initializer=initializer(initial_scale)
             ),
             keras.layers.Reshape((side, side, widths[0])),
             *norm_layers(normalization),
@@ -119,11 +112,11 @@ def _downward(
                 strides=2,
                 padding="same",
                 use_bias=level == 0 or normalization is None,
-                kernel_initializer=_initializer(initial_scale),
+                kernel_initializer=initializer(initial_scale),
             )
         )
         layers += [*(norm_layers(normalization) if level else ()), activation()]
-    head = keras.layers.Dense(outputs, kernel_initializer=_initializer(initial_scale))
+    head = keras.layers.Dense(outputs, kernel_initializer=initializer(initial_scale))
     return [*layers, keras.layers.Flatten(), head, float32()]
 
 

@@ -5,7 +5,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from tfade.errors import UsageError, check_choice
+from tfade.errors import UsageError, check_choice, check_positive
 
 
 class BatchNorm(keras.layers.BatchNormalization):
@@ -28,6 +28,9 @@ class BatchNorm(keras.layers.BatchNormalization):
 
 NORMALIZATIONS = {
     "batch": BatchNorm,
+    "instance": functools.partial(
+        keras.layers.GroupNormalization, groups=-1, epsilon=1e-5
+    ),  # one channel of one example
     "layer": functools.partial(keras.layers.GroupNormalization, groups=1, epsilon=1e-5),  # one example, all its places
     None: None,
 }
@@ -37,7 +40,8 @@ def norm_layers(kind: str | None) -> list[keras.layers.Layer]:
     """What stands between a convolution and its activation; where it is nothing the convolution needs a bias.
 
     Args:
-        kind: "batch", "layer" (of an example over all places and channels), or None.
+        kind: "batch", "layer" (of an example over all places and channels), "instance" (of each channel of an example
+            over its places), or None.
 
     Raises:
         UsageError: another one.
@@ -52,6 +56,18 @@ def check_activation(name: str, value) -> None:
         keras.activations.get(value)
     except (ValueError, TypeError) as error:
         raise UsageError(f"{name}={value!r} is unknown; use an activation of Keras, such as 'relu'") from error
+
+
+def initializer(scale: float | None) -> keras.initializers.Initializer:
+    """Of one layer's weights: N(0, scale²), or Glorot's for None. Another layer needs another one, or starts the same.
+
+    Raises:
+        UsageError: a scale that is not a finite number above 0.
+    """
+    if scale is None:
+        return keras.initializers.GlorotUniform()
+    check_positive("initial_scale", scale)
+    return keras.initializers.RandomNormal(stddev=scale)
 
 
 def leaky_relu(slope: float = 0.2) -> keras.layers.Layer:

@@ -1,7 +1,8 @@
 """Divergences between data and samples that a discriminator estimates: its losses, and the generator's.
 
 A discriminator's output v(x) becomes a variational bound on an f-divergence, E_data[g(v)] - E_model[f*(g(v))], which it
-maximises (Nowozin et al. 2016, equations 4 to 6 and table 6). All functions take v [batch, 1] and return [batch].
+maximises (Nowozin et al. 2016, equations 4 to 6 and table 6). All functions take v [batch, 1] and return [batch], or
+v [batch, h, w, 1] of patches and return [batch, h, w].
 
 Where the two forms of the generator's loss are one, or a paper gives it one of its own, there is no `saturating`.
 """

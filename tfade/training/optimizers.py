@@ -68,13 +68,25 @@ def sgd(
 
 @gin.register
 class LinearDecay(keras.optimizers.schedules.PolynomialDecay):
-    """From `initial` to `final` in `steps` steps, and `final` from then on."""
+    """`initial` for `begin` steps, then in `steps` steps linearly to `final`, and `final` from then on."""
 
-    def __init__(self, initial: float, steps: int, final: float = 0.0):
+    def __init__(self, initial: float, steps: int, final: float = 0.0, begin: int = 0):
         check_positive("LinearDecay.initial", initial)
         check_whole("LinearDecay.steps", steps)
         check_finite("LinearDecay.final", final)
+        self.begin = check_whole("LinearDecay.begin", begin, 0)
         super().__init__(initial, steps, final, power=1.0)
+
+    def __call__(self, step):
+        return super().__call__(keras.ops.maximum(step - self.begin, 0))
+
+    def get_config(self):
+        return {
+            "initial": self.initial_learning_rate,
+            "steps": self.decay_steps,
+            "final": self.end_learning_rate,
+            "begin": self.begin,
+        }
 
 
 @gin.register
