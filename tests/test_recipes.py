@@ -56,9 +56,11 @@ def test_the_refinements_of_ade_go_together(tmp_path):
 def test_published_settings_train_on_embedded_data(path, tmp_path):
     """The published networks' structure at the published image size; small in widths, repeats of a block and data."""
     size = next(size for name, size in SIZES.items() if name in path.stem)
+    data = ["data = 'color_digits'"]
+    if "other_data" in path.read_text():
+        data = ["data = 'first_half:digits'", "other_data = 'second_half:digits'"]
     bindings = (
-        "data = 'color_digits'",
-        *(["other_data = 'color_digits'"] if "other_data" in path.read_text() else []),
+        *data,
         f"load.image_size = {size}",
         "load.crop = None",
         "steps = 2",

@@ -96,7 +96,7 @@ def test_pairs(penalty, factor):
 
 @pytest.mark.parametrize("names", [[], ["real"], ["sample", "r1"]])
 def test_names_of_fakes_are_checked(names):
-    with pytest.raises(UsageError, match=r"fakes=.* at least one name other than \['r1', 'real'\]"):
+    with pytest.raises(UsageError, match=r"fakes=.* must be non-empty .* reserved names \['r1', 'real'\]"):
         Adversary(Counting(), Hinge, R1).terms(REAL, dict.fromkeys(names, FAKE), Seeds(0, 0))
 
 
