@@ -18,6 +18,7 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
+from tests.helpers import eagerly
 from tfade.data.digits import digits
 from tfade.data.stacked import StackedSource
 from tfade.models.optimization import Optimization
@@ -46,10 +47,9 @@ def seeded():
 
 @pytest.fixture
 def eager():
-    """Steps run as they are written: tracing a large network takes many times as long as a few of its steps."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    """The test runs its steps as they are written."""
+    with eagerly():
+        yield
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Launchers run inside the test process, and recipes made small."""
 
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -24,6 +25,17 @@ TINY = str(ROOT / "tests" / "tiny.gin")
 SPEC = Spec("digits", "train", (16, 16, 1), "uint8", (0, 255), num_classes=10, num_examples=1265)
 SPEC_BINDING = f"Recipe.spec = {SPEC.to_dict()!r}"  # what training would record of the grey digits
 RECIPE = str(ROOT / "gin" / "vgh_pp.gin")
+
+
+@contextlib.contextmanager
+def eagerly():
+    """Runs steps as they are written: tracing a network takes many times as long as a few of its steps."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 def train_arguments(run_dir, *bindings, files=(RECIPE, TINY)) -> list[str]:

@@ -19,9 +19,10 @@ DATA = sorted((ROOT / "gin" / "data").glob("*.gin"))
 
 
 def shallow(path) -> list[str]:
-    """Bindings that take each stack of a recipe, and of what it includes, twice, and each pass of a step once."""
+    """Bindings that take each stack of a recipe, and of what it includes, twice, and each pass and stage once."""
     text = path.read_text()
     lines = [f"{scope}.repeat = 2" for scope in re.findall(r"^(\w+/Stack)\.repeat", text, re.MULTILINE)]
+    lines += [f"{scope}.steps = 1" for scope in re.findall(r"^(\w+/Stage)\.steps", text, re.MULTILINE)]
     for schedule in re.findall(r"^Optimization\.schedule = (\(.*?\))$", text, re.MULTILINE | re.DOTALL):
         phases = tuple(tuple(dict.fromkeys(phase)) for phase in ast.literal_eval(schedule))
         lines.append(f"Optimization.schedule = {phases}")
@@ -31,12 +32,12 @@ def shallow(path) -> list[str]:
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_recipes_train(path, tmp_path, request):
-    bindings = ["steps = 2", *shallow(path)]
+    bindings = ["steps = 1", *shallow(path)]
     if path.stem not in COMPILED:
         request.getfixturevalue("eager")
         bindings.append("Visualisation.samples = 0")
     assert train_here(tmp_path / "run", *bindings, files=(path, TINY)) == 0
-    assert int(newest_state(tmp_path / "run")["step"]) == 2
+    assert int(newest_state(tmp_path / "run")["step"]) >= 1
 
 
 @pytest.mark.usefixtures("eager")
@@ -46,7 +47,7 @@ def test_the_refinements_of_ade_go_together(tmp_path):
     fragments = [ROOT / "gin" / "fragments" / f"{name}.gin" for name in names]
     bindings = [f"{stack}/Stack.repeat = 1" for stack in ("couplings", "second", "third")]
     files = (ROOT / "gin" / "av_ade.gin", *fragments, TINY)
-    assert train_here(tmp_path / "run", "steps = 2", *bindings, "Visualisation.samples = 0", files=files) == 0
+    assert train_here(tmp_path / "run", "steps = 1", *bindings, "Visualisation.samples = 0", files=files) == 0
     names = list(newest_state(tmp_path / "run"))
     assert any(name.startswith("flow/") for name in names)
 
@@ -63,12 +64,11 @@ def test_published_settings_train_on_embedded_data(path, tmp_path):
         *data,
         f"load.image_size = {size}",
         "load.crop = None",
-        "steps = 2",
+        "steps = 1",
         "Visualisation.samples = 0",
     )
     assert train_here(tmp_path / "run", *bindings, *shallow(path), files=(path, TINY)) == 0
-    state = newest_state(tmp_path / "run")
-    assert int(state["step"]) == 2
+    assert int(newest_state(tmp_path / "run")["step"]) >= 1
 
 
 @pytest.mark.parametrize("path", DATA, ids=lambda path: path.stem)

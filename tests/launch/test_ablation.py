@@ -1,12 +1,13 @@
 """The ablation command: every row trained and evaluated by one protocol, resumable, and its table."""
 
 import json
+import shutil
 
 import gin
 import pytest
 
 from launch import ablation, common, train
-from tests.helpers import ROOT, TINY, assert_same_state, fails, newest_state, run
+from tests.helpers import ROOT, TINY, assert_same_state, eagerly, fails, newest_state, run
 from tfade.locks import directory_lock
 from tfade.training import configuration
 from tfade.training.isolation import isolated
@@ -35,27 +36,43 @@ def arguments(folder, *bindings):
     return flags + [f"--gin_bindings={line}" for line in (*SMALL, *bindings)]
 
 
-def test_finished_rows_are_not_repeated(tmp_path, capsys):
-    one_seed = "Ablation.seeds = (0,)"
-    gan_only = arguments(tmp_path, one_seed)
-    gan_only = [flag.replace("(@gan/Row(), @av_gde/Row())", "(@gan/Row(),)") for flag in gan_only]
-    assert run(ablation.main, gan_only) == 0
-    before = (tmp_path / "gan-seed0" / "ablation.json").stat().st_mtime_ns
-    assert run(ablation.main, arguments(tmp_path, one_seed)) == 0
-    assert (tmp_path / "gan-seed0" / "ablation.json").stat().st_mtime_ns == before
-    table = (tmp_path / "table.md").read_text()
+ONE_SEED = "Ablation.seeds = (0,)"
+GAN_ALONE = ("Ablation.rows = (@gan/Row(),)", ONE_SEED)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A table of two rows whose second was added when the first was finished; and when the first one's results came."""
+    folder = tmp_path_factory.mktemp("table")
+    with pytest.MonkeyPatch.context() as patch, eagerly():
+        patch.setattr(common, "CACHE", tmp_path_factory.getbasetemp() / "ablation_cache")
+        assert run(ablation.main, arguments(folder, *GAN_ALONE)) == 0
+        written = (folder / "gan-seed0" / "ablation.json").stat().st_mtime_ns
+        assert run(ablation.main, arguments(folder, ONE_SEED)) == 0
+    return folder, written
+
+
+@pytest.fixture
+def begun(finished, tmp_path):
+    """A copy of that table's folder."""
+    return shutil.copytree(finished[0], tmp_path / "begun")
+
+
+def test_finished_rows_are_not_repeated(finished):
+    folder, written = finished
+    assert (folder / "gan-seed0" / "ablation.json").stat().st_mtime_ns == written
+    table = (folder / "table.md").read_text()
     lines = {line.split("|")[1].strip(): line for line in table.splitlines() if line.startswith("| ")}
     assert "[7.0]" in lines["GAN"]
     assert lines["GAN"].split("|")[2].strip().startswith("[")
     assert not lines["AV-GDE"].split("|")[2].strip().startswith("[")
     assert lines["AV-GDE"].split("|")[-4].strip() == "4.4"
-    page = (tmp_path / "table.html").read_text()
+    page = (folder / "table.html").read_text()
     assert page.count("data:image/png;base64,") == 2
-    results = json.loads((tmp_path / "av_gde-seed0" / "ablation.json").read_text())["results"]
+    results = json.loads((folder / "av_gde-seed0" / "ablation.json").read_text())["results"]
     assert {"bits_per_dim", "classifier_frechet_distance", "mean_absolute_error"} <= {
         result["name"] for result in results
     }
-    assert "table.html" in capsys.readouterr().out
 
 
 def test_a_missing_table_and_wrong_names_are_rejected(tmp_path, capsys):
@@ -85,31 +102,31 @@ def test_a_row_that_diverges_does_not_stop_the_others(tmp_path, capsys):
     assert "1 of 2 runs" in table
 
 
-def test_a_row_whose_evaluation_fails_is_evaluated_again(tmp_path, capsys):
+def test_a_row_whose_evaluation_fails_is_evaluated_again(begun, capsys):
     """It does not count as a finished row, and the command says so."""
+    (begun / "gan-seed0" / "ablation.json").unlink()
     evaluation = "inference_bound.steps = 2", "inference_bound.batch_size = 8", "train_classifier.steps = 3"
     diverging = f"Ablation.evaluation = {(*evaluation, 'inference_bound.learning_rate = 1e30')}"
-    flags = arguments(tmp_path, "Ablation.rows = (@gan/Row(),)", "Ablation.seeds = (0,)")
+    flags = arguments(begun, *GAN_ALONE)
     assert run(ablation.main, [*flags, f"--gin_bindings={diverging}"]) == 1
     assert "failed: likelihood: " in capsys.readouterr().out
-    assert "GAN, seed 0: likelihood: " in (tmp_path / "table.md").read_text()
-    assert not (tmp_path / "gan-seed0" / "ablation.json").exists()
+    assert "GAN, seed 0: likelihood: " in (begun / "table.md").read_text()
+    assert not (begun / "gan-seed0" / "ablation.json").exists()
     assert run(ablation.main, flags) == 0
-    assert "0 of 1 runs" not in (tmp_path / "table.md").read_text()
+    assert "0 of 1 runs" not in (begun / "table.md").read_text()
+    assert "table.html" in capsys.readouterr().out
 
 
-def test_bindings_of_the_evaluation_are_no_part_of_the_runs(tmp_path, capsys):
+def test_bindings_of_the_evaluation_are_no_part_of_the_runs(begun):
     """They stand over the table's own, and other ones evaluate a trained row anew."""
-    flags = arguments(tmp_path, "Ablation.rows = (@gan/Row(),)", "Ablation.seeds = (0,)")
-    assert run(ablation.main, flags) == 0
-    assert "(steps 2, batch size 8," in (tmp_path / "table.md").read_text()
-    weights = newest_state(tmp_path / "gan-seed0")
+    flags = arguments(begun, *GAN_ALONE)
+    weights = newest_state(begun / "gan-seed0")
     assert run(ablation.main, [*flags, "--gin_bindings=inference_bound.steps = 3"]) == 0
-    assert "(steps 3, batch size 8," in (tmp_path / "table.md").read_text()
-    assert_same_state(newest_state(tmp_path / "gan-seed0"), weights)
-    (tmp_path / "gan-seed0" / "ablation.json").write_text("[]")  # damaged: evaluated again
+    assert "(steps 3, batch size 8," in (begun / "table.md").read_text()
+    assert_same_state(newest_state(begun / "gan-seed0"), weights)
+    (begun / "gan-seed0" / "ablation.json").write_text("[]")  # damaged: evaluated again
     assert run(ablation.main, flags) == 0
-    assert "(steps 2, batch size 8," in (tmp_path / "table.md").read_text()
+    assert "(steps 2, batch size 8," in (begun / "table.md").read_text()
 
 
 def test_the_configuration_is_that_of_the_beginning(tmp_path, capsys):
@@ -174,11 +191,9 @@ def test_errors_name_the_right_launcher(tmp_path, capsys):
     fails(capsys, ablation.main, arguments(tmp_path / "file"), "is a file; give a folder")
 
 
-def test_a_row_that_is_rejected_does_not_hide_the_others(tmp_path, capsys):
+def test_a_row_that_is_rejected_does_not_hide_the_others(begun, tmp_path):
     """Its run was begun with another width."""
-    rows = "Ablation.rows = (@gan/Row(), @av_gde/Row())"
-    flags = arguments(tmp_path, rows, "Ablation.seeds = (0,)", "Ablation.tolerance = None")
-    assert run(ablation.main, flags) == 0
+    flags = arguments(begun, ONE_SEED, "Ablation.tolerance = None")
     changed = "--gin_bindings=gan/Row.bindings = ('DCGANGenerator.width = 3',)"
     small = [flag for flag in flags if not flag.endswith("tiny.gin")]
     tiny = tmp_path / "tiny.gin"
@@ -186,7 +201,7 @@ def test_a_row_that_is_rejected_does_not_hide_the_others(tmp_path, capsys):
     tiny.write_text("\n".join(line for line in lines if not line.startswith("DCGANGenerator")))
     av_gde = "--gin_bindings=av_gde/Row.bindings = ('DCGANGenerator.width = 4',)"
     assert run(ablation.main, [*small, f"--gin_file={tiny}", changed, av_gde]) == 1
-    table = (tmp_path / "table.md").read_text()
+    table = (begun / "table.md").read_text()
     assert "GAN, seed 0: run_dir=" in table
     assert "belongs to another configuration" in table
     assert "| AV-GDE | " in table

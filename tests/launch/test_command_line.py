@@ -1,5 +1,6 @@
 """What a user can get wrong: one clear line, exit status 2, nothing written, nothing lost."""
 
+import functools
 import subprocess
 import sys
 
@@ -8,12 +9,24 @@ import pytest
 from PIL import Image
 
 from launch import benchmark, evaluate, export, sample, train
-from tests.helpers import RECIPE, ROOT, TINY, fails, newest_state, run, train_arguments, train_here
+from tests.helpers import (
+    RECIPE,
+    ROOT,
+    TINY,
+    assert_same_state,
+    fails,
+    newest_state,
+    run,
+    train_arguments,
+    train_here,
+    write_run,
+)
 from tfade.errors import UsageError
 from tfade.files import write_text
 from tfade.training.recorded_configuration import FORMAT
 from tfade.training.run_directory import RunDirectory
 
+GREY = str(ROOT / "gin" / "data" / "digits.gin")
 LAUNCHERS = ("train", "evaluate", "sample", "export", "jacobian", "ablation", "benchmark", "density_ratio")
 
 
@@ -166,35 +179,24 @@ def test_arrays_that_are_no_images(tmp_path, capsys, array, words):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.usefixtures("eager")
 def test_a_run_of_another_configuration(tmp_path, capsys):
-    assert train_here(tmp_path / "run", "Visualisation.samples = 0") == 0
-    before = newest_state(tmp_path / "run")
-    config = (tmp_path / "run" / "config.gin").read_text()
-    arguments = train_arguments(
-        tmp_path / "run", "Visualisation.samples = 0", "batch_size = 10", "VGHPlusPlus.encoder_weight = 3.0"
-    )
+    run_dir = write_run(tmp_path / "run", (RECIPE, GREY, TINY), ["steps = 6"], step=6)
+    before = newest_state(run_dir.path)
+    config = run_dir.config.read_text()
+    arguments = functools.partial(train_arguments, files=(RECIPE, GREY, TINY))
     fails(
         capsys,
         train.main,
-        arguments,
+        arguments(run_dir.path, "batch_size = 10", "VGHPlusPlus.encoder_weight = 3.0"),
         "batch_size: 8 before, 10 now",
         "VGHPlusPlus.encoder_weight: 50.0 before, 3.0 now",
     )
-    shorter = train_arguments(tmp_path / "run", "Visualisation.samples = 0", "steps = 5")
-    fails(capsys, train.main, shorter, "steps: 6 before, 5 now")
-    decay = (
-        "Visualisation.samples = 0",
-        "adam.learning_rate = @LinearDecay()",
-        "LinearDecay.initial = 1e-3",
-        "LinearDecay.steps = %steps",
-    )
-    assert train_here(tmp_path / "decaying", *decay) == 0
-    longer = train_arguments(tmp_path / "decaying", *decay, "steps = 9")
-    fails(capsys, train.main, longer, "steps: 6 before, 9 now")
-    assert (tmp_path / "run" / "config.gin").read_text() == config
-    for name, value in newest_state(tmp_path / "run").items():
-        np.testing.assert_array_equal(value, before[name])
+    fails(capsys, train.main, arguments(run_dir.path, "steps = 5"), "steps: 6 before, 5 now")
+    decay = ("adam.learning_rate = @LinearDecay()", "LinearDecay.initial = 1e-3", "LinearDecay.steps = %steps")
+    write_run(tmp_path / "decaying", (RECIPE, GREY, TINY), decay, step=6)
+    fails(capsys, train.main, arguments(tmp_path / "decaying", *decay, "steps = 9"), "steps: 6 before, 9 now")
+    assert run_dir.config.read_text() == config
+    assert_same_state(newest_state(run_dir.path), before)
 
 
 def test_a_record_that_is_damaged_is_named(tmp_path, capsys):
@@ -207,6 +209,7 @@ def test_a_record_that_is_damaged_is_named(tmp_path, capsys):
         run_dir.read_history()
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_run_directory_in_use(tmp_path, capsys):
     """A process that is only its lock: two trainings would take turns on the cores and show the same."""
     hold = "import pathlib, sys, time; from tfade.training.run_directory import directory_lock\n"
@@ -300,6 +303,7 @@ def test_recipes_run_from_any_folder(tmp_path):
     assert (tmp_path / "runs" / "vgh_pp" / "config.gin").is_file()
 
 
+@pytest.mark.usefixtures("eager")
 def test_the_benchmark_prints_its_figures(capsys):
     assert run(benchmark.main, [f"--gin_file={RECIPE}", f"--gin_file={TINY}", "--steps=10"]) == 0
     printed = capsys.readouterr().out

@@ -139,7 +139,7 @@ def test_averages_serve_every_question(images):
         "discriminate": lambda: model.discriminate(images),
     }
     before = {name: question().numpy() for name, question in questions.items()}
-    tf.function(model.train_step)(tf.constant(images))
+    model.train_step(tf.constant(images))
     averaged = {name: question().numpy() for name, question in questions.items()}
     for variable in (variable for name in kept for variable in model.networks[name].variables):
         variable.assign(tf.fill(variable.shape, float("nan")))  # nothing that is asked may look at them
@@ -159,6 +159,7 @@ def test_the_balance_is_a_switch(images):
     assert weights[False] == {name: 1.0 for name in shared} | {"adversarial": 0.3}
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
     ("posterior", "discriminator", "schedule"),
     [
@@ -173,7 +174,7 @@ def test_refinements_train_and_answer(posterior, discriminator, schedule, images
         flow=TWO_SCALES,
         discriminator=functools.partial(discriminator, width=2),
     )
-    logs = tf.function(model.train_step)(tf.constant(images))
+    logs = model.train_step(tf.constant(images))
     assert all(np.isfinite(value) for value in logs.values()), logs
     assert model.sample(3, seed=0).shape == (3, 16, 16, 1)
     assert model.reconstruct(images).shape == images.shape

@@ -1,12 +1,14 @@
 """Every model that gin knows, and small ones of other kinds: the properties that no model may lack."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from gin import config as gin_config
 
 import tfade.configurables
-from tests.helpers import assert_same_state
+from tests.helpers import assert_same_state, eagerly
 from tests.models.properties import (
     ASK,
     CASES,
@@ -46,10 +48,9 @@ SIGNATURES = {
 
 @pytest.fixture(scope="module", autouse=True)
 def eager():
-    """Steps run as they are written: tracing them takes many times as long. `compile` traces the losses."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    """Steps run as they are written; `compile` traces the losses."""
+    with eagerly():
+        yield
 
 
 @pytest.fixture(params=CASES, scope="module")
@@ -57,17 +58,40 @@ def case(request):
     return CASES[request.param]
 
 
+class Trained(NamedTuple):
+    """A model after some steps, and on the way there.
+
+    Attributes:
+        model: tests leave it as they find it.
+        initial: the state before the first step.
+        compared: the state that two replicas are to come to, after one step or all stages.
+        reported: by the last step before it.
+    """
+
+    model: GenerativeModel
+    initial: dict
+    compared: dict
+    reported: dict
+
+
 @pytest.fixture(scope="module")
 def trained(case):
-    """The model after some steps, what the last one reported, and the initial state. Tests leave it as they find it."""
     model = built(case)
     initial = snapshot(model.state())
-    return model, train(model, case, TRAINED), initial
+    reported = train(model, case, compared_at(case))
+    compared = snapshot(model.state())
+    train(model, case, TRAINED)
+    return Trained(model, initial, compared, reported)
+
+
+def compared_at(case) -> int:
+    """Where two replicas are compared with one: eager steps of replicas take long."""
+    return TRAINED if case.stages else 1
 
 
 @pytest.fixture
 def model(trained):
-    return trained[0]
+    return trained.model
 
 
 @pytest.fixture
@@ -107,18 +131,17 @@ def test_a_player_moves_all_of_its_own_variables_and_no_other(case, model):
 
 
 def test_two_replicas_train_like_one(case, trained):
-    one, of_one, initial = trained
     two = built(case, devices=2)
-    of_two = train(two, case, TRAINED)
+    reported = train(two, case, compared_at(case))
     assert two.distribute_strategy.num_replicas_in_sync == 2
-    assert of_two.keys() == of_one.keys()
-    for name, value in of_one.items():
-        np.testing.assert_allclose(of_two[name], value, rtol=2e-3, atol=1e-4, err_msg=name)
+    assert reported.keys() == trained.reported.keys()
+    for name, value in trained.reported.items():
+        np.testing.assert_allclose(reported[name], value, rtol=2e-3, atol=1e-4, err_msg=name)
     for name, variable in two.state().items():
         first, second = (copy.numpy() for copy in two.distribute_strategy.experimental_local_results(variable.value))
         np.testing.assert_array_equal(first, second, err_msg=name)
-        alone = one.state()[name].numpy()
-        moved, apart = np.linalg.norm(alone - initial[name]), np.linalg.norm(first - alone)
+        alone = trained.compared[name]
+        moved, apart = np.linalg.norm(alone - trained.initial[name]), np.linalg.norm(first - alone)
         assert apart <= 0.02 * moved + 1e-5 * (1.0 + np.linalg.norm(alone)), name
 
 

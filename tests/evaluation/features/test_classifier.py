@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
+from tests.helpers import eagerly
 from tfade.data.digits import digits
 from tfade.data.source import ArraySource
 from tfade.data.stacked import StackedSource
@@ -12,6 +13,7 @@ from tfade.errors import UsageError
 from tfade.evaluation import train_classifier
 from tfade.evaluation.features.classifier_network import build_network, random_transforms
 
+pytestmark = pytest.mark.usefixtures("eager")  # tracing takes longer than three steps
 SHORT = {"steps": 3, "batch_size": 16}
 
 
@@ -65,7 +67,8 @@ def test_batch_size_does_not_matter(classifier, stacked):
 def kept(tmp_path_factory):
     """A folder with one cached classifier, trained for 3 steps, and that classifier."""
     folder = tmp_path_factory.mktemp("kept")
-    return folder, short(folder)[0]
+    with eagerly():
+        return folder, short(folder)[0]
 
 
 def test_same_inputs_same_weights(kept):

@@ -151,29 +151,18 @@ def train_classifier(
     Raises:
         UsageError: no labels, no images, fewer than 2 classes, or splits of different data.
     """
+    settings = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
     if train.stacked is not None and test.stacked is not None:
-        grey = train_classifier(
-            train.stacked,
-            test.stacked,
-            cache_dir=cache_dir,
-            steps=steps,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            seed=seed,
-            progress=progress,
-        )
+        grey = train_classifier(train.stacked, test.stacked, cache_dir=cache_dir, progress=progress, **settings)
         return StackedClassifier(grey, train.spec.shape[-1])
     _check_data(train, test)
     if steps < 1 or batch_size < 1:
         raise UsageError(f"steps={steps}, batch_size={batch_size}: a classifier needs at least 1 of each")
-    settings = {
-        "design": DESIGN,
-        "steps": steps,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "seed": seed,
+    identity = {
+        "settings": {"design": DESIGN, **settings},
+        "train": data_identity(train),
+        "test": data_identity(test),
     }
-    identity = {"settings": settings, "train": data_identity(train), "test": data_identity(test)}
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     path = None if cache_dir is None else Path(cache_dir) / f"classifier-{key}.npz"
     network = build_network(train.spec.shape, train.spec.num_classes, seed)
@@ -184,15 +173,8 @@ def train_classifier(
         network = build_network(train.spec.shape, train.spec.num_classes, seed)
     progress(f"training a classifier of {train.spec.name} ({train.spec.num_examples} images, {steps} steps)")
     started = time.perf_counter()
-    train_network(
-        network,
-        train,
-        steps=steps,
-        batch_size=min(batch_size, train.spec.num_examples),
-        learning_rate=learning_rate,
-        seed=seed,
-        progress=progress,
-    )
+    settings["batch_size"] = min(batch_size, train.spec.num_examples)
+    train_network(network, train, progress=progress, **settings)
     record = {"data": train.spec.name, "accuracy": 0.0, "identity": identity, "features": NUM_FEATURES}
     record["accuracy"] = _accuracy(Classifier(network, record), test)
     record["seconds"] = round(time.perf_counter() - started, 3)
