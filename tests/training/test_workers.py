@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from tests.helpers import assert_same_state, newest_state, start, train_arguments, train_here
+from tests.helpers import ROOT, TINY, assert_same_state, newest_state, start, train_arguments, train_here
 from tfade import files
 
 
@@ -59,7 +59,8 @@ def test_workers_leave_together_when_one_is_asked(tmp_path):
         run,
         "Recipe.strategy = 'multi_worker'",
         "steps = 100000",
-        "CheckpointSettings.monitor = 'validation/reconstruction'",
+        "CheckpointSettings.monitor = 'validation/nll'",
+        files=(ROOT / "gin" / "vae.gin", TINY),
     )
     workers = start_workers("launch.train", flags)
     deadline = time.monotonic() + 200
