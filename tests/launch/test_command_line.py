@@ -239,7 +239,8 @@ def test_the_whole_way_from_training_to_export(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(common, "CACHE", tmp_path / "cache")
     folder = tmp_path / "run"
-    arguments = [a for a in train_arguments(folder, "train_classifier.steps = 30") if a != "--train_only"]
+    files = (ROOT / "gin" / "aae.gin", TINY)
+    arguments = [a for a in train_arguments(folder, "train_classifier.steps = 30", files=files) if a != "--train_only"]
     assert run(train.main, arguments) == 0
     printed = capsys.readouterr().out
     for line in (
@@ -303,7 +304,6 @@ def test_recipes_run_from_any_folder(tmp_path):
     assert (tmp_path / "runs" / "vgh_pp" / "config.gin").is_file()
 
 
-@pytest.mark.usefixtures("eager")
 def test_the_benchmark_prints_its_figures(capsys):
     assert run(benchmark.main, [f"--gin_file={RECIPE}", f"--gin_file={TINY}", "--steps=10"]) == 0
     printed = capsys.readouterr().out
