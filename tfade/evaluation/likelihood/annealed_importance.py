@@ -97,7 +97,6 @@ def annealed_importance_sampling(
     annealing.plan([len(x)] + ([] if simulated is None else 2 * [num_simulated]), len(betas) - 1)
     annealed = annealing.run(x, betas)
     values = annealed.log_mean_weight + shift
-    monte_carlo = float(np.sqrt((annealed.standard_error**2).sum()) / len(x))
     protocol = {
         "num_real": len(x),
         "unit": "nats",
@@ -107,12 +106,11 @@ def annealed_importance_sampling(
         **settings,
         "dtype": prior.dtype.name,
     }
-    diagnostics = {"monte_carlo_error": monte_carlo, **_diagnostics(annealed)}
+    diagnostics = _diagnostics(annealed)
     if simulated is not None:
         protocol["num_simulated"] = num_simulated
-        lower, upper = _bounds(annealing, betas, *simulated)
-        diagnostics |= _gap(lower, upper)
-    error = standard_error(values, groups) if len(x) > 1 else monte_carlo
+        diagnostics |= _gap(*_bounds(annealing, betas, *simulated))
+    error = standard_error(values, groups) if len(x) > 1 else diagnostics["monte_carlo_error"]
     return Result("annealed_importance_sampling", values.mean(), error, protocol, diagnostics)
 
 
@@ -247,6 +245,7 @@ def _gap(lower: np.ndarray, upper: np.ndarray) -> dict:
 def _diagnostics(annealed: Annealed) -> dict:
     sizes, accepted = annealed.effective_sample_size, annealed.acceptance
     return {
+        "monte_carlo_error": float(np.sqrt((annealed.standard_error**2).sum()) / len(sizes)),
         "effective_sample_size_mean": float(sizes.mean()),
         "effective_sample_size_min": float(sizes.min()),
         "acceptance_end_mean": float(accepted.mean()),
