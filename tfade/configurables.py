@@ -30,6 +30,7 @@ import tfade.models.ade
 import tfade.models.avb
 import tfade.models.began
 import tfade.models.bigan
+import tfade.models.conditional_gan
 import tfade.models.cycle_gan
 import tfade.models.density
 import tfade.models.flow
@@ -43,6 +44,7 @@ import tfade.models.veegan
 import tfade.models.vgh
 import tfade.networks.autoencoding
 import tfade.networks.color_mnist
+import tfade.networks.conditional
 import tfade.networks.conditioner
 import tfade.networks.dcgan
 import tfade.networks.discriminators

@@ -75,6 +75,21 @@ def test_finished_rows_are_not_repeated(finished):
     }
 
 
+def test_a_table_of_vectors(tmp_path):
+    """Modes of the ring by two rows; samples are shown as points."""
+    rows = "Ablation.rows = (@veegan/Row(), @gan/Row())"
+    lines = (rows, "Ablation.seeds = (0,)", "steps = 1", "batch_size = 8", "Visualisation.samples = 0")
+    table = ROOT / "gin" / "tables" / "mode_collapse.gin"
+    flags = [f"--gin_file={table}", f"--run_dir={tmp_path}", "--num_samples=20"]
+    assert run(ablation.main, [*flags, *(f"--gin_bindings={line}" for line in lines)]) == 0
+    text = (tmp_path / "table.md").read_text()
+    header = next(line for line in text.splitlines() if "mode coverage" in line)
+    assert "high quality share" in header
+    assert "paper: ring: modes" in header
+    assert "bits/dim" not in text
+    assert (tmp_path / "table.html").read_text().count("data:image/png;base64,") == 2
+
+
 def test_a_missing_table_and_wrong_names_are_rejected(tmp_path, capsys):
     with pytest.raises(SystemExit) as status:
         run(ablation.main, [f"--run_dir={tmp_path}"])

@@ -31,6 +31,7 @@ from tfade.models.avb import AVB
 from tfade.models.base import GenerativeModel
 from tfade.models.began import BEGAN
 from tfade.models.bigan import BiGAN
+from tfade.models.conditional_gan import ConditionalGAN
 from tfade.models.cycle_gan import CycleGAN
 from tfade.models.density import DensityModel
 from tfade.models.flow import FlowModel
@@ -38,11 +39,12 @@ from tfade.models.flow_gan import FlowGAN
 from tfade.models.gan import GAN
 from tfade.models.optimization import Optimization
 from tfade.models.stages import Stage
-from tfade.models.vae import VAE
+from tfade.models.vae import VAE, ConditionalVAE
 from tfade.models.vae_gan import VAEGAN
 from tfade.models.veegan import VEEGAN
 from tfade.models.vgh import VGH, VGHPlusPlus
 from tfade.networks.autoencoding import AutoencodingDiscriminator
+from tfade.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
 from tfade.networks.conditioner import LinearConditioner, MLPConditioner
 from tfade.networks.discriminators import CodeDiscriminator, ConvDiscriminator, MLPDiscriminator
 from tfade.networks.joint import JointDiscriminator
@@ -77,6 +79,16 @@ INFERENCE = {
 }
 MLPS = {"encoder": part(MLPEncoder, width=6, depth=1), "decoder": part(MLPDecoder, width=6, depth=1)}
 VECTOR_INFERENCE = {"encoder": MLPS["encoder"], "generator": MLPS["decoder"], "joint_discriminator": PAIRS}
+OF_CLASSES = {
+    "generator": part(ConditionalGenerator, network=toys.DECODER),
+    "discriminator": part(ConditionalDiscriminator, network=CRITIC),
+}
+AUXILIARY = {**OF_CLASSES, "discriminator": part(ConditionalDiscriminator, network=CRITIC, auxiliary=True)}
+CONDITIONAL_VAE = part(
+    ConditionalVAE,
+    **{"latent_size": 3, "context_size": 4, "posterior": NORMAL, "importance_samples": 2},
+    **{"encoder": toys.ENCODER, "decoder": OF_CLASSES["generator"]},
+)
 VECTOR_GAN = {"generator": MLPS["decoder"], "discriminator": part(MLPDiscriminator, width=6, depth=1)}
 TINY_AVB = part(
     AVB,
@@ -173,6 +185,12 @@ CASES = {
         "two domains",
     ),
     "DensityModel": Case(part(DensityModel, distribution=part(GaussianMixture, 2)), "vectors"),
+    "ConditionalGAN": Case(part(ConditionalGAN, latent_size=3, **OF_CLASSES)),
+    "auxiliary classifier": Case(part(ConditionalGAN, latent_size=3, auxiliary_weight=1.0, penalty=None, **AUXILIARY)),
+    "ConditionalVAE": Case(CONDITIONAL_VAE),
+    "conditional ADE": Case(
+        part(ADE, autoencoder=part(CONDITIONAL_VAE, flow=FEATURES), discriminator=OF_CLASSES["discriminator"])
+    ),
     "conditional": Case(toys.ConditionalAutoencoder),
     "two stages": Case(toys.TwoStages, stages=toys.STAGES),
     "own variable": Case(part(toys.BalancedGAN, generator=toys.DECODER, discriminator=CRITIC)),

@@ -249,9 +249,9 @@ def test_what_a_model_declares_is_what_it_answers(case, model):
     assert (model.likelihood is not None) == model.answers("log_prob")
     assert (model.latent_size is not None) == any(map(model.answers, ("prior", "encode", "decode")))
     if model.likelihood == "lower_bound":
-        assert model.log_prob(given.x, 3).shape == (7,)
+        assert model.log_prob(given.x, 3, **given.condition).shape == (7,)
         with pytest.raises(UsageError, match="num_samples=0"):
-            model.log_prob(given.x, 0)
+            model.log_prob(given.x, 0, **given.condition)
     if model.gaussian_codes:
         assert np.all(model.encode(given.x, **given.condition).stddev() > 0)
     if model.answers("sample"):

@@ -66,6 +66,26 @@ def test_every_row_of_the_other_tables_can_be_built(name, count, tmp_path):
         assert large[1] == large[2] == pytest.approx(large[0], rel=0.02)  # nor their flows
 
 
+TABLES = {"mode_collapse": 7, "gan_zoo": 7, "conditional": 3}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_row_of_the_tables_of_adversaries_can_be_built(name, tmp_path):
+    table = read_table(WORKSPACE, str(ROOT / "gin" / "tables" / f"{name}.gin"), [])
+    files = [ablation_runs.gin_files_of(WORKSPACE, tmp_path, row, table, [TINY]) for row in table.rows]
+    counts = [ablation_runs.count_parameters(WORKSPACE, paths, []) for paths in files]
+    assert len(counts) == TABLES[name]
+    assert min(counts) > 0
+
+
+def test_the_rows_of_the_hybrids_have_one_generator(tmp_path):
+    table = read_table(WORKSPACE, str(ROOT / "gin" / "tables" / "hybrids.gin"), [])
+    files = {row.name: ablation_runs.gin_files_of(WORKSPACE, tmp_path, row, table, []) for row in table.rows}
+    counts = {name: ablation_runs.count_parameters(WORKSPACE, paths, []) for name, paths in files.items()}
+    assert len(counts) == 12
+    assert table.check_parameters(counts) < 0.001
+
+
 def test_the_last_file_overrides_the_others(tmp_path):
     """The row, then the table, then the user's file."""
     over = tmp_path / "over.gin"

@@ -1,5 +1,7 @@
 """Adaptive Density Estimation: a VAE on learned features of images, trained by likelihood and an adversary at once."""
 
+import functools
+
 import gin
 
 from tfade.contract import QUESTIONS, forwarded
@@ -9,6 +11,7 @@ from tfade.models.base import GenerativeModel
 from tfade.models.latent import LatentVariableModel
 from tfade.models.players import Player, Weighted
 from tfade.models.vae import VAE
+from tfade.networks.conditional import require_classes
 from tfade.networks.sngan import SNGANDiscriminator
 from tfade.objectives.divergences import LogRatio
 from tfade.objectives.penalties import R1
@@ -50,9 +53,10 @@ class ADE(GenerativeModel):
         spec: what the data look like, or the bare shape of an example.
         autoencoder: class of the autoencoder, `VAE`, made as `autoencoder(spec)`. Published choices: `VAE.flow` one
             scale of three residual blocks, two scales as refinement `s2`; `VAE.posterior` with IAF as `iaf`; a decoder
-            of twice the width as `wg`.
+            of twice the width as `wg`. With `ConditionalVAE` the model is one of p(x | y) (the paper's appendix E).
         discriminator: class of D, images in [-1, 1] → logits, called as `discriminator(image_shape)`; a residual one is
-            the refinement `rd`.
+            the refinement `rd`. Of a conditional model it is called with `num_classes`, too, as
+            `ConditionalDiscriminator` is.
         divergence: class of the adversarial losses; `LogRatio` is the paper's.
         penalty: class of the discriminator's penalty, or None.
         adversarial_weight: w ≥ 0.
@@ -85,6 +89,10 @@ class ADE(GenerativeModel):
             raise UsageError(f"autoencoder={autoencoder!r} does not make a VAE with a bound; give @VAE in gin")
         self.latent_size, self.levels = self.autoencoder.latent_size, self.autoencoder.levels
         self.gaussian_codes = self.autoencoder.gaussian_codes
+        self.conditional, self.fields = self.autoencoder.conditional, self.autoencoder.fields
+        if self.conditional:
+            require_classes(discriminator)
+            discriminator = functools.partial(discriminator, num_classes=self.spec.num_classes)
         self.discriminator = self.add_network("discriminator", lambda: discriminator(self.image_shape))
         self.adversary = Adversary(self.discriminator, divergence, penalty)
 
@@ -94,8 +102,11 @@ class ADE(GenerativeModel):
 
     def losses(self, batch: Batch, seeds: Seeds):
         # 1. Quality: samples of the prior against data
-        samples = self.network_range(self.autoencoder.generate(batch.size, seeds))
-        adversarial, discriminator = self.adversary.terms(self.network_input(batch.images), {"fake": samples}, seeds)
+        real = self.network_input(batch.images)
+        samples = self.network_range(self.autoencoder.generate(batch.size, seeds, batch.labels))
+        if self.conditional:  # samples have the labels of the data
+            real, samples = (real, batch.labels), (samples, batch.labels)
+        adversarial, discriminator = self.adversary.terms(real, {"fake": samples}, seeds)
         # 2. Coverage: the bound
         autoencoder = self.autoencoder.bound_losses(batch, seeds, self.per_dimension)
         autoencoder["adversarial"] = Weighted(self.adversarial_weight, adversarial["fake"])

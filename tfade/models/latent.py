@@ -102,8 +102,9 @@ class LatentVariableModel(GenerativeModel):
 
     @needs(network="discriminator")
     def discriminate(self, x, labels=None):
-        self.checked_labels(labels)
-        return tf.squeeze(self.network("discriminator")(self.network_input(x), training=False), -1)
+        labels, examples = self.checked_labels(labels), self.network_input(x)
+        judged = examples if labels is None else (examples, labels)
+        return tf.squeeze(self.network("discriminator")(judged, training=False), -1)
 
     def prior_sample(self, seeds: Seeds, rows) -> tf.Tensor:
         """Latents of the prior that is trained, for a pass of training, [rows, latent_size]."""

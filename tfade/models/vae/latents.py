@@ -14,6 +14,7 @@ from tfade.distributions.topdown import TopDownDecoder
 from tfade.distributions.topdown_latents import TopDownLatents
 from tfade.errors import UsageError
 from tfade.models.vae.observation_model import Network
+from tfade.networks.conditional import conditional_generator
 from tfade.networks.topdown import BottomUpEncoder
 from tfade.seeds import Seeds
 
@@ -209,11 +210,14 @@ def add_latent_networks(model, latent_size: int, encoder, decoder, posterior, co
         UsageError: a hierarchy in only one of encoder and decoder, or something that cannot be a posterior.
     """
     model.encoder = model.add_network("encoder", lambda: encoder(model.image_shape, context_size))
+    outputs, classes = model.observation_model.output_shape, model.condition_size
+    context_size += classes
     layer = model.add_network(
         "posterior", lambda: build_latent_distribution("posterior", posterior, latent_size, context_size)
     )
-    outputs = model.observation_model.output_shape
-    model.decoder = model.add_network("decoder", lambda: _build_decoder(decoder, outputs, latent_size, model.encoder))
+    model.decoder = model.add_network(
+        "decoder", lambda: _build_decoder(decoder, outputs, latent_size, model.encoder, classes)
+    )
     hierarchical = isinstance(model.decoder, TopDownDecoder)
     if model.has_implicit_posterior:
         if hierarchical or not isinstance(layer, ImplicitPosterior):
@@ -226,9 +230,14 @@ def add_latent_networks(model, latent_size: int, encoder, decoder, posterior, co
     return (HierarchicalLatents if hierarchical else FlatLatents)(model, latent_size)
 
 
-def _build_decoder(make, shape, latent_size: int, encoder) -> keras.Layer:
+def _build_decoder(make, shape, latent_size: int, encoder, classes: int) -> keras.Layer:
     """The decoder; the shapes of the encoder's feature maps are handed to one with a hierarchy."""
-    decoder = make(shape, latent_size, activation=None)
+    if classes:
+        decoder = conditional_generator(make, shape, latent_size, classes, activation=None)
+    else:
+        decoder = make(shape, latent_size, activation=None)
+    if classes and isinstance(decoder, TopDownDecoder):
+        raise UsageError(f"decoder={make!r} has latents of its own, which a conditional model does not take")
     hierarchical, maps = isinstance(decoder, TopDownDecoder), isinstance(encoder, BottomUpEncoder)
     if hierarchical != maps:
         has = {True: "has", False: "has no"}

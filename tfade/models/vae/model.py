@@ -11,6 +11,7 @@ from tfade.errors import check_whole
 from tfade.models.latent import LatentVariableModel
 from tfade.models.players import Player, Weighted
 from tfade.models.vae.elbo import BoundWeights, ELBOTerms
+from tfade.models.vae.given import GivenClasses
 from tfade.models.vae.latents import HierarchicalLatents, add_latent_networks
 from tfade.models.vae.observation_model import Network, ObservationModel
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
@@ -110,18 +111,19 @@ class VAE(LatentVariableModel):
         rows, count = batch.size, self.weights_of_bound.importance_samples
         target = self.observation_model.target(self.unit(batch.images), self.uniform_noise(seeds))
         noise = seeds.normal("code", (rows, count, self.latents.noise_size))
-        terms = self._elbo(target, noise, self.networks.__getitem__, training=True)
+        terms = self._elbo(target, noise, self._given(self.networks.__getitem__, batch.labels), training=True)
         scale = 1.0 / self.spec.dimensions if per_dimension else 1.0
         return self.weights_of_bound.losses(terms, scale, self.step.value, self.observation_model.flow is not None)
 
-    def generate(self, rows, seeds: Seeds) -> tf.Tensor:
-        """Decoder means as images [rows, H, W, C] in training, for latents of the prior."""
-        network = self.networks.__getitem__
+    def generate(self, rows, seeds: Seeds, labels=None) -> tf.Tensor:
+        """Decoder means as images [rows, H, W, C] in training, for latents of the prior, and labels of a conditional
+        model."""
+        network = self._given(self.networks.__getitem__, labels)
         return self.observation_model.images(self.latents.generate(rows, seeds, network), network)
 
     def initialise(self, batch: Batch):
         """Data-dependent initialisation of f and of the prior, on codes drawn from the posterior."""
-        unit, network = self.unit(batch.images), self.networks.__getitem__
+        unit, network = self.unit(batch.images), self._given(self.networks.__getitem__, batch.labels)
         target = self.observation_model.target(unit, per_example_noise)
         self.observation_model.initialise(target)
         noise = per_example_normal_noise(unit, 1, (self.latents.noise_size,))
@@ -137,6 +139,12 @@ class VAE(LatentVariableModel):
         log_weight = log_likelihood + drawn.log_prior - drawn.log_posterior + log_det[:, None]
         return ELBOTerms(log_likelihood, log_weight, log_det, drawn.kl)
 
+    def _given(self, network: Network, labels) -> Network:
+        """Networks as they are looked up; those of a conditional model are given the classes of the examples."""
+        if not self.conditional:
+            return network
+        return GivenClasses(network, tf.one_hot(self.checked_labels(labels), self.spec.num_classes))
+
     def _context(self, target, network: Network, training: bool = False):
         return self.latents.context(self.observation_model.encoder_input(target), network, training)
 
@@ -144,30 +152,31 @@ class VAE(LatentVariableModel):
 
     def log_prob(self, x, num_samples=1, labels=None):
         """A lower bound in nats [batch]; it rises with `num_samples`, the codes drawn for each example."""
-        self.checked_labels(labels)
-        return self._bound(x, num_samples)[0]
+        return self._bound(x, num_samples, self.checked_labels(labels))[0]
 
     def validate(self, batch: Batch):
-        bound, kl = self._bound(batch.images, 1)
+        bound, kl = self._bound(batch.images, 1, batch.labels)
         terms = {"nll": -bound, "kl": kl}
         if self.spec.is_image and self.levels != 2:
             terms["bits_per_dim"] = numerics.bits_per_dim(bound, self.spec.dimensions, self.levels is None)
         return terms
 
-    def _bound(self, x, num_samples: int) -> tuple[tf.Tensor, tf.Tensor]:
+    def _bound(self, x, num_samples: int, labels) -> tuple[tf.Tensor, tf.Tensor]:
         """The bound and the KL divergence of every example, [batch] each."""
         check_whole("num_samples", num_samples)
         unit, outputs = self.unit(x), self.spec.dimensions * self.observation_model.size
         rows = max(1, OUTPUTS_AT_ONCE // outputs)
         if tf.executing_eagerly() and len(unit) > rows:  # 256 levels of large images are gigabytes for a whole batch
-            parts = [self._bound(unit[start : start + rows], num_samples) for start in range(0, len(unit), rows)]
+            starts = range(0, len(unit), rows)
+            given = [None if labels is None else labels[start : start + rows] for start in starts]
+            parts = [self._bound(unit[start : start + rows], num_samples, some) for start, some in zip(starts, given)]
             return tuple(tf.concat(values, 0) for values in zip(*parts))
         target = self.observation_model.target(unit, per_example_noise)
         together = max(1, OUTPUTS_AT_ONCE // ((unit.shape[0] or 1) * outputs))
         noise = per_example_normal_noise(unit, 1, (num_samples, self.latents.noise_size))
+        network = self._given(self.network, labels)
         terms = [
-            self._elbo(target, noise[:, start : start + together], self.network)
-            for start in range(0, num_samples, together)
+            self._elbo(target, noise[:, start : start + together], network) for start in range(0, num_samples, together)
         ]
         last, kl = terms[-1], tf.reduce_sum(terms[-1].kl, -1)
         if num_samples == 1:
@@ -179,21 +188,24 @@ class VAE(LatentVariableModel):
 
     def encode(self, x, labels=None):
         self.checked_labels(labels)
-        return self.latents.posterior(self._noiseless_context(x), self.network)
+        network = self._given(self.network, labels)
+        return self.latents.posterior(self._noiseless_context(x, network), network)
 
     def codes(self, x, labels=None):
         """The centres of the posteriors [batch, latent_size]: noise 0 at every level."""
         self.checked_labels(labels)
-        return self.latents.centre(self._noiseless_context(x), self.network)
+        network = self._given(self.network, labels)
+        return self.latents.centre(self._noiseless_context(x, network), network)
 
-    def _noiseless_context(self, x):
+    def _noiseless_context(self, x, network: Network):
         target = self.observation_model.target(self.unit(x), lambda unit: tf.fill(tf.shape(unit), 0.5))
-        return self._context(target, self.network)
+        return self._context(target, network)
 
     def decode(self, z, labels=None):
         """Decoder means as images in [0, 1], through the inverse of f; the gradient passes the clip."""
         self.checked_labels(labels)
-        return self.observation_model.images(self.latents.decode(z, self.network), self.network)
+        network = self._given(self.network, labels)
+        return self.observation_model.images(self.latents.decode(z, network), network)
 
     def to_observation(self, x):
         """f(y) [batch, H, W, C] and log |det ∂f/∂y| in nats [batch]; noise as in `log_prob`."""
