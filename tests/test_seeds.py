@@ -54,6 +54,15 @@ def test_everything_that_names_a_draw_changes_it(run_seed, step, scope, name):
     np.testing.assert_array_equal(reference, Seeds(3, 5).normal("prior", (8,)))
 
 
+def test_uniform_and_normal_noise_of_one_name_share_nothing():
+    """Normal noise is made of pairs of uniform bits: with one seed, radii and the uniform noise ranked alike."""
+    uniform, normal = (draw("x", (20_000,)).numpy() for draw in (Seeds(0, 0).uniform, Seeds(0, 0).normal))
+    pairs = normal.reshape(-1, 2)
+    for part in (normal, np.abs(normal), np.repeat(np.hypot(*pairs.T), 2), np.arctan2(*pairs.T).repeat(2)):
+        for shifted in (uniform, np.roll(uniform, 1), np.roll(uniform, -1)):
+            assert abs(np.corrcoef(part, shifted)[0, 1]) < 0.04
+
+
 def test_uniform_noise_is_in_the_unit_interval():
     noise = Seeds(0, 0).uniform("u", (10_000,)).numpy()
     assert noise.min() >= 0

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.models.test_vae import model_of
 from tests.models.toys import ConditionalAutoencoder
 from tfade.errors import UsageError
 from tfade.export import export
@@ -78,6 +79,16 @@ def test_what_is_right_is_answered(model, served):
         codes = served["encode"](images=tf.constant(images))["latents"]
         assert codes.shape == (len(images), 3)
         np.testing.assert_allclose(codes, model.codes(images), atol=1e-5)
+
+
+def test_served_nats_are_the_live_ones_to_a_hundred_thousandth(tmp_path):
+    model = model_of()
+    export(model, tmp_path / "export")
+    served = tf.saved_model.load(str(tmp_path / "export")).signatures
+    for images, name in ((UNIT, "log_prob"), (IMAGES, "log_prob_uint8")):
+        np.testing.assert_allclose(
+            served[name](images=tf.constant(images))["log_prob"], model.log_prob(images), rtol=1e-5
+        )
 
 
 def test_classes_that_a_conditional_model_has_not(tmp_path):

@@ -36,6 +36,9 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
     single one has a batch of 1), floats outside [0, 1] or NaN, latents of another dimension, unknown classes, n outside
     1 to 100,000, a negative temperature.
 
+    Served images and latents are the live model's to 1e-5, and nats to 1e-5 of their value: other batches and other
+    kernels round differently.
+
     Batch norm is in inference mode, averaged weights are used where the run has them, and samples are a function of
     the seed alone.
 

@@ -54,6 +54,8 @@ class Seeds:
 
     def uniform(self, name: str, shape) -> tf.Tensor:
         """Noise uniform on [0, 1), float32 `shape`; the first axis is this replica's part of the batch."""
+        # Under a name of its own: normal noise of the same name is made of the same bits.
+        name = f"{name} (uniform)"
         return self.rows(name, shape[0], lambda n, seed: tf.random.stateless_uniform((n, *shape[1:]), seed))
 
 

@@ -31,7 +31,8 @@ def ms_ssim_diversity(
         cs = (2σ_xy + c₂)/(σ_x² + σ_y² + c₂),   ssim = cs·(2μ_xμ_y + c₁)/(μ_x² + μ_y² + c₁)
 
     with moments under a Gaussian window (σ = 1.5 pixels), averaged over positions without padding, negative averages
-    set to 0, and channels averaged at last. Scale j + 1 has half the side of scale j (means of 2 × 2 pixels). The five
+    set to 0, and channels averaged at last. Scale j + 1 has half the side of scale j (means of 2 × 2 pixels,
+    the last row or column of an odd side repeated, as TensorFlow does). The five
     weights are those of the paper; where fewer scales are used, their first weights are divided by their sum.
 
     Args:
