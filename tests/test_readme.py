@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from launch import export, train
-from tests.helpers import ROOT, TINY, assert_same_state, newest_state, run
+from tests.helpers import ROOT, TINY, assert_same_state, eagerly, newest_state, run
 from tfade import load_run
 
 README = (ROOT / "README.md").read_text()
@@ -20,7 +20,7 @@ RECIPES = sorted((ROOT / "gin").glob("*.gin")) + sorted((ROOT / "gin" / "tables"
 
 
 def test_the_python_examples_run_in_a_process_of_their_own(tmp_path):
-    """A process that imported nothing before: opening a run has to know what its configuration names."""
+    """Which imported nothing of tfade before: opening a run has to know what its configuration names."""
     folder = tmp_path / "runs" / "vgh_pp"
     arguments = [
         f"--gin_file={ROOT / 'gin' / 'vgh_pp.gin'}",
@@ -28,20 +28,23 @@ def test_the_python_examples_run_in_a_process_of_their_own(tmp_path):
         f"--run_dir={folder}",
         "--train_only",
     ]
-    assert run(train.main, [*arguments, "--gin_bindings=steps = 1", "--gin_bindings=Visualisation.samples = 0"]) == 0
+    with eagerly():
+        short = ("--gin_bindings=steps = 1", "--gin_bindings=Visualisation.samples = 0")
+        assert run(train.main, [*arguments, *short]) == 0
     assert run(export.main, [f"--run_dir={folder}", f"--out={folder / 'export'}"]) == 0
     blocks = [block for block in re.findall(r"```python\n(.*?)```", README, re.S) if "runs/vgh_pp" in block]
     assert len(blocks) == 2
-    for block in blocks:
-        result = subprocess.run(
-            [sys.executable, "-c", block],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert result.returncode == 0, result.stderr
+    assert "tfade" not in blocks[1]  # the export, which needs TensorFlow alone: first
+    result = subprocess.run(
+        [sys.executable, "-c", "\n".join(reversed(blocks))],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
 
 
 def test_the_model_of_the_readme_goes_all_the_way(tmp_path, monkeypatch):
@@ -54,11 +57,12 @@ def test_the_model_of_the_readme_goes_all_the_way(tmp_path, monkeypatch):
     small = ("DCGANEncoder.width = 4", "DCGANGenerator.width = 4", "batch_size = 8", "Recipe.interval = 2")
     arguments = [f"--gin_file={tmp_path / 'aae.gin'}", *(f"--gin_bindings={line}" for line in small)]
     folders = {name: tmp_path / name for name in ("once", "twice")}
-    for name, steps in (("twice", 2), ("once", 4)):
-        only = ["--train_only", f"--gin_bindings=steps = {steps}", f"--run_dir={folders[name]}"]
-        assert run(train.main, [*arguments, *only]) == 0
+    with eagerly():
+        for name, steps in (("twice", 2), ("once", 4), ("twice", 4)):
+            only = ["--train_only", f"--gin_bindings=steps = {steps}", f"--run_dir={folders[name]}"]
+            assert run(train.main, [*arguments, *only]) == 0
     evaluated = [*arguments, "--gin_bindings=steps = 4", f"--run_dir={folders['twice']}"]
-    assert run(train.main, evaluated) == 0  # resumes, then evaluates and exports
+    assert run(train.main, evaluated) == 0  # is trained: evaluates and exports
     assert_same_state(newest_state(folders["once"]), newest_state(folders["twice"]))
     assert (folders["twice"] / "evaluation" / "reconstruction_error.json").is_file()
     model = load_run(folders["twice"])

@@ -21,7 +21,6 @@ from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.networks.sngan import SNGANDiscriminator, SNGANGenerator
 from tfade.networks.topdown import BottomUpEncoder
 from tfade.spec import Batch
-from tfade.training.strategy import make_strategy
 
 STEPS = functools.partial(IAF, conditioner=MASKED)
 VARIANTS = {
@@ -234,24 +233,6 @@ def test_a_likelihood_belongs_to_its_image(variant, images):
     for samples in (1, 3):
         together = model.log_prob(images, samples).numpy()
         np.testing.assert_allclose(model.log_prob(images[[3, 0]], samples), together[[3, 0]], rtol=1e-4)
-
-
-@pytest.mark.usefixtures("eager")
-def test_two_replicas_compute_the_losses_of_one(images):
-    found = []
-    for devices in (1, 2):
-        strategy = make_strategy(devices=devices)
-        with strategy.scope():
-            model = model_of("sum_iaf", compiled=True)
-        rows = lambda context: tf.constant(
-            np.array_split(images, context.num_replicas_in_sync)[context.replica_id_in_sync_group]
-        )
-        batch = strategy.experimental_distribute_values_from_function(rows)
-        for _ in range(2):
-            logs = strategy.run(model.train_step, (batch,))
-        found.append({name: strategy.experimental_local_results(value)[0] for name, value in logs.items()})
-    for name, value in found[0].items():
-        np.testing.assert_allclose(found[1][name], value, rtol=1e-3, err_msg=name)
 
 
 def test_each_level_has_free_bits_of_its_own(images):
