@@ -11,6 +11,7 @@ from tfade.distributions.flow import FlowDistribution
 from tfade.errors import UsageError
 from tfade.flows import actnorm, autoregressive, coupling, image_coupling, linear, permutation, planar, preprocessing
 from tfade.flows.multiscale import MultiScale
+from tfade.flows.residual import ResidualBlock
 from tfade.flows.splines import RationalQuadratic
 from tfade.flows.stack import Stack
 from tfade.flows.transformers import Affine, GatedAffine, Shift
@@ -22,6 +23,7 @@ from tfade.networks import (
     discriminators,
     glow,
     joint,
+    lipschitz,
     made,
     mlp,
     residual,
@@ -36,6 +38,7 @@ IMAGE, MAP = (16, 16, 1), (4, 4, 2)
 SIZE = (0, -1, 1.5, "x", None, True, (1, 2), math.nan)
 POSITIVE = (0, -1.0, "x", None, True, (1, 2), math.nan, math.inf)
 FINITE = (-1.0, "x", None, True, math.nan, math.inf)
+SHARE = (0, 1, 1.0, 1.5, "x", None, math.nan)
 NUMBER = ("x", None, (1, 2), math.nan, math.inf)
 CHOICE = ("nothere", 7, (), [])
 SEED = (-1, 1.5, "x", None)
@@ -114,6 +117,8 @@ CASES = {
         dict(image_shape=IMAGE, width=2, halvings=1),
         dict(width=SIZE, halvings=SIZE, initial_scale=(0, -1.0, "x"), normalization=CHOICE),
     ),
+    lipschitz.LipschitzMLP: (dict(event_shape=(3,)), dict(width=SIZE, depth=SIZE, coefficient=SHARE)),
+    lipschitz.LipschitzConvNet: (dict(event_shape=MAP), dict(width=SIZE, depth=SIZE, coefficient=SHARE)),
     BottomUpEncoder: (dict(image_shape=IMAGE, outputs=2), dict(network=CLASS)),
     Affine: ({}, dict(log_scale_bound=POSITIVE, gain=POSITIVE)),
     Shift: ({}, dict(gain=POSITIVE)),
@@ -140,6 +145,18 @@ CASES = {
     autoregressive.MAF: ({}, dict(transformer=(None, 3, "x"), order=CHOICE, seed=SEED, conditioner=CLASS)),
     autoregressive.IAF: ({}, dict(transformer=(None, 3, "x"), order=CHOICE, seed=SEED, conditioner=CLASS)),
     planar.Planar: ({}, dict(conditioner=CLASS)),
+    ResidualBlock: (
+        {},
+        dict(
+            network=CLASS,
+            log_det=CHOICE,
+            exact_terms=SIZE,
+            evaluation_terms=SIZE,
+            rate=POSITIVE,
+            tolerance=POSITIVE,
+            max_iterations=SIZE,
+        ),
+    ),
     actnorm.ActNorm: ({}, dict(epsilon=POSITIVE)),
     preprocessing.Logit: ({}, dict(alpha=(0, 0.5, -1, "x", None, (1, 2), math.nan))),
     preprocessing.Rescale: ({}, dict(scale=(0, *NUMBER), offset=NUMBER)),

@@ -22,6 +22,7 @@ import tfade.flows.multiscale
 import tfade.flows.permutation
 import tfade.flows.planar
 import tfade.flows.preprocessing
+import tfade.flows.residual
 import tfade.flows.splines
 import tfade.flows.squeeze
 import tfade.flows.stack
@@ -36,6 +37,7 @@ import tfade.models.density
 import tfade.models.flow
 import tfade.models.flow_gan
 import tfade.models.gan
+import tfade.models.hybrid_classifier
 import tfade.models.optimization
 import tfade.models.stages
 import tfade.models.vae
@@ -50,6 +52,7 @@ import tfade.networks.dcgan
 import tfade.networks.discriminators
 import tfade.networks.glow
 import tfade.networks.joint
+import tfade.networks.lipschitz
 import tfade.networks.made
 import tfade.networks.mlp
 import tfade.networks.residual

@@ -10,7 +10,8 @@ from tfade.spec import Spec
 
 QUESTIONS = (
     *("sample", "prior", "encode", "codes", "decode", "reconstruct", "interpolate", "translate", "translate_back"),
-    *("discriminate", "log_prob", "log_density", "observation", "to_observation", "to_image", "log_likelihood"),
+    *("discriminate", "classify", "log_prob", "log_density"),
+    *("observation", "to_observation", "to_image", "log_likelihood"),
 )
 
 
@@ -28,20 +29,22 @@ def unanswered(reason: str) -> Callable:
     return decorate
 
 
-def needs(*questions: str, network: str | None = None) -> Callable:
-    """A method that answers only where the model answers other `questions`, or has a `network` of that name."""
+def needs(*questions: str, network: str | None = None, likelihood: str | None = None) -> Callable:
+    """A method that answers only where the model answers other `questions`, has a `network` or a `likelihood`."""
 
     def decorate(method):
         @functools.wraps(method)
         def answer(self, *args, **kwargs):
             if network is not None and network not in self.networks:
                 raise self.cannot(method.__name__, f"it has no {network}")
+            if likelihood not in (None, self.likelihood):
+                raise self.cannot(method.__name__, f"its likelihood is {self.likelihood} and not {likelihood}")
             for question in questions:
                 if reason := getattr(getattr(type(self), question), "reason", None):
                     raise self.cannot(method.__name__, reason)
             return method(self, *args, **kwargs)
 
-        answer.questions, answer.network = questions, network
+        answer.questions, answer.network, answer.likelihood = questions, network, likelihood
         return answer
 
     return decorate
@@ -79,7 +82,8 @@ class Contract:
     Attributes:
         spec: what the data look like.
         fields: the fields of a `Batch` that training needs.
-        likelihood: what `log_prob` returns: "exact", "unbiased" (an estimate), "lower_bound", or None for nothing.
+        likelihood: what `log_prob` returns: "exact", "unbiased" (an estimate of it that draws noise, whose mean over
+            draws is exact), "lower_bound", or None for nothing.
         latent_size: dimension of z, or None for a model without latent variables.
         levels: None where `log_prob` is of a density on [0, 1]^D, otherwise the number of levels whose pmf it is of.
         gaussian_codes: `encode` returns a distribution with a standard deviation in closed form.
@@ -114,9 +118,11 @@ class Contract:
             return False
         if member := getattr(method, "member", None):
             return getattr(self, member).answers(question)
-        network = getattr(method, "network", None)
-        return (network is None or network in self.networks) and all(
-            map(self.answers, getattr(method, "questions", ()))
+        network, likelihood = getattr(method, "network", None), getattr(method, "likelihood", None)
+        return (
+            (network is None or network in self.networks)
+            and likelihood in (None, self.likelihood)
+            and all(map(self.answers, getattr(method, "questions", ())))
         )
 
     def cannot(self, question: str, reason: str) -> NotImplementedError:
@@ -226,6 +232,10 @@ class Contract:
     @unanswered("it has no discriminator")
     def discriminate(self, x, labels=None) -> tf.Tensor:
         """The data discriminator's outputs [batch] on examples."""
+
+    @unanswered("it has no classifier")
+    def classify(self, x) -> tf.Tensor:
+        """log p(c | x) in nats, [batch, num_classes], of the classes of the data."""
 
     @unanswered("it defines no density")
     def log_prob(self, x, num_samples: int = 1, labels=None) -> tf.Tensor:

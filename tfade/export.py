@@ -28,6 +28,7 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
         reconstruct(images) → images
         translate(images) → images of the second domain, and translate_back
         discriminate(images) → logits [batch]
+        classify(images) → log_probabilities [batch, classes], nats
         log_prob(images) → log_prob [batch], nats of the kind that `model.likelihood` declares
 
     Those of a conditional model take labels int32 [batch] besides. The first one is also `serving_default`.
@@ -116,7 +117,7 @@ def _endpoints(model: GenerativeModel) -> dict[str, tf.types.experimental.Polymo
         if not model.answers(question):
             continue
         spec = model.spec.other if question == "translate_back" else model.spec
-        shape, more = (None, *spec.shape), [] if question.startswith("translate") else labels
+        shape, more = (None, *spec.shape), [] if question.startswith(("translate", "classify")) else labels
         endpoints[question] = _function(model, function, [(shape, tf.float32, "images"), *more])
         if spec.is_image:
             of_levels = _from_levels(endpoints[question])
@@ -173,6 +174,7 @@ def _on_images(model: GenerativeModel) -> dict:
         "translate": lambda images: {"images": model.translate(images)},
         "translate_back": lambda images: {"images": model.translate_back(images)},
         "discriminate": lambda images, *labels: {"logits": model.discriminate(images, *labels)},
+        "classify": lambda images: {"log_probabilities": model.classify(images)},
         "log_prob": lambda images, *labels: {"log_prob": model.log_prob(images, 1, *labels)},
     }
 

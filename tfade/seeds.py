@@ -64,7 +64,7 @@ _REPETITION = contextvars.ContextVar("repetition", default=0)
 
 @contextlib.contextmanager
 def repetition(number: int) -> Iterator[None]:
-    """Inside, `per_example_noise` is other noise: that of examples which came `number` times before; 0 is outside's.
+    """Inside, `per_example_noise` and `example_keys` are those of examples that came `number` times before.
 
     A function that TensorFlow traced inside keeps the noise that it was traced with.
     """
@@ -88,16 +88,35 @@ def per_example_noise(x: tf.Tensor, draw: int = 0, shape: Sequence[int] | None =
         draw: number of the draw; others give other noise.
         shape: of the noise of one example; None for that of an example itself.
     """
-    fine = tf.cast(tf.round(255.0 * 256.0 * x), tf.int32)
-    bits = tf.bitcast(tf.reshape(fine, (tf.shape(x)[0], -1)), tf.uint32)
-    number = _REPETITION.get()
-    salt = tf.constant(_digest(f"draw {draw}, repetition {number}" if number else f"draw {draw}"), tf.uint32)
-    mixed = _mixed(tf.bitwise.bitwise_xor(bits, _places(tf.shape(bits)[1]) + salt))
-    example = tf.reduce_sum(mixed, axis=1, keepdims=True)
+    salt = _salt(f"draw {draw}")
+    example = _example_hash(x, salt)
     shape = tuple(x.shape[1:] if shape is None else shape)
     places = _places(math.prod(shape)) + salt
     noise = tf.bitwise.right_shift(_mixed(_mixed(places) + example), tf.constant(8, tf.uint32))
     return tf.reshape(tf.cast(tf.cast(noise, tf.int32), tf.float32) * 2.0**-24, tf.concat([tf.shape(x)[:1], shape], 0))
+
+
+def example_keys(x: tf.Tensor) -> tf.Tensor:
+    """A key for each example that is a function of it alone, uint32 [batch], as in `per_example_noise`.
+
+    Args:
+        x: images in [0, 1] or vectors, floats [batch, ...].
+    """
+    return _example_hash(x, _salt("key"))[:, 0]
+
+
+def _salt(purpose: str) -> tf.Tensor:
+    """A uint32 scalar that is another one in each `repetition`."""
+    number = _REPETITION.get()
+    return tf.constant(_digest(f"{purpose}, repetition {number}" if number else purpose), tf.uint32)
+
+
+def _example_hash(x, salt) -> tf.Tensor:
+    """uint32 [batch, 1]."""
+    fine = tf.cast(tf.round(255.0 * 256.0 * x), tf.int32)
+    bits = tf.bitcast(tf.reshape(fine, (tf.shape(x)[0], -1)), tf.uint32)
+    mixed = _mixed(tf.bitwise.bitwise_xor(bits, _places(tf.shape(bits)[1]) + salt))
+    return tf.reduce_sum(mixed, axis=1, keepdims=True)
 
 
 def per_example_normal_noise(x: tf.Tensor, draw: int, shape: Sequence[int]) -> tf.Tensor:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from launch import common
 from launch.benchmarks import ade as ade_benchmark
 from launch.benchmarks import flows as flow_benchmark
+from launch.benchmarks import residual as residual_benchmark
 from tests.helpers import ROOT, SPEC_BINDING, TINY
 from tfade.data import load
 from tfade.training import configuration
@@ -49,6 +50,26 @@ def test_how_often_a_step_passes_the_flow(counted, eager):
     model, passes = counted
     model.train_step(tf.constant(load("digits", "train").fetch(np.arange(4))))
     assert sorted(passes) == ["forward_and_log_det"] * 2 + ["inverse_and_log_det"] * 2
+
+
+def test_a_residual_block_and_its_reference_agree(monkeypatch):
+    for name, small in (("BATCH", 3), ("SHAPE", (4, 4, 1)), ("WIDTH", 3)):
+        monkeypatch.setattr(residual_benchmark, name, small)
+    x, probe = (tf.random.stateless_normal((3, 4, 4, 1), (seed, 0)) for seed in (3, 4))
+
+    def residual(x, parameters):
+        return 0.5 * tf.tanh(parameters[0] * x)
+
+    parameters = [tf.constant(0.7)]
+    ours, theirs = (
+        function(residual, x, parameters, probe, 5)
+        for function in (residual_benchmark.estimate, residual_benchmark.differentiated_series)
+    )
+    for one, other in zip(ours, theirs):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+    step = residual_benchmark.block_step(2, residual_benchmark.estimate)
+    assert np.isfinite(step()).all()
+    assert residual_benchmark.added_memory(lambda: np.ones(2**24)) > 2**26
 
 
 def test_our_flows_train_and_sample():

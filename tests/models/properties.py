@@ -24,6 +24,7 @@ from tfade.distributions.topdown import TopDownDecoder
 from tfade.flows.actnorm import ActNorm
 from tfade.flows.coupling import Coupling
 from tfade.flows.preprocessing import Flatten, Logit
+from tfade.flows.residual import ResidualBlock
 from tfade.flows.stack import Stack
 from tfade.models.aae import AAE
 from tfade.models.ade import ADE
@@ -37,6 +38,7 @@ from tfade.models.density import DensityModel
 from tfade.models.flow import FlowModel
 from tfade.models.flow_gan import FlowGAN
 from tfade.models.gan import GAN
+from tfade.models.hybrid_classifier import HybridClassifier
 from tfade.models.optimization import Optimization
 from tfade.models.stages import Stage
 from tfade.models.vae import VAE, ConditionalVAE
@@ -48,6 +50,7 @@ from tfade.networks.conditional import ConditionalDiscriminator, ConditionalGene
 from tfade.networks.conditioner import LinearConditioner, MLPConditioner
 from tfade.networks.discriminators import CodeDiscriminator, ConvDiscriminator, MLPDiscriminator
 from tfade.networks.joint import JointDiscriminator
+from tfade.networks.lipschitz import LipschitzMLP
 from tfade.networks.made import MADE
 from tfade.networks.mlp import MLPDecoder, MLPEncoder
 from tfade.networks.topdown import BottomUpEncoder
@@ -63,6 +66,7 @@ SMALL = part(MLPConditioner, width=6, depth=1)
 NORMAL = part(DiagonalNormal, conditioner=LinearConditioner)
 COUPLINGS = part(Stack, (part(Coupling, conditioner=SMALL),), 2)
 FLOW = part(Stack, (part(Logit, 0.05), Flatten, ActNorm, COUPLINGS))
+RESIDUAL = part(Stack, (part(ResidualBlock, part(LipschitzMLP, width=4, depth=1), evaluation_terms=2),))
 FEATURES = part(Stack, (part(Logit, 0.05), ActNorm))
 CRITIC = part(ConvDiscriminator, channels=(3,), dense=(4,))
 IMAGE_NETWORKS = {"encoder": toys.ENCODER, "decoder": toys.DECODER}
@@ -170,6 +174,8 @@ CASES = {
     "ADE": Case(part(ADE, autoencoder=part(IMAGE_VAE, flow=FEATURES), discriminator=CRITIC)),
     "FlowModel": Case(part(FlowModel, flow=FLOW)),
     "FlowModel of vectors": Case(part(FlowModel, flow=COUPLINGS, prior=DiagonalNormal), "vectors"),
+    "FlowModel of vectors, estimated": Case(part(FlowModel, flow=RESIDUAL), "vectors"),
+    "HybridClassifier": Case(part(HybridClassifier, flow=FLOW)),
     "FlowGAN": Case(
         part(FlowGAN, flow=FLOW, discriminator=CRITIC, divergence=Wasserstein, penalty=GradientPenalty),
         # Real and generated examples add as much to the last bias, with opposite signs.
@@ -323,6 +329,7 @@ ASK = {
     "translate": lambda model, given: model.translate(given.x),
     "translate_back": lambda model, given: model.translate_back(given.y),
     "discriminate": lambda model, given: model.discriminate(given.x, **given.condition),
+    "classify": lambda model, given: model.classify(given.x),
     "log_prob": lambda model, given: model.log_prob(given.x, **given.condition),
     "log_density": lambda model, given: model.log_density(model.unit(given.x)),
     "observation": lambda model, given: model.observation(given.z).sample(seed=(1, 2)),

@@ -31,7 +31,7 @@ from tfade.training import model_pictures, strategy
 from tfade.training.checkpoints import Checkpoints, restore, snapshot
 
 TRAINED = 2  # steps; a case with stages has entered its last one
-OF_EXAMPLES = ("codes", "decode", "reconstruct", "translate", "translate_back", "discriminate", "log_prob")
+OF_EXAMPLES = ("codes", "decode", "reconstruct", "translate", "translate_back", "discriminate", "classify", "log_prob")
 WITH_LABELS = ("encode", "codes", "decode", "reconstruct", "interpolate", "discriminate", "log_prob")
 # signature of an export → its output, and the question that it answers
 SIGNATURES = {
@@ -42,6 +42,7 @@ SIGNATURES = {
     "translate": ("images", "translate"),
     "translate_back": ("images", "translate_back"),
     "discriminate": ("logits", "discriminate"),
+    "classify": ("log_probabilities", "classify"),
     "log_prob": ("log_prob", "log_prob"),
 }
 
@@ -226,6 +227,7 @@ def test_every_question_is_answered_or_declined_with_a_reason(case, model):
         **dict.fromkeys(("discriminate", "log_prob", "log_density", "log_likelihood"), (7,)),
         **dict.fromkeys(("observation", "to_observation"), (7, *image)),
         "interpolate": (7, 3, *image),
+        "classify": (7, model.spec.num_classes),
         "translate": (7, *(model.spec.other or model.spec).shape),
     }
     for name in QUESTIONS:

@@ -14,6 +14,7 @@ from tfade.evaluation.features.extractors import CallableExtractor, Extractor, K
 from tfade.evaluation.features.images import as_levels
 from tfade.evaluation.features.inception import InceptionExtractor
 from tfade.evaluation.features.squeezenet import SqueezeNetExtractor
+from tfade.evaluation.labels.calibration import Calibration, calibration
 from tfade.evaluation.latents.active_units import ActiveUnits, active_units
 from tfade.evaluation.latents.aggregate_posterior import mixture_draws
 from tfade.evaluation.latents.density_ratio import density_ratio_kl
@@ -36,6 +37,7 @@ from tfade.evaluation.likelihood.importance_weighted import ImportanceWeightedBo
 from tfade.evaluation.likelihood.latent_model import LatentModel, latent_model
 from tfade.evaluation.likelihood.likelihood_comparison import LikelihoodComparison
 from tfade.evaluation.likelihood.nll import Likelihood, bits_per_dim, negative_log_likelihood
+from tfade.evaluation.likelihood.outliers import OutlierDetection, outlier_detection
 from tfade.evaluation.likelihood.parzen import ParzenLogLikelihood, parzen_log_likelihood
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.records import Record, read_records
@@ -75,6 +77,7 @@ __all__ = [
     "Annealed",
     "AnnealedImportanceSampling",
     "Annealing",
+    "Calibration",
     "CallableExtractor",
     "ClassificationScores",
     "Classifier",
@@ -110,6 +113,7 @@ __all__ = [
     "NearestNeighbours",
     "Neighbours",
     "NotApplicable",
+    "OutlierDetection",
     "ParzenLogLikelihood",
     "Pictures",
     "PointPosteriors",
@@ -130,6 +134,7 @@ __all__ = [
     "as_levels",
     "bidirectional_bounds",
     "bits_per_dim",
+    "calibration",
     "classification_scores",
     "density_coverage",
     "density_model_kl",
@@ -154,6 +159,7 @@ __all__ = [
     "ms_ssim_diversity",
     "nearest_neighbours",
     "negative_log_likelihood",
+    "outlier_detection",
     "parzen_log_likelihood",
     "precision_recall",
     "precision_recall_distributions",

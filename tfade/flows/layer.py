@@ -8,6 +8,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfade.errors import UsageError
+from tfade.flows.noise import FlowNoise, PerExampleNoise
+from tfade.seeds import example_keys
 
 
 class FlowLayer(keras.layers.Layer):
@@ -15,7 +17,8 @@ class FlowLayer(keras.layers.Layer):
 
     A subclass defines `build`, `forward_and_log_det` and `inverse_and_log_det`; in either direction, value and
     log-determinant come from one evaluation of the conditioner. They see flat batches, [batch, *event], and run in the
-    precision of the variables, whatever the conditioner computes in.
+    precision of the variables, whatever the conditioner computes in. Layers without a tractable log-determinant define
+    `is_exact`, and both directions of `…_and_estimate` and `…_value`, too; so do those that are made of other layers.
 
     `counted_as` names the kind that layers alternate with: those of one kind are numbered together along a stack.
     `event_shape` is the shape of one data point and `latent_shape` that of its latents; both are known after `build`.
@@ -54,21 +57,43 @@ class FlowLayer(keras.layers.Layer):
         """Latents [batch, *latent_shape] from data, and log |det dz/dx| [batch]."""
         raise NotImplementedError
 
-    def initialise(self, x: tf.Tensor, context: tf.Tensor | None = None) -> tf.Tensor:
-        """Data-dependent initialisation, once, before training starts (ActNorm); returns the latents of `x`."""
+    @property
+    def is_exact(self) -> bool:
+        """Whether log-determinants are exact, and not estimates that draw noise."""
+        return True
+
+    def forward_and_estimate(self, z, context, noise: FlowNoise) -> tuple[tf.Tensor, tf.Tensor]:
+        """`forward_and_log_det` with an unbiased estimate of the log-determinant where it is not exact."""
+        return self.forward_and_log_det(z, context)
+
+    def inverse_and_estimate(self, x, context, noise: FlowNoise) -> tuple[tf.Tensor, tf.Tensor]:
+        """`inverse_and_log_det` with an unbiased estimate of the log-determinant where it is not exact."""
+        return self.inverse_and_log_det(x, context)
+
+    def forward_value(self, z, context) -> tf.Tensor:
+        """Data from latents alone; where log-determinants are estimates, these are not computed for nothing."""
+        return self.forward_and_log_det(z, context)[0]
+
+    def inverse_value(self, x, context) -> tf.Tensor:
+        """Latents from data alone, as in `forward_value`."""
         return self.inverse_and_log_det(x, context)[0]
 
-    def bijector(self, context=None) -> "FlowBijector":
+    def initialise(self, x: tf.Tensor, context: tf.Tensor | None = None) -> tf.Tensor:
+        """Data-dependent initialisation, once, before training starts (ActNorm); returns the latents of `x`."""
+        return self.inverse_value(x, context)
+
+    def bijector(self, context=None, noise: FlowNoise | None = None) -> "FlowBijector":
         """The map as a TFP bijector; `forward` goes from latents to data.
 
         Args:
             context: [..., context_size], broadcast against the batch dimensions of what is transformed; None if and
                 only if the layer was built without a context.
+            noise: of the log-determinants that are not exact. None: a function of what is transformed.
 
         Raises:
             UsageError: a context where none is expected, none where one is, or one of the wrong size.
         """
-        return FlowBijector(self, self.checked_context(context))
+        return FlowBijector(self, self.checked_context(context), noise)
 
     def checked_context(self, context) -> tf.Tensor | None:
         """The context in the precision of the variables, or an error if it does not fit."""
@@ -91,7 +116,7 @@ class FlowLayer(keras.layers.Layer):
 
 
 class FlowBijector(tfp.bijectors.Bijector):
-    """A flow layer, and maybe a context, as a bijector that is thrown away after use.
+    """A flow layer, and maybe a context and noise, as a bijector that is thrown away after use.
 
     TFP would keep every pair of input and output that it has seen: an inverse would be looked up and not computed, and
     the gradient of the density of a sample with respect to it would be lost. Here only the log-determinant of the last
@@ -99,8 +124,8 @@ class FlowBijector(tfp.bijectors.Bijector):
     tape begin.
     """
 
-    def __init__(self, layer: FlowLayer, context: tf.Tensor | None):
-        self._layer, self._context = layer, context
+    def __init__(self, layer: FlowLayer, context: tf.Tensor | None, noise: FlowNoise | None = None):
+        self._layer, self._context, self._noise = layer, context, noise
         self._known: tuple[tf.Tensor, tf.Tensor, tf.Tensor] | None = None  # latents, data, log |det dx/dz|
         super().__init__(
             forward_min_event_ndims=len(layer.latent_shape),
@@ -111,16 +136,29 @@ class FlowBijector(tfp.bijectors.Bijector):
 
     def forward_and_log_det(self, z) -> tuple[tf.Tensor, tf.Tensor]:
         """Data and log |det dx/dz| in one evaluation, over any batch dimensions."""
-        return self._flat(self._layer.forward_and_log_det, z, self._layer.latent_shape, self._layer.event_shape)
+        layer = self._layer
+        return self._flat(layer.forward_and_estimate, z, layer.latent_shape, layer.event_shape)
 
     def inverse_and_log_det(self, x) -> tuple[tf.Tensor, tf.Tensor]:
         """Latents and log |det dz/dx| in one evaluation, over any batch dimensions."""
-        return self._flat(self._layer.inverse_and_log_det, x, self._layer.event_shape, self._layer.latent_shape)
+        layer = self._layer
+        return self._flat(layer.inverse_and_estimate, x, layer.event_shape, layer.latent_shape)
+
+    def _value(self, function, value, shape_in, shape_out):
+        """A value alone, of a layer that estimates its log-determinant."""
+
+        def with_nothing(value, context, noise):
+            return function(value, context), tf.zeros(tf.shape(value)[:1], self.dtype)
+
+        return self._flat(with_nothing, value, shape_in, shape_out)[0]
 
     def _flat(self, function, value, shape_in, shape_out):
         """Applies a function of flat batches to a value with any batch dimensions; the context is broadcast."""
         value, context, batch = flattened(tf.convert_to_tensor(value, self.dtype), self._context, shape_in)
-        result, log_det = function(value, context)
+        noise = self._noise
+        if noise is None and not self._layer.is_exact:
+            noise = PerExampleNoise(example_keys(value))
+        result, log_det = function(value, context, noise)
         if batch.shape == (1,):
             return result, log_det
         return tf.reshape(result, tf.concat([batch, shape_out], 0)), tf.reshape(log_det, batch)
@@ -129,14 +167,18 @@ class FlowBijector(tfp.bijectors.Bijector):
 
     def _call_forward(self, x, name, **kwargs):
         with self._name_and_control_scope(name):
-            latents = self._tensor(x)
+            latents, layer = self._tensor(x), self._layer
+            if not layer.is_exact:
+                return self._value(layer.forward_value, latents, layer.latent_shape, layer.event_shape)
             data, log_det = self.forward_and_log_det(latents)
             self._known = latents, data, log_det
             return data
 
     def _call_inverse(self, y, name, **kwargs):
         with self._name_and_control_scope(name):
-            data = self._tensor(y)
+            data, layer = self._tensor(y), self._layer
+            if not layer.is_exact:
+                return self._value(layer.inverse_value, data, layer.event_shape, layer.latent_shape)
             latents, log_det = self.inverse_and_log_det(data)
             self._known = latents, data, -log_det
             return latents

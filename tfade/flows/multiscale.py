@@ -80,46 +80,76 @@ class MultiScale(FlowLayer):
         else:
             self._squeezes = [_squeezes(flow, number + 1) for number, flow in enumerate(self.flows)]
 
+    @property
+    def is_exact(self):
+        return all(flow.is_exact for flow in self.flows)
+
     def forward_and_log_det(self, z, context):
+        return self._summed(self._data, z, lambda flow, number, value: flow.forward_and_log_det(value, context))
+
+    def inverse_and_log_det(self, x, context):
+        return self._summed(self._latents, x, lambda flow, number, value: flow.inverse_and_log_det(value, context))
+
+    def forward_and_estimate(self, z, context, noise):
+        if self.is_exact:
+            return self.forward_and_log_det(z, context)
+        return self._summed(
+            self._data,
+            z,
+            lambda flow, number, value: flow.forward_and_estimate(value, context, noise.part(number)),
+        )
+
+    def inverse_and_estimate(self, x, context, noise):
+        if self.is_exact:
+            return self.inverse_and_log_det(x, context)
+        return self._summed(
+            self._latents,
+            x,
+            lambda flow, number, value: flow.inverse_and_estimate(value, context, noise.part(number)),
+        )
+
+    def forward_value(self, z, context):
+        return self._data(z, lambda flow, number, value: flow.forward_value(value, context))
+
+    def inverse_value(self, x, context):
+        return self._latents(x, lambda flow, number, value: flow.inverse_value(value, context))
+
+    @staticmethod
+    def _summed(pass_through: Callable, value, run: Callable) -> tuple[tf.Tensor, tf.Tensor]:
+        """What `_data` or `_latents` makes of a value, and the sum of the log-determinants that `run` returns, too."""
         log_dets = []
 
-        def run(flow, value):
-            value, log_det = flow.forward_and_log_det(value, context)
+        def noted(flow, number, value):
+            value, log_det = run(flow, number, value)
             log_dets.append(log_det)
             return value
 
+        return pass_through(value, noted), tf.add_n(log_dets)
+
+    def _data(self, z, run: Callable[[FlowLayer, int, tf.Tensor], tf.Tensor]) -> tf.Tensor:
+        """Data from latents, by `run(flow, number of the scale, value)` for every part."""
         *pieces, value = self._taken_apart(z)
-        value = run(self.flows[-1], value)
+        value = run(self.flows[-1], len(pieces), value)
         for number in reversed(range(len(pieces))):
             value = tf.concat([value, pieces[number]], -1)
             if self.priors:
-                value = run(self.priors[number], value)
-            value = run(self.flows[number], value)
-        return value, tf.add_n(log_dets)
-
-    def inverse_and_log_det(self, x, context):
-        log_dets = []
-
-        def run(flow, value):
-            value, log_det = flow.inverse_and_log_det(value, context)
-            log_dets.append(log_det)
-            return value
-
-        return self._latents(x, run), tf.add_n(log_dets)
+                value = run(self.priors[number], number, value)
+            value = run(self.flows[number], number, value)
+        return value
 
     def initialise(self, x, context=None):
-        return self._latents(x, lambda flow, value: flow.initialise(value, context))
+        return self._latents(x, lambda flow, number, value: flow.initialise(value, context))
 
-    def _latents(self, value, run: Callable[[FlowLayer, tf.Tensor], tf.Tensor]) -> tf.Tensor:
-        """Latents of data, by `run(flow, value)` for every part."""
+    def _latents(self, value, run: Callable[[FlowLayer, int, tf.Tensor], tf.Tensor]) -> tf.Tensor:
+        """Latents of data, by `run(flow, number of the scale, value)` for every part."""
         pieces = []
         for number, flow in enumerate(self.flows[:-1]):
-            value = run(flow, value)
+            value = run(flow, number, value)
             if self.priors:
-                value = run(self.priors[number], value)
+                value = run(self.priors[number], number, value)
             value, piece = tf.split(value, 2, -1)
             pieces.append(piece)
-        return self._put_together([*pieces, run(self.flows[-1], value)])
+        return self._put_together([*pieces, run(self.flows[-1], len(self.flows) - 1, value)])
 
     def _put_together(self, pieces: list[tf.Tensor]) -> tf.Tensor:
         """Latents from z_1 … z_L."""

@@ -60,19 +60,47 @@ class Stack(FlowLayer):
             shape = part.latent_shape
         self.latent_shape = shape
 
+    @property
+    def is_exact(self):
+        return all(part.is_exact for part in self.parts)
+
     def forward_and_log_det(self, z, context):
-        total = 0.0
-        for part in reversed(self.parts):
-            z, log_det = part.forward_and_log_det(z, context)
-            total += log_det
-        return z, total
+        return self._through(reversed, z, lambda part, number, value: part.forward_and_log_det(value, context))
 
     def inverse_and_log_det(self, x, context):
-        total = 0.0
+        return self._through(list, x, lambda part, number, value: part.inverse_and_log_det(value, context))
+
+    def forward_and_estimate(self, z, context, noise):
+        if self.is_exact:
+            return self.forward_and_log_det(z, context)
+        return self._through(
+            reversed, z, lambda part, number, value: part.forward_and_estimate(value, context, noise.part(number))
+        )
+
+    def inverse_and_estimate(self, x, context, noise):
+        if self.is_exact:
+            return self.inverse_and_log_det(x, context)
+        return self._through(
+            list, x, lambda part, number, value: part.inverse_and_estimate(value, context, noise.part(number))
+        )
+
+    def forward_value(self, z, context):
+        for part in reversed(self.parts):
+            z = part.forward_value(z, context)
+        return z
+
+    def inverse_value(self, x, context):
         for part in self.parts:
-            x, log_det = part.inverse_and_log_det(x, context)
+            x = part.inverse_value(x, context)
+        return x
+
+    def _through(self, order: Callable, value, run: Callable):
+        """The value after all parts, by `run(part, number, value)`, and the sum of their log-determinants."""
+        total = 0.0
+        for number in order(range(len(self.parts))):
+            value, log_det = run(self.parts[number], number, value)
             total += log_det
-        return x, total
+        return value, total
 
     def initialise(self, x, context=None):
         for part in self.parts:

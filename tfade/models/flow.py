@@ -4,15 +4,16 @@ import gin
 import tensorflow as tf
 
 from tfade import numerics
-from tfade.contract import as_spec
+from tfade.contract import as_spec, needs
 from tfade.distributions.standard import StandardNormal
 from tfade.errors import UsageError, check_whole
 from tfade.flows.layer import FlowLayer, size_of
+from tfade.flows.noise import FlowNoise, PerExampleNoise, TrainingNoise
 from tfade.flows.preprocessing import Flatten
 from tfade.flows.stack import Stack
 from tfade.models.latent import LatentVariableModel, deterministic
 from tfade.models.players import Player
-from tfade.seeds import Seeds, per_example_noise
+from tfade.seeds import Seeds, example_keys, per_example_noise
 from tfade.spec import Batch
 
 
@@ -25,6 +26,9 @@ class FlowModel(LatentVariableModel):
     Likelihoods are of the dequantised image y on [0, 1]^D, in nats; bits per dimension are -log₂ p / D + 8. Training
     draws new noise u at every step. For `log_prob` the noise is a function of the image, so that neither its place in a
     batch nor its batch mates matter, and for `encode` it is ½. Vectors have no noise, y = x.
+
+    Where log |det| is an estimate (`ResidualBlock`), so is the likelihood, "unbiased": `log_prob` estimates it with
+    noise that is a function of the image and the draw, and there is no `log_density`.
 
     A temperature T multiplies the standard deviation of the prior (Glow's T; p^(1/τ) has T = √τ). For a flow of
     constant volume this samples the tempered density, for others it is an approximation.
@@ -57,12 +61,13 @@ class FlowModel(LatentVariableModel):
             return made
 
         self.flow = self.add_network("flow", make_flow)
+        self.likelihood = "exact" if self.flow.is_exact else "unbiased"
 
     def players(self):
         return (Player("flow", self.flow, self.networks["prior"]),)
 
     def losses(self, batch: Batch, seeds: Seeds):
-        return {"flow": {"nll": self._nll(self.unit(batch.images, self.uniform_noise(seeds)))}}
+        return {"flow": {"nll": self._nll(self.unit(batch.images, self.uniform_noise(seeds)), seeds)}}
 
     def initialise(self, batch: Batch):
         self.networks["prior"].initialise(self.flow.initialise(self.unit(batch.images, per_example_noise)))
@@ -74,20 +79,26 @@ class FlowModel(LatentVariableModel):
             result["bits_per_dim"] = numerics.bits_per_dim(log_prob, self.latent_size)
         return result
 
-    def _nll(self, y) -> tf.Tensor:
+    def _nll(self, y, seeds: Seeds) -> tf.Tensor:
         """-log p(y) in nats [batch] of the networks that are trained."""
-        return -_log_density(y, self.flow, self.networks["prior"])
+        return -_log_density(y, self.flow, self.networks["prior"], TrainingNoise(seeds))
 
+    @needs(likelihood="exact")
     def log_density(self, y):
-        return _log_density(tf.cast(y, tf.float32), self.network("flow"), self.network("prior"))
+        return self._log_density(tf.cast(y, tf.float32))
 
     def log_prob(self, x, num_samples=1, labels=None):
         """Nats [batch] of the dequantised image; the mean over `num_samples` draws of its noise."""
         check_whole("num_samples", num_samples)
         self.checked_labels(labels)
-        draws = num_samples if self.spec.is_image else 1
-        values = [self.log_density(self.unit(x, lambda y, k=k: per_example_noise(y, k))) for k in range(draws)]
+        draws = num_samples if self.spec.is_image or self.likelihood == "unbiased" else 1
+        values = [self._log_density(self.unit(x, lambda y, k=k: per_example_noise(y, k)), k) for k in range(draws)]
         return tf.add_n(values) / draws
+
+    def _log_density(self, y, draw: int = 0) -> tf.Tensor:
+        """log p(y) in nats [batch] of the networks that serve the contract."""
+        noise = PerExampleNoise(example_keys(y), draw)
+        return _log_density(y, self.network("flow"), self.network("prior"), noise)
 
     def encode(self, x, labels=None):
         self.checked_labels(labels)
@@ -102,6 +113,6 @@ class FlowModel(LatentVariableModel):
         return numerics.straight_through(lambda y: tf.clip_by_value(y, 0.0, 1.0), y)
 
 
-def _log_density(y, flow: FlowLayer, prior) -> tf.Tensor:
-    z, log_det = flow.bijector().inverse_and_log_det(y)
+def _log_density(y, flow: FlowLayer, prior, noise: FlowNoise) -> tf.Tensor:
+    z, log_det = flow.bijector(noise=noise).inverse_and_log_det(y)
     return prior.distribution().log_prob(z) + log_det

@@ -78,7 +78,7 @@ class FlowGAN(FlowModel):
         adversarial, discriminator = self.adversary.terms(real, {"fake": fake}, seeds)
         flow = {"adversarial": adversarial["fake"]}
         if self.likelihood_weight:
-            flow["nll"] = Weighted(self.likelihood_weight, self._nll(real))
+            flow["nll"] = Weighted(self.likelihood_weight, self._nll(real, seeds))
         return {"flow": flow, "discriminator": discriminator}
 
     def network_input(self, x, noise=None) -> tf.Tensor:

@@ -71,10 +71,12 @@ class Likelihood(Metric):
 
     A model without one, such as a GAN, gets the bound of an inference network around its frozen generator, if the
     subject has a `fit_bound` (Lucas et al. 2019 print it in brackets). Where the data are draws from a known density,
-    its own -log p is the real-data counterpart, which no model beats on average.
+    its own -log p is the real-data counterpart, which no model beats on average. Where the likelihood is an unbiased
+    estimate, the standard error includes its noise, which is drawn for each example by itself.
 
     Args:
-        draws: draws of dequantisation noise (or of latents, where `log_prob` is a bound) for each example.
+        draws: draws of what `log_prob` averages for each example: dequantisation noise, the noise of an estimate, or
+            latents where it is a bound.
     """
 
     name = "likelihood"
@@ -107,7 +109,7 @@ class Likelihood(Metric):
         }
         if subject.real.spec.is_image:
             protocol |= pixel_protocol(model) | model.fit_protocol
-            if model.likelihood == "exact" and self.draws > 1 and levels is None:
+            if model.likelihood in ("exact", "unbiased") and self.draws > 1 and levels is None:
                 protocol["dequantisation"] = f"noise by image, mean over draws 0 to {self.draws - 1}"
         if density := subject.real.density:
             examples = subject.real.fetch(np.arange(subject.real.spec.num_examples))

@@ -1,0 +1,100 @@
+"""Measures a residual block: memory by the number of terms, and a step against a power series that is differentiated.
+
+The reference is the series as one would write it: a loop over the terms, all of which the gradient passes again. Part
+of `python -m launch.benchmark`.
+"""
+
+import statistics
+from collections.abc import Callable
+
+from launch.benchmarks.timing import Figures, paired
+
+BATCH, SHAPE, WIDTH = 256, (16, 16, 4), 64
+FEW, MANY = 2, 10  # terms
+
+
+def measure(steps: int) -> Figures:
+    """(name, value, limit or None) of every figure; limits are the project's own.
+
+    Args:
+        steps: timed steps of each kind.
+    """
+    of_terms = {terms: block_step(terms, estimate) for terms in (FEW, MANY)}
+    references = {terms: block_step(terms, differentiated_series) for terms in (FEW, MANY)}
+    yield f"residual block's memory, {MANY} terms / {FEW}", _memory_ratio(of_terms), 1.1
+    yield "the same of a differentiated series", _memory_ratio(references), None
+    ratio, seconds = paired(of_terms[MANY], references[MANY], max(5, steps // 20), warm_up=2)
+    yield f"residual block's step of {MANY} terms / differentiated series", ratio, 1.0
+    yield "residual block's step, milliseconds", 1e3 * seconds, None
+
+
+def _memory_ratio(steps: dict[int, Callable]) -> float:
+    few, many = (statistics.median(added_memory(steps[terms]) for _ in range(5)) for terms in (FEW, MANY))
+    return many / few
+
+
+def added_memory(call: Callable) -> float:
+    """Bytes that a call takes beyond what the process holds before it, at its peak (Linux)."""
+    from pathlib import Path
+
+    process = Path("/proc/self")
+    call()  # what is kept from call to call is there
+    (process / "clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
+    before = _status(process, "VmRSS")
+    call()
+    return 1024.0 * (_status(process, "VmHWM") - before)
+
+
+def _status(process, field: str) -> int:
+    """A size in kibibytes."""
+    lines = (process / "status").read_text(encoding="ascii", errors="replace").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
+
+
+def block_step(terms: int, log_det: Callable) -> Callable:
+    """A function that computes the gradient of a block's density of a batch, with `log_det(g, x, parameters, v, n)`."""
+    import keras
+    import tensorflow as tf
+
+    from tfade.networks.lipschitz import LipschitzConvNet
+
+    keras.utils.set_random_seed(0)
+    network = LipschitzConvNet(SHAPE, width=WIDTH)
+    for layer in network.linear:
+        layer.kernel.assign_add(0.1 * tf.random.stateless_normal(layer.kernel.shape, (1, 2)))
+        layer.kernel.constraint(layer.kernel)  # as after an update
+    variables = network.trainable_variables
+    x, probe = (tf.random.stateless_normal((BATCH, *SHAPE), (seed, 0)) for seed in (3, 4))
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            value, found = log_det(network.evaluate, x, network.parameters(), probe, terms)
+            loss = tf.reduce_mean(0.5 * tf.reduce_sum(tf.square(x + value), [1, 2, 3]) - found)
+        return tape.gradient(loss, [variable.value for variable in variables])
+
+    return lambda: step()[0].numpy()
+
+
+def estimate(residual, x, parameters, probe, terms: int):
+    """The block's own, of a fixed number of terms."""
+    import numpy as np
+    import tensorflow as tf
+
+    from tfade.flows.power_series import residual_and_log_det
+
+    return residual_and_log_det(residual, x, parameters, probe, tf.constant(terms), terms, np.ones(1))
+
+
+def differentiated_series(residual, x, parameters, probe, terms: int):
+    """The reference: Σ_k (-1)^(k+1) / k · vᵀ Jᵏ v, term by term, on the tape of the caller."""
+    import tensorflow as tf
+
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        value = residual(x, parameters)
+        left, total = probe, 0.0
+        for k in range(1, terms + 1):
+            left = tape.gradient(value, x, left)
+            total += (-1) ** (k + 1) / k * tf.reduce_sum(left * probe, [1, 2, 3])
+    return value, total

@@ -1,0 +1,367 @@
+"""Invertible residual blocks: exact where they say so, unbiased where they estimate, contractions always."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.flows.cases import Case, perturb
+from tests.flows.properties import (
+    CHECKS,
+    check_compiled,
+    check_finite_at_extremes,
+    check_inverse,
+    check_log_det,
+    check_reload,
+    name_of,
+)
+from tfade.errors import UsageError
+from tfade.flows.actnorm import ActNorm
+from tfade.flows.multiscale import MultiScale
+from tfade.flows.noise import PerExampleNoise, TrainingNoise
+from tfade.flows.power_series import number_of_terms, poisson_tail
+from tfade.flows.residual import ResidualBlock
+from tfade.flows.squeeze import Squeeze
+from tfade.flows.stack import Stack
+from tfade.networks.lipschitz import LipschitzConvNet, LipschitzMLP
+from tfade.seeds import Seeds, example_keys
+
+part = functools.partial
+MLP = part(LipschitzMLP, width=6, depth=1)
+CONV = part(LipschitzConvNet, width=3)
+EXACT = {"log_det": "exact", "tolerance": 1e-9}
+VECTORS = Case("vectors", part(ResidualBlock, MLP, **EXACT), (2,), tolerance=1e-7)
+IMAGES = Case("images", part(ResidualBlock, CONV, **EXACT), (2, 2, 1), tolerance=1e-7, context_size=0)
+ESTIMATED = Case("estimated", part(ResidualBlock, MLP, evaluation_terms=3), (3,), context_size=0)
+CASES = [
+    *((check, VECTORS) for check in CHECKS if check is not check_compiled),  # seconds: one below
+    *((check, IMAGES) for check in (check_inverse, check_log_det)),
+    *((check, ESTIMATED) for check in (check_finite_at_extremes, check_reload)),
+]
+DRAWS = 20_000
+
+
+@pytest.mark.parametrize(
+    ("check", "case"), CASES, ids=lambda value: str(value) if isinstance(value, Case) else name_of(value)
+)
+def test_property(check, case):
+    check(case)
+
+
+def built(layer, shape, noise: float = 2.0, seed: int = 1):
+    """The layer with random weights, large ones: every linear map then has the norm of its limit."""
+    keras.utils.set_random_seed(seed)
+    layer.build(shape)
+    perturb(layer, noise, seed)
+    return layer
+
+
+def events(*shape, rows=7, seed=0):
+    return tf.constant(np.random.default_rng(seed).normal(size=(rows, *shape)), tf.float32)
+
+
+# ---- The estimate ----
+
+
+def test_value_and_gradient_of_the_estimate_are_unbiased():
+    """20,000 draws of one point: within 3 standard errors of the exact ones, which two terms alone are not."""
+    network = part(LipschitzMLP, width=3, depth=1)
+    block = built(ResidualBlock(network, evaluation_terms=2), (3,))
+    block.network.linear[0].bias.assign(tf.ones(3))  # where LipSwish is steep
+    exact = ResidualBlock(network, "exact")
+    exact.build((3,))
+    exact.network.set_weights(block.network.get_weights())
+    point, groups = events(3, rows=1), 20
+    variables = block.trainable_variables
+
+    def estimated(first: int, rows: int, tail=None):
+        x = tf.tile(point, (rows, 1))
+        if tail is not None:
+            block._tail = tail
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            noise = PerExampleNoise(tf.range(first, first + rows))
+            log_det = block.inverse_and_estimate(x, None, noise)[1]
+        of_x, *of_weights = tape.gradient(log_det, [x, *(variable.value for variable in variables)])
+        return log_det.numpy(), of_x.numpy(), [gradient.numpy() / rows for gradient in of_weights]
+
+    found = [estimated(group * DRAWS // groups, DRAWS // groups) for group in range(groups)]
+    with tf.GradientTape() as tape:
+        tape.watch(point)
+        log_det = exact.inverse_and_log_det(point, None)[1]
+    of_x, *of_weights = tape.gradient(log_det, [point, *(variable.value for variable in exact.trainable_variables)])
+
+    def deviations(values, expected):
+        """Standard errors between the means of independent rows and what is expected."""
+        error = values.std(0, ddof=1) / np.sqrt(len(values))
+        return np.abs(values.mean(0) - expected) / (error + 1e-9)
+
+    assert deviations(np.concatenate([log_det for log_det, _, _ in found]), log_det[0]) < 3
+    assert deviations(np.concatenate([gradient for _, gradient, _ in found]), of_x[0]).max() < 3
+    moved = 0
+    for place, expected in enumerate(of_weights):
+        expected = 0.0 if expected is None else expected  # of the last bias
+        values = np.stack([gradients[place] for _, _, gradients in found])
+        assert deviations(values, expected).max() < 4.5  # the largest of some twenty, of 20 groups each
+        moved += np.count_nonzero(np.abs(expected) > 1e-3)
+    assert moved > 12
+    truncated = estimated(0, DRAWS, tail=np.ones(1))
+    assert deviations(truncated[0], log_det[0]) > 6
+    assert deviations(truncated[1], of_x[0]).max() > 4
+
+
+def test_the_roulette_is_a_poisson_variable():
+    tail = poisson_tail(2.0)
+    np.testing.assert_allclose(tail[:4], [1, 0.864665, 0.593994, 0.323324], rtol=1e-5)
+    terms = number_of_terms(tf.constant((np.arange(4096) + 0.5) / 4096, tf.float32), 2, tail).numpy()
+    assert terms.min() == 2
+    np.testing.assert_allclose([np.mean(terms >= 2 + k) for k in range(8)], tail[:8], atol=1 / 4096)
+
+
+def test_many_terms_are_the_exact_number():
+    """As the series ends where the terms vanish, probes in all directions give the trace: an orthogonal set of them."""
+    block = built(ResidualBlock(MLP, evaluation_terms=150), (2,), noise=0.3)
+    exact = ResidualBlock(MLP, "exact")
+    exact.build((2,))
+    exact.network.set_weights(block.network.get_weights())
+
+    class Directions(PerExampleNoise):
+        def normal_like(self, value):
+            return tf.sqrt(2.0) * tf.eye(2)
+
+        def uniform(self, value):
+            return tf.zeros(2)
+
+    def estimated(x):
+        return block.inverse_and_estimate(x, None, Directions(tf.range(2)))
+
+    x = tf.tile(events(2, rows=1), (2, 1))
+    z, log_det = estimated(x)
+    for one, other in zip((z, log_det), tf.function(estimated, jit_compile=True)(x)):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    expected = exact.inverse_and_log_det(x, None)
+    np.testing.assert_array_equal(z, expected[0])
+    np.testing.assert_allclose(np.mean(log_det), expected[1][0], atol=1e-5)
+
+
+def test_noise_belongs_to_an_example_or_to_a_step():
+    flow = built(Stack((part(ResidualBlock, MLP, exact_terms=1, evaluation_terms=1),) * 2), (3,))
+    x = events(3)
+
+    def log_det(x, draw=0):
+        return flow.bijector(noise=PerExampleNoise(example_keys(x), draw)).inverse_and_log_det(x)[1].numpy()
+
+    np.testing.assert_allclose(log_det(x[2:4]), log_det(x)[2:4], rtol=1e-5)
+    np.testing.assert_array_equal(flow.bijector().inverse_and_log_det(x)[1], log_det(x))
+    assert np.abs(log_det(x, draw=1) - log_det(x)).min() > 1e-4
+    same = log_det(tf.tile(x[:1], (3, 1)))
+    np.testing.assert_allclose(same, same[0], rtol=1e-5)
+    grid = tf.stack([x, x[::-1]])
+    found = flow.bijector().inverse_log_det_jacobian(grid, 1)
+    np.testing.assert_allclose(found, np.stack([log_det(x), log_det(x)[::-1]]), rtol=1e-5)
+
+    def of_step(step, replica=0, replicas=1, rows=7):
+        noise = TrainingNoise(Seeds(5, step, replica, replicas))
+        start = rows * replica
+        return flow.bijector(noise=noise).inverse_and_log_det(x[start : start + rows])[1].numpy()
+
+    assert np.abs(of_step(3) - of_step(4)).min() > 1e-4
+    np.testing.assert_array_equal(of_step(3), of_step(3))
+    halves = [of_step(3, replica, 2, rows=3) for replica in range(2)]
+    np.testing.assert_allclose(np.concatenate(halves), of_step(3, rows=6), rtol=1e-5)
+    blocks = [part.inverse_and_estimate(x, None, TrainingNoise(Seeds(5, 3)).part(0))[1] for part in flow.parts]
+    assert np.abs(blocks[0] + blocks[1] - of_step(3)).max() > 1e-4  # the parts do not share one draw
+
+
+def test_memory_does_not_grow_with_the_number_of_terms():
+    """A loop that is differentiated keeps every iteration in a list; this one is not, and g is evaluated anew."""
+    block = built(ResidualBlock(MLP), (3,))
+
+    @tf.function
+    def gradient(x, step):
+        with tf.GradientTape() as tape:
+            log_det = block.inverse_and_estimate(x, None, TrainingNoise(Seeds(0, step)))[1]
+        return tape.gradient(log_det, [variable.value for variable in block.trainable_variables])
+
+    graph = gradient.get_concrete_function(events(3), tf.constant(0)).graph.as_graph_def()
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    assert any(node.op in ("While", "StatelessWhile") for node in nodes)
+    assert not [node.name for node in nodes if node.op.startswith("TensorList")]
+
+
+def test_several_scales_add_up():
+    """Images through a multi-scale flow: the estimates' mean is the Jacobian's log-determinant by autodiff."""
+    scales = ((Squeeze, part(ResidualBlock, CONV, evaluation_terms=4)), (part(ResidualBlock, CONV),))
+    flow = built(Stack((ActNorm, part(MultiScale, scales))), (4, 4, 1))
+    assert not flow.is_exact
+    point = events(4, 4, 1, rows=1)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(point)
+        z = flow.bijector().inverse(point)
+        entries = tf.unstack(z[0])
+    jacobian = np.stack([np.reshape(tape.gradient(entry, point), -1) for entry in entries])
+    x, noise = tf.tile(point, (800, 1, 1, 1)), PerExampleNoise(tf.range(800))
+    log_dets = flow.bijector(noise=noise).inverse_and_log_det(x)[1].numpy()
+    assert abs(log_dets.mean() - np.linalg.slogdet(jacobian)[1]) < 3 * log_dets.std() / np.sqrt(800)
+    back, log_det = flow.bijector(noise=PerExampleNoise(tf.range(2))).forward_and_log_det(tf.tile(z, (2, 1)))
+    np.testing.assert_allclose(back, x[:2], atol=1e-5)
+    np.testing.assert_allclose(log_det, -log_dets[:2], rtol=1e-3)
+    with pytest.raises(UsageError, match="estimates its log-determinant, which takes noise"):
+        flow.inverse_and_log_det(point, None)
+
+
+# ---- The contraction ----
+
+
+@pytest.mark.parametrize(
+    ("network", "shape"),
+    [
+        (part(LipschitzMLP, (4,), width=32, depth=2), (4,)),
+        (part(LipschitzConvNet, (6, 6, 2), width=8), (6, 6, 2)),
+    ],
+)
+def test_the_lipschitz_constant_is_below_one(network, shape):
+    """Between random points, between near ones, and where gradient ascent makes it largest."""
+    keras.utils.set_random_seed(2)
+    network = network()
+    perturb(network, 3.0)
+    parameters = network.parameters()
+
+    @tf.function
+    def ascend(x, direction, parameters):
+        with tf.GradientTape() as outer:
+            outer.watch([x, direction])
+            along = tf.math.l2_normalize(direction, list(range(1, x.shape.rank)))
+            with tf.autodiff.ForwardAccumulator(x, along) as forward:
+                value = network.evaluate(x, parameters)
+            stretch = tf.sqrt(tf.reduce_sum(tf.square(forward.jvp(value)), list(range(1, x.shape.rank))))
+        of_x, of_direction = outer.gradient(stretch, [x, direction])
+        return x + 10.0 * of_x, along + 10.0 * of_direction, stretch
+
+    x, direction = events(*shape, rows=50), events(*shape, rows=50, seed=1)
+    moved = x + 0.5 * direction
+    difference = tf.norm(tf.reshape(network(moved) - network(x), (50, -1)), axis=1)
+    assert np.max(difference / tf.norm(tf.reshape(moved - x, (50, -1)), axis=1)) < 1
+    free = [*(layer.kernel.value for layer in network.linear), *parameters[len(network.linear) :]]
+    assert np.max(ascend(x, direction, free)[2]) > 1  # without the limit it is no contraction
+    first = None
+    for _ in range(30):
+        x, direction, stretch = ascend(x, direction, parameters)
+        first = stretch if first is None else first
+    assert 1.1 * np.max(first) < np.max(stretch) < 0.99
+
+
+def test_the_norm_is_that_of_the_linear_map():
+    """Of the whole convolution with its zeros around, by its matrix; of the reshaped kernel it is another."""
+    keras.utils.set_random_seed(0)
+    network = LipschitzConvNet((5, 4, 2), width=3)
+    perturb(network, 4.0)
+    for layer, inputs in zip(network.linear, ((5, 4, 2), (5, 4, 3), (5, 4, 3))):
+        kernel = layer.limited_kernel()
+        basis = tf.reshape(tf.eye(int(np.prod(inputs))), (-1, *inputs))
+        matrix = np.reshape(layer.linear(basis, kernel), (len(basis), -1))
+        assert 0.97 < np.linalg.norm(matrix, 2) < 0.985
+        if kernel.shape[0] > 1:
+            reshaped = np.linalg.norm(np.reshape(kernel, (-1, kernel.shape[-1])), 2)
+            assert abs(reshaped - 0.98) > 0.1
+    small = network.linear[0].kernel
+    small.assign(0.01 * small)
+    np.testing.assert_array_equal(network.linear[0].limited_kernel(), small)
+
+
+def test_an_update_settles_the_singular_vector():
+    """An optimizer's update leaves u where a call finds it settled; a fresh kernel of zeros does no harm."""
+    network = LipschitzMLP((3,), width=8)
+    optimizer, x = keras.optimizers.SGD(0.5), events(3)
+    before = [layer.u.numpy() for layer in network.linear]
+    for _ in range(3):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.square(network(x) - 1.0))
+        variables = network.trainable_variables
+        optimizer.apply(tape.gradient(loss, [variable.value for variable in variables]), variables)
+    for layer, old in zip(network.linear, before):
+        left = np.linalg.svd(layer.kernel)[2][0]
+        assert abs(np.sum(layer.u * left)) > 0.999
+        assert abs(np.sum(layer.u * old)) < 0.999 * np.linalg.norm(old)
+
+
+# ---- The inverse ----
+
+
+def test_the_inverse_is_found_to_its_tolerance_and_says_how():
+    block = built(ResidualBlock(part(LipschitzMLP, width=32)), (8,))
+    x = events(8, rows=64)
+    z = block.initialise(x)
+    found = block.fixed_point(z)
+    np.testing.assert_allclose(found.value, x, atol=1e-5)
+    assert bool(found.converged)
+    assert 3 < int(found.iterations) < 200
+    assert float(found.change) < 1e-4
+
+
+def test_an_inverse_that_does_not_converge_is_an_error():
+    block = built(ResidualBlock(MLP, max_iterations=2, name="tower"), (3,))
+    z = events(3)
+    message = (
+        "tower .residual block 0 of its kind, events of shape .3,..: its inverse has not converged after 2 iterations"
+    )
+
+    def values(z):
+        return block.bijector().forward(z)
+
+    for run in (values, tf.function(values)):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            run(z)
+    assert np.isnan(tf.function(values, jit_compile=True)(z)).all()
+
+
+def test_gradients_of_the_inverse_reach_the_weights():
+    """dx = -(I + J)⁻¹ ∂g: against a difference of two inverses."""
+    block = built(ResidualBlock(MLP, tolerance=1e-7), (3,))
+    z, weights = events(3), events(3, seed=5)
+
+    def total():
+        return tf.reduce_sum(weights * block.forward_and_estimate(z, None, PerExampleNoise(tf.range(7)))[0])
+
+    bias = block.network.linear[0].bias
+    with tf.GradientTape() as tape:
+        value = total()
+    gradient = tape.gradient(value, bias.value)
+    direction, start = np.linspace(-1, 1, 6, dtype=np.float32), bias.numpy()
+    sides = []
+    for side in (-1e-2, 1e-2):
+        bias.assign(start + side * direction)
+        sides.append(float(total()))
+    np.testing.assert_allclose(np.sum(gradient * direction), (sides[1] - sides[0]) / 2e-2, rtol=1e-2)
+
+
+def test_the_density_integrates_to_one():
+    """Four blocks of random weights and what normalises between them, on a fine grid of the plane."""
+    flow = built(Stack([ActNorm(), *(ResidualBlock(part(LipschitzMLP, width=16), "exact") for _ in range(4))]), (2,))
+    edge = np.linspace(-40, 40, 401, dtype=np.float32)
+    x = np.stack(np.meshgrid(edge, edge), -1).reshape(-1, 2)
+    z, log_det = flow.bijector().inverse_and_log_det(x)
+    log_density = log_det - 0.5 * tf.reduce_sum(tf.square(z), -1) - np.log(2 * np.pi)
+    assert np.sum(np.exp(log_density)) * (edge[1] - edge[0]) ** 2 == pytest.approx(1.0, abs=2e-3)
+    assert np.std(log_det) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("make_wrong", "message"),
+    [
+        (lambda: LipschitzMLP((2,), coefficient=1.0), "LipschitzMLP.coefficient=1.0 must be a number between 0 and 1"),
+        (lambda: LipschitzConvNet((4, 4, 1), coefficient=1.2), "LipschitzConvNet.coefficient=1.2 must be a number"),
+        (lambda: LipschitzMLP((4, 4, 1)), "it takes vectors.*LipschitzConvNet"),
+        (lambda: LipschitzConvNet((4,)), "it takes images.*LipschitzMLP"),
+        (
+            lambda: ResidualBlock(log_det="exact").build((65,)),
+            r"log_det='exact' takes 64 dimensions or fewer, not \(65,\)",
+        ),
+        (lambda: ResidualBlock().bijector(), "call build"),
+    ],
+)
+def test_invalid_input_is_rejected(make_wrong, message):
+    with pytest.raises(UsageError, match=message):
+        make_wrong()
