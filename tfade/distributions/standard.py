@@ -46,3 +46,15 @@ class StandardLogistic(Standard):
 
     def _distribution(self, context, temperature):
         return tfd.Independent(tfd.Logistic(*self._location_and_scale(context, temperature)), len(self.event_shape))
+
+
+@gin.register
+class StandardUniform(Standard):
+    """U(-T, T) in every dimension: the prior over latents of BiGAN and BEGAN. Its density is 0 outside.
+
+    Reference: Donahue et al. 2017, section 4.2; Berthelot et al. 2017, section 3.5.
+    """
+
+    def _distribution(self, context, temperature):
+        _, scale = self._location_and_scale(context, temperature)
+        return tfd.Independent(tfd.Uniform(-scale, scale), len(self.event_shape))
