@@ -17,17 +17,29 @@ def one_line(error: BaseException) -> str:
     return " ".join(text.split("\n  In call to configurable")[0].split()) or type(error).__name__
 
 
-def check_whole(name: str, value, least: int = 1) -> int:
-    """`value` as an int; rejects what is not an integer ≥ `least`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise UsageError(f"{name}={value!r} must be an integer ≥ {least}")
+LARGEST = 2**31 - 1  # of a size
+MOST_LAYERS = 1000  # one after the other; more are a mistyped number, which would take for ever to make
+
+
+def check_whole(name: str, value, least: int = 1, most: int | None = None) -> int:
+    """`value` as an int; rejects what is not an integer ≥ `least` (and ≤ `most`)."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
+        raise UsageError(
+            f"{name}={value!r} must be an integer {f'≥ {least}' if most is None else f'in [{least}, {most}]'}"
+        )
     return int(value)
+
+
+def check_layers(name: str, value) -> None:
+    """Rejects what is not a number of layers, from 1 to `MOST_LAYERS`."""
+    check_whole(name, value, most=MOST_LAYERS)
 
 
 def check_sizes(owner: str, **sizes) -> None:
     """Rejects sizes of `owner`, such as a width and a depth, that are not integers ≥ 1."""
     for name, value in sizes.items():
-        check_whole(f"{owner}.{name}", value)
+        check_whole(f"{owner}.{name}", value, most=MOST_LAYERS if name in ("depth", "blocks", "halvings") else LARGEST)
 
 
 def check_list(name: str, values) -> None:

@@ -12,7 +12,7 @@ import gin
 from tfade.distributions.flow import FlowDistribution
 from tfade.distributions.gaussian import DiagonalNormal
 from tfade.distributions.standard import StandardNormal
-from tfade.errors import check_whole
+from tfade.errors import check_layers
 from tfade.flows.actnorm import ActNorm
 from tfade.flows.autoregressive import IAF, MAF
 from tfade.flows.coupling import Coupling
@@ -32,7 +32,7 @@ GAIN = 1.0
 
 def repeated(part: Callable[[], FlowLayer], layers: int) -> Stack:
     """`layers` times ActNorm, linear map and `part`."""
-    check_whole("layers", layers)
+    check_layers("layers", layers)
     return Stack((ActNorm, LULinear, part), repeat=layers)
 
 

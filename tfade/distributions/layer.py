@@ -22,6 +22,9 @@ class DistributionLayer(keras.layers.Layer):
     precision of the variables, whatever a conditioner computes in.
     """
 
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)  # in gin Keras' own arguments are no arguments of a part of a model
+
     def build(self, event_shape: Sequence[int], context_size: int = 0) -> None:
         """Makes the variables. Subclasses call this first.
 

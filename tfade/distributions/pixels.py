@@ -30,6 +30,9 @@ class PixelDistribution(keras.layers.Layer):
     size = 1
     levels: int | None = None
 
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)  # in gin Keras' own arguments are no arguments of a part of a model
+
     def build(self, shape, in_image_space: bool = True) -> None:
         """Makes the variables.
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import gin
 
-from tfade.errors import UsageError, check_whole
+from tfade.errors import UsageError, check_layers
 from tfade.flows.layer import FlowLayer
 
 
@@ -28,7 +28,7 @@ class Stack(FlowLayer):
 
     def __init__(self, parts: Sequence[FlowLayer | Callable[[], FlowLayer]], repeat: int = 1, **kwargs):
         super().__init__(**kwargs)
-        check_whole("Stack.repeat", repeat)
+        check_layers("Stack.repeat", repeat)
         if not isinstance(parts, (tuple, list)) or not parts:
             raise UsageError(f"Stack.parts={parts!r} is not a tuple of one flow or more")
         if repeat > 1 and any(isinstance(part, FlowLayer) for part in parts):

@@ -10,7 +10,7 @@ from tfade.contract import needs
 from tfade.distributions.gaussian import diagonal_normal
 from tfade.distributions.layer import DistributionLayer, build_latent_distribution
 from tfade.distributions.standard import StandardNormal
-from tfade.errors import UsageError, check_whole
+from tfade.errors import LARGEST, UsageError, check_whole
 from tfade.models.adversary import Adversary
 from tfade.models.base import GenerativeModel
 from tfade.seeds import Seeds, as_seed
@@ -37,7 +37,7 @@ class LatentVariableModel(GenerativeModel):
 
     def __init__(self, spec, latent_size: int, prior=StandardNormal):
         super().__init__(spec)
-        check_whole("latent_size", latent_size)
+        check_whole("latent_size", latent_size, most=LARGEST)
         self.latent_size = latent_size
         if self.conditional and not self.spec.num_classes:
             raise UsageError(

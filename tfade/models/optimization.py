@@ -10,6 +10,15 @@ from tfade.errors import UsageError, check_positive
 Schedule = Sequence[Sequence[str]]
 
 
+def check_schedule(name: str, schedule) -> None:
+    """Rejects what is not phases of players' names."""
+    phases = schedule if isinstance(schedule, (tuple, list)) else (None,)
+    if not all(isinstance(phase, (tuple, list)) and all(isinstance(name, str) for name in phase) for phase in phases):
+        raise UsageError(
+            f'{name}={schedule!r} must be phases of players\' names, such as (("discriminator",) * 5, ("generator",))'
+        )
+
+
 @gin.register
 @dataclasses.dataclass(frozen=True)
 class Optimization:
@@ -38,6 +47,8 @@ class Optimization:
     jit_compile: bool = False
 
     def __post_init__(self):
+        if self.schedule is not None:
+            check_schedule("Optimization.schedule", self.schedule)
         if self.clip_norm is not None:
             check_positive("Optimization.clip_norm", self.clip_norm)
         if not isinstance(self.average_decay, Mapping):

@@ -7,7 +7,7 @@ import gin
 import keras
 
 from tfade.errors import UsageError, check_whole
-from tfade.models.optimization import Optimization, Schedule
+from tfade.models.optimization import Optimization, Schedule, check_schedule
 from tfade.models.players import Player
 from tfade.models.running_means import RunningMeans
 from tfade.models.schedule import PerStep, passes
@@ -45,6 +45,8 @@ class Stage:
     def __post_init__(self):
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise UsageError(f"Stage.name={self.name!r} is not an identifier such as 'autoencoder'")
+        if self.schedule is not None:
+            check_schedule(f"schedule of stage {self.name!r}", self.schedule)
         if self.fit is not None and not callable(self.fit):
             raise UsageError(f"fit={self.fit!r} of stage {self.name!r} is not a function of (model, train)")
         if self.fit is not None and self.steps is None:

@@ -1,6 +1,7 @@
 """Small layers that several networks share."""
 
 import functools
+import inspect
 
 import keras
 import tensorflow as tf
@@ -53,6 +54,8 @@ def norm_layers(kind: str | None) -> list[keras.layers.Layer]:
 def check_activation(name: str, value) -> None:
     """Rejects what Keras does not know as an activation."""
     try:
+        if not (value is None or isinstance(value, (str, keras.Layer)) or inspect.isroutine(value)):
+            raise TypeError("neither a name nor a function")
         keras.activations.get(value)
     except (ValueError, TypeError) as error:
         raise UsageError(f"{name}={value!r} is unknown; use an activation of Keras, such as 'relu'") from error

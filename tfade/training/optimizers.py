@@ -29,7 +29,8 @@ def adam(
 ) -> keras.Optimizer:
     """Adam (Kingma and Ba 2015); the defaults are usual for adversaries (Rosca et al. 2018, appendix D)."""
     decay = _checked_decay(weight_decay)
-    _check_moments("adam", epsilon, beta_1=beta_1, beta_2=beta_2)
+    _check_moments("adam", beta_1=beta_1, beta_2=beta_2)
+    _check_epsilon("adam", epsilon)
     return keras.optimizers.Adam(_positive(learning_rate), beta_1, beta_2, epsilon, weight_decay=decay)
 
 
@@ -43,7 +44,8 @@ def adamax(
 ) -> keras.Optimizer:
     """Adamax (Kingma and Ba 2015, section 7.1)."""
     decay = _checked_decay(weight_decay)
-    _check_moments("adamax", epsilon, beta_1=beta_1, beta_2=beta_2)
+    _check_moments("adamax", beta_1=beta_1, beta_2=beta_2)
+    _check_epsilon("adamax", epsilon)
     return keras.optimizers.Adamax(_positive(learning_rate), beta_1, beta_2, epsilon, weight_decay=decay)
 
 
@@ -53,7 +55,8 @@ def rmsprop(
 ) -> keras.Optimizer:
     """RMSProp; the default rate is that of the WGAN (Arjovsky et al. 2017)."""
     decay = _checked_decay(weight_decay)
-    _check_moments("rmsprop", epsilon, rho=rho)
+    _check_moments("rmsprop", rho=rho)
+    _check_epsilon("rmsprop", epsilon)
     return keras.optimizers.RMSprop(_positive(learning_rate), rho, epsilon=epsilon, weight_decay=decay)
 
 
@@ -111,6 +114,7 @@ def _positive(learning_rate: LearningRate) -> LearningRate:
         check_positive("learning_rate", learning_rate)
         if learning_rate > np.finfo(np.float32).max:
             raise UsageError(f"learning_rate={learning_rate!r} is infinite in float32")
+        return float(learning_rate)  # Keras takes no integer
     return learning_rate
 
 
@@ -120,13 +124,16 @@ def _checked_decay(weight_decay: float | None) -> float | None:
     return weight_decay
 
 
-def _check_moments(optimizer: str, epsilon: float | None = None, **decays: float) -> None:
-    """Rejects decay rates outside [0, 1), and an ε that is 0 in float32, by which a gradient of 0 would be divided."""
+def _check_epsilon(optimizer: str, epsilon: float) -> None:
+    """Rejects an ε that is 0 in float32, by which a gradient of 0 would be divided."""
+    check_positive(f"{optimizer}.epsilon", epsilon)
+    if np.float32(epsilon) == 0:
+        raise UsageError(f"{optimizer}.epsilon={epsilon!r} is 0 in float32; 1e-8 is usual")
+
+
+def _check_moments(optimizer: str, **decays: float) -> None:
+    """Rejects decay rates outside [0, 1)."""
     for name, value in decays.items():
         check_finite(f"{optimizer}.{name}", value)
         if value >= 1:
             raise UsageError(f"{optimizer}.{name}={value!r} is not below 1; 0.9 is usual")
-    if epsilon is not None:
-        check_positive(f"{optimizer}.epsilon", epsilon)
-        if np.float32(epsilon) == 0:
-            raise UsageError(f"{optimizer}.epsilon={epsilon!r} is 0 in float32; 1e-8 is usual")

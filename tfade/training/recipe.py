@@ -15,6 +15,7 @@ from tfade.models.optimization import Optimization
 from tfade.models.stages import Stage
 from tfade.spec import Spec
 from tfade.training import checkpoints, configuration, optimizers, recorded_configuration, strategy
+from tfade.training.building import built
 from tfade.training.reach import require_reached
 from tfade.training.run_directory import RunDirectory
 
@@ -111,9 +112,13 @@ def build_model(recipe: Recipe) -> GenerativeModel:
         with gin.config_scope(player):
             return of_stage() if of_stage is not None else optimizers.make_optimizer()
 
-    with strategy.precision(recipe.precision):
+    def build():
         model = recipe.model(Spec.from_dict(recipe.spec))
         model.compile(make_optimizer, configuration.make(Optimization), seed=recipe.seed, stages=recipe.stages)
+        return model
+
+    with strategy.precision(recipe.precision):
+        model = built(recipe.model.__name__, build)
     require_reached(model)
     return model
 

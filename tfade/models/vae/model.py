@@ -7,7 +7,7 @@ from tfade import numerics
 from tfade.distributions.gaussian import DiagonalNormal
 from tfade.distributions.pixels import IsotropicNormal
 from tfade.distributions.standard import StandardNormal
-from tfade.errors import check_whole
+from tfade.errors import LARGEST, check_whole
 from tfade.models.latent import LatentVariableModel
 from tfade.models.players import Player, Weighted
 from tfade.models.vae.elbo import BoundWeights, ELBOTerms
@@ -90,7 +90,7 @@ class VAE(LatentVariableModel):
         importance_samples: int = 1,
     ):
         super().__init__(spec, latent_size, prior)
-        check_whole("context_size", context_size)
+        check_whole("context_size", context_size, most=LARGEST)
         self.weights_of_bound = BoundWeights(kl_weight, warm_up, free_bits, importance_samples)
         self.observation_model = ObservationModel(self.add_network, self.image_shape, pixels, flow)
         self.latents = add_latent_networks(self, latent_size, encoder, decoder, posterior, context_size)
