@@ -1,4 +1,4 @@
-"""Measures the training step: against a hand-written one, with data, guard and `fit`; flows; residual blocks; AV-ADE.
+"""Measures the training step: against a hand-written one, with data, guard and `fit`; flows; residual blocks; ADE; GLF.
 
 Every figure is a ratio of two things timed in turn in this one run, so that a noisy machine slows both alike.
 """
@@ -15,15 +15,15 @@ def main(arguments: list[str]) -> int | None:
     parser.add_argument("--steps", type=whole(10), default=200, help="timed steps of each kind")
     parser.add_argument(
         "--part",
-        choices=("step", "flows", "residual", "ade", "all"),
+        choices=("step", "flows", "residual", "ade", "glf", "all"),
         default="step",
         help="the training step of a recipe, flows against nflows and zuko (pip install torch nflows zuko), "
-        "a residual block against its reference, AV-ADE against its parts, or all",
+        "a residual block against its reference, AV-ADE or GLF against its parts, or all",
     )
     parser.add_argument("--compile_peers", action="store_true", help="time the peers under torch.compile too (minutes)")
     parser.add_argument("--threads", type=whole(1), default=1, help="of flows and peers; with --part=all of everything")
     flags = parser.parse_args(arguments)
-    if flags.part in ("flows", "residual", "ade") and (flags.gin_file or flags.gin_bindings):
+    if flags.part in ("flows", "residual", "ade", "glf") and (flags.gin_file or flags.gin_bindings):
         parser.error(
             f"--gin_file and --gin_bindings apply to --part=step only; --part={flags.part} has its own recipes"
         )
@@ -46,6 +46,10 @@ def figures(flags):
         from launch.benchmarks import ade
 
         yield from ade.measure(max(10, flags.steps // 5))
+    if flags.part in ("glf", "all"):
+        from launch.benchmarks import glf
+
+        yield from glf.measure(flags.steps)
     if flags.part in ("step", "all"):
         from launch.benchmarks import step
 

@@ -9,7 +9,7 @@ from launch.flags import TRUST, Parser, readable, temperature, whole, writable, 
 # The modes, and the flags that go with each.
 MODES = {
     "run_dir": {"metrics", "num_samples", "seed", "temperature", "bound", "checkpoint", "gin_file", "gin_bindings"}
-    | {"trust_imports"},
+    | {"trust_imports", "out"},
     "images": {"reference", "metrics", "num_samples", "seed", "gin_file", "gin_bindings", "out"},
     "compare": {"out"},
 }
@@ -41,7 +41,12 @@ def argument_parser() -> Parser:
         "gin line that overrides the files, such as 'evaluate.extractor = @ItsName()'",
         action="append",
     )
-    flag("--out", "folder for an evaluation of --images; page for --compare (default: runs/…)", type=writable)
+    flag(
+        "--out",
+        "folder for an evaluation of --images, or of --run_dir in another place than the run's own, such as one for "
+        "each --checkpoint; page for --compare (default: runs/…)",
+        type=writable,
+    )
     return parser
 
 
@@ -53,8 +58,8 @@ def main(arguments: list[str]) -> int | None:
         return _compare(parser, given)
     if mode == "images" and "reference" not in given and "gin_file" not in given:
         parser.error("--images needs --reference=DATA, the data set that they are compared with")
-    if mode == "images" and "out" in given:
-        _check_out(parser, given["out"], given["images"])
+    if mode != "compare" and "out" in given:
+        _check_out(parser, given["out"], given[mode])
     folder, report = (_run if mode == "run_dir" else _images)(given)
     print(f"\n{report.table()}\n\nnumbers: {folder / 'evaluation'}\nreport:  {folder / 'evaluation' / 'report.html'}")
     return common.exit_status(report)
@@ -70,8 +75,8 @@ def _mode(parser: Parser, given: dict) -> str:
     return modes[0]
 
 
-def _check_out(parser: Parser, out: Path, images: Path) -> None:
-    if out.resolve() == images.resolve() or (out / "config.gin").exists():
+def _check_out(parser: Parser, out: Path, evaluated: Path) -> None:
+    if out.resolve() == evaluated.resolve() or (out / "config.gin").exists():
         whose = "the run's own" if (out / "config.gin").exists() else "that of the images"
         parser.error(f"argument --out: folder {str(out)!r} is {whose}; give another one")
     if out.is_file():
@@ -87,8 +92,9 @@ def _run(given: dict):
     files, bindings = given.get("gin_file", []), given.get("gin_bindings", [])
     trusted = given.get("trust_imports", False)
     with workspace.open_run(given["run_dir"], given.get("checkpoint", "latest"), files, bindings, trusted) as run:
-        wanted = ("metrics", "num_samples", "temperature", "seed", "bound")
-        return run.path, evaluate_run(run, **{name: given[name] for name in wanted if name in given})
+        wanted = ("metrics", "num_samples", "temperature", "seed", "bound", "out")
+        report = evaluate_run(run, **{name: given[name] for name in wanted if name in given})
+        return given.get("out", run.path), report
 
 
 def _images(given: dict):

@@ -6,12 +6,15 @@ import pathlib
 import subprocess
 import sys
 
+import h5py
+import keras
 import numpy as np
 import tensorflow as tf
 
 from launch import common, train
 from tfade.export import export
 from tfade.files import write_text
+from tfade.networks.squeezenet import squeezenet
 from tfade.spec import Spec
 from tfade.training import configuration, recorded_configuration
 from tfade.training.checkpoints import Checkpoints, snapshot
@@ -146,3 +149,14 @@ def assert_same_state(one, other) -> None:
     assert one.keys() == other.keys()
     for name, value in one.items():
         np.testing.assert_array_equal(value, other[name], err_msg=name)
+
+
+def squeezenet_file(path) -> pathlib.Path:
+    """Random weights of SqueezeNet 1.1 in a file of the layout that the real ones have."""
+    with h5py.File(path, "w") as file:
+        for layer in squeezenet().layers:
+            if isinstance(layer, keras.layers.Conv2D):
+                group = file.create_group(layer.name.replace(".", "/"))
+                group["kernel"], group["bias"] = layer.get_weights()
+                group.attrs["weight_names"] = ["kernel", "bias"]
+    return pathlib.Path(path)

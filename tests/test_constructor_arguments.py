@@ -8,6 +8,8 @@ import pytest
 
 from tfade.distributions import autoregressive_networks, flow_densities, gaussian, implicit, mixture, pixels, topdown
 from tfade.distributions.flow import FlowDistribution
+from tfade.distributions.pushforward import ImplicitDensity
+from tfade.distributions.vae_density import VAEDensity
 from tfade.errors import UsageError
 from tfade.flows import actnorm, autoregressive, coupling, image_coupling, linear, permutation, planar, preprocessing
 from tfade.flows.multiscale import MultiScale
@@ -22,6 +24,7 @@ from tfade.networks import (
     dcgan,
     discriminators,
     glow,
+    infogan,
     joint,
     lipschitz,
     made,
@@ -31,7 +34,7 @@ from tfade.networks import (
 )
 from tfade.networks.topdown import BottomUpEncoder
 from tfade.networks.translation import PatchDiscriminator, ResidualTranslator
-from tfade.objectives import dragan, mmd, penalties
+from tfade.objectives import dragan, mmd, penalties, smoothness
 
 IMAGE, MAP = (16, 16, 1), (4, 4, 2)
 
@@ -61,6 +64,16 @@ CASES = {
     mlp.MLPDecoder: (
         dict(event_shape=(3,), latent_size=2),
         dict(latent_size=SIZE, width=SIZE, depth=SIZE, activation=CHOICE),
+    ),
+    mlp.LatentMapping: (dict(inputs=3, outputs=2), dict(inputs=SIZE, outputs=SIZE, width=SIZE, depth=SIZE)),
+    mlp.SkipMLP: (dict(inputs=3, outputs=2), dict(inputs=SIZE, outputs=SIZE, width=SIZE, depth=SIZE)),
+    infogan.InfoGANEncoder: (
+        dict(image_shape=IMAGE, outputs=2, channels=(2, 2), dense=4),
+        dict(outputs=SIZE, channels=(*TUPLE, (4,)), dense=SIZE, normalization=CHOICE),
+    ),
+    infogan.InfoGANDecoder: (
+        dict(image_shape=IMAGE, latent_size=2, channels=(2, 2), dense=4),
+        dict(latent_size=SIZE, channels=(*TUPLE, (4,)), dense=SIZE, normalization=CHOICE, activation=CHOICE),
     ),
     dcgan.DCGANGenerator: (
         dict(image_shape=IMAGE, latent_size=2),
@@ -176,6 +189,8 @@ CASES = {
         dict(components=SIZE, scale_range=RANGE, order=CHOICE, seed=SEED, conditioner=CLASS),
     ),
     FlowDistribution: (dict(flow=actnorm.ActNorm), dict(flow=(None, 3, "x", dict), base=(None, 3, "x", dict))),
+    ImplicitDensity: ({}, dict(noise_size=SIZE, mapping=CLASS)),
+    VAEDensity: ({}, dict(width=SIZE, depth=SIZE, scale_range=RANGE)),
     flow_densities.RealNVPDensity: ({}, dict(layers=SIZE, log_scale_bound=POSITIVE, conditioner=CLASS)),
     flow_densities.SplineDensity: ({}, dict(layers=SIZE, bins=(1, "x", None), bound=POSITIVE, min_slope=(0, 1, "x"))),
     flow_densities.MAFDensity: ({}, dict(layers=SIZE, log_scale_bound=POSITIVE, conditioner=CLASS)),
@@ -190,6 +205,8 @@ CASES = {
     dragan.DRAGAN: ({}, dict(weight=FINITE, target=FINITE, limits=(3, "x", (0,), (1, 0)))),
     penalties.R1: ({}, dict(weight=FINITE)),
     penalties.WeightClipping: ({}, dict(limit=POSITIVE)),
+    smoothness.DecoderL2: ({}, dict(weight=FINITE)),
+    smoothness.DecoderGradient: ({}, dict(weight=FINITE)),
     mmd.IMQ: ({}, dict(scales=(None, 3, "x", (), (0,), ("x",), (math.nan,)), prior_scale=POSITIVE)),
 }
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from launch import common
-from tests.helpers import ROOT, TINY, newest_state, train_here
+from tests.helpers import ROOT, TINY, newest_state, squeezenet_file, train_here
 
 RECIPES = sorted((ROOT / "gin").glob("*.gin"))
 # Some are compiled and show pictures, as users would have it; the others are stepped eagerly, which takes half the time.
@@ -32,10 +32,12 @@ def shallow(path) -> list[str]:
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_recipes_train(path, tmp_path, request):
-    bindings = ["steps = 1", *shallow(path)]
+    bindings, text = ["steps = 1", *shallow(path)], path.read_text()
     if path.stem not in COMPILED:
         request.getfixturevalue("eager")
         bindings.append("Visualisation.samples = 0")
+    if "SqueezeNetFeatures.weights" in text:
+        bindings.append(f"SqueezeNetFeatures.weights = {str(squeezenet_file(tmp_path / 'weights.h5'))!r}")
     assert train_here(tmp_path / "run", *bindings, files=(path, TINY)) == 0
     assert int(newest_state(tmp_path / "run")["step"]) >= 1
 

@@ -90,6 +90,7 @@ class Contract:
         conditional: the model is of p(x | y) and takes labels.
         finite: `sample` hands out a fixed set of images, each once.
         fit_protocol: settings that `log_prob` depends on and the recipe does not state.
+        code_protocol: settings of a search that finds the code of an example; empty where a network gives it.
     """
 
     spec: Spec
@@ -101,6 +102,7 @@ class Contract:
     conditional: bool = False
     finite: bool = False
     fit_protocol: dict = {}
+    code_protocol: dict = {}
     networks: dict = {}
 
     # ---- Questions about the contract itself ----
@@ -193,6 +195,22 @@ class Contract:
         """The code that stands for each example, [batch, latent_size]: the mean of `encode`, or its centre."""
         self.checked_labels(labels)
         return self.encode(x, **self.conditions(labels)).mean()
+
+    @property
+    def code_noise_size(self) -> int | None:
+        """Dimension of the noise that `sampled_codes` takes."""
+        return self.latent_size
+
+    def sampled_codes(self, x, noise, labels=None) -> tf.Tensor:
+        """Codes [batch, latent_size] drawn from `encode`, as a function of standard normal noise.
+
+        Args:
+            x: examples.
+            noise: [batch, code_noise_size].
+            labels: of a conditional model.
+        """
+        posterior = self.encode(x, **self.conditions(labels))
+        return posterior.mean() + posterior.stddev() * noise
 
     @unanswered("it has no decoder")
     def decode(self, z, labels=None) -> tf.Tensor:

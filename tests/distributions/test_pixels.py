@@ -95,3 +95,10 @@ def test_what_the_distribution_is_of():
 def test_invalid_scales_are_rejected(arguments):
     with pytest.raises(UsageError, match="scale"):
         IsotropicNormal(**arguments)
+
+
+def test_a_fixed_scale_is_not_trained():
+    fixed = built(IsotropicNormal, initial_scale=0.05, learned=False)
+    assert not fixed.trainable_variables
+    assert float(fixed.scale()) == pytest.approx(0.05)
+    assert len(built(IsotropicNormal).trainable_variables) == 1

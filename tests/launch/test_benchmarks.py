@@ -9,6 +9,7 @@ import tensorflow as tf
 from launch import common
 from launch.benchmarks import ade as ade_benchmark
 from launch.benchmarks import flows as flow_benchmark
+from launch.benchmarks import glf as glf_benchmark
 from launch.benchmarks import residual as residual_benchmark
 from tests.helpers import ROOT, SPEC_BINDING, TINY
 from tfade.data import load
@@ -81,3 +82,25 @@ def test_our_flows_train_and_sample():
     assert (density.shape, x.shape, log_prob.shape) == ((256,), (256, 4), (256,))
     normal = -0.5 * np.sum(x**2, -1) - 2 * np.log(2 * np.pi)  # flows begin as the identity
     np.testing.assert_allclose(log_prob, normal, rtol=1e-4)
+
+
+def test_glf_is_timed_against_steps_that_train(monkeypatch):
+    """Each call of the three is a step of training, of the autoencoder alone, the flow alone, or both."""
+    small = (
+        "InfoGANEncoder.channels = (2, 2)",
+        "InfoGANDecoder.channels = (2, 2)",
+        "batch_size = 4",
+        "codes/Stack.repeat = 1",
+    )
+    for recipe, moved in (("glf", {"encoder", "decoder", "prior"}), ("glf_two_stage", {"encoder", "decoder"})):
+        step, model = ade_benchmark.step_of(recipe, small)
+        before = {name: network.get_weights() for name, network in model.networks.items()}
+        assert math.isfinite(step())
+        changed = {
+            name
+            for name, network in model.networks.items()
+            if any(np.any(old != new) for old, new in zip(before[name], network.get_weights()))
+        }
+        assert changed == moved
+    monkeypatch.setattr(glf_benchmark, "CODES", 400)
+    assert 0 < glf_benchmark.mixture_seconds() < glf_benchmark.EM_LIMIT

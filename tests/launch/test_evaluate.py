@@ -277,3 +277,14 @@ def test_wrong_flags(tmp_path, capsys, vae):
     (tmp_path / "file").write_text("")
     fails(capsys, evaluate.main, [images, "--reference=digits", f"--out={tmp_path / 'file'}"], "is a file")
     assert not (tmp_path / "out").exists()
+
+
+def test_checkpoints_are_evaluated_apart(vae, tmp_path, capsys):
+    flags = [f"--run_dir={vae}", "--metrics=reconstruction_error", QUICK]
+    out = tmp_path / "at_6"
+    assert run(evaluate.main, [*flags, "--checkpoint=6", f"--out={out}"]) == 0
+    assert not (vae / "evaluation").exists()
+    record = json.loads((out / "evaluation" / "reconstruction_error.json").read_text())
+    assert f"--checkpoint=6 --out={out}" in record["origin"]["command"]
+    assert (out / "evaluation" / "report.html").is_file()
+    fails(capsys, evaluate.main, [*flags, f"--out={vae}"], "the run's own")

@@ -15,12 +15,15 @@ import tensorflow as tf
 from tests.models import toys
 from tfade.data.digits import digits
 from tfade.data.source import ArraySource
+from tfade.distributions.flow import FlowDistribution
 from tfade.distributions.flow_densities import IAFDensity
 from tfade.distributions.gaussian import DiagonalNormal
 from tfade.distributions.implicit import ImplicitPosterior
 from tfade.distributions.mixture import GaussianMixture
 from tfade.distributions.pixels import DiscretizedLogistic
+from tfade.distributions.pushforward import ImplicitDensity
 from tfade.distributions.topdown import TopDownDecoder
+from tfade.distributions.vae_density import VAEDensity
 from tfade.flows.actnorm import ActNorm
 from tfade.flows.coupling import Coupling
 from tfade.flows.preprocessing import Flatten, Logit
@@ -38,26 +41,33 @@ from tfade.models.density import DensityModel
 from tfade.models.flow import FlowModel
 from tfade.models.flow_gan import FlowGAN
 from tfade.models.gan import GAN
+from tfade.models.glann import GLANN
+from tfade.models.glf import GLF
 from tfade.models.hybrid_classifier import HybridClassifier
+from tfade.models.latent_density import LatentDensity
 from tfade.models.optimization import Optimization
+from tfade.models.rae import RAE
 from tfade.models.stages import Stage
-from tfade.models.vae import VAE, ConditionalVAE
+from tfade.models.vae import VAE, ConditionalVAE, TwoStageVAE
 from tfade.models.vae_gan import VAEGAN
 from tfade.models.veegan import VEEGAN
 from tfade.models.vgh import VGH, VGHPlusPlus
+from tfade.models.wae import WAEMMD
 from tfade.networks.autoencoding import AutoencodingDiscriminator
 from tfade.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
 from tfade.networks.conditioner import LinearConditioner, MLPConditioner
 from tfade.networks.discriminators import CodeDiscriminator, ConvDiscriminator, MLPDiscriminator
+from tfade.networks.infogan import InfoGANDecoder, InfoGANEncoder
 from tfade.networks.joint import JointDiscriminator
 from tfade.networks.lipschitz import LipschitzMLP
 from tfade.networks.made import MADE
-from tfade.networks.mlp import MLPDecoder, MLPEncoder
+from tfade.networks.mlp import LatentMapping, MLPDecoder, MLPEncoder
 from tfade.networks.topdown import BottomUpEncoder
 from tfade.networks.translation import PatchDiscriminator, ResidualTranslator
 from tfade.objectives.divergences import Hinge, LogRatio, Wasserstein
 from tfade.objectives.dragan import DRAGAN
 from tfade.objectives.penalties import R1, GradientPenalty
+from tfade.objectives.smoothness import DecoderGradient
 from tfade.spec import Batch, Spec
 from tfade.training import strategy
 
@@ -109,6 +119,14 @@ HIERARCHY = part(
     decoder=part(TopDownDecoder, network=toys.DECODER, channels=(1,)),
 )
 IAF = part(IAFDensity, 1, conditioner=part(MADE, width=6), base=NORMAL)
+INFOGAN = {
+    "encoder": part(InfoGANEncoder, channels=(2, 3), dense=4),
+    # Batch normalisation of the first layer would take away what the encoder's last bias adds.
+    "decoder": part(InfoGANDecoder, channels=(2, 3), dense=4, normalization="layer"),
+}
+SPECTRAL = {name: part(network, spectral=True) for name, network in INFOGAN.items()}
+FLOW_OF_CODES = part(FlowDistribution, COUPLINGS)
+THEN_PRIOR = (Stage("autoencoder", 1, players=("autoencoder",)), Stage("density", 2, players=("prior",)))
 
 
 class Case(NamedTuple):
@@ -171,6 +189,34 @@ CASES = {
         )
     ),
     "AVB of vectors": Case(part(TINY_AVB, joint_discriminator=PAIRS, penalty=R1, **MLPS), "vectors"),
+    "GLF": Case(part(GLF, latent_size=3, prior=FLOW_OF_CODES, perceptual=toys.EdgeFeatures, **INFOGAN)),
+    "regularised GLF of vectors": Case(
+        part(GLF, latent_size=2, prior=FLOW_OF_CODES, regularized=True, **MLPS), "vectors"
+    ),
+    "RAE": Case(
+        part(RAE, latent_size=3, prior=part(VAEDensity, 4, 1), smoothness=DecoderGradient, **SPECTRAL),
+        stages=THEN_PRIOR,
+    ),
+    "WAEMMD": Case(part(WAEMMD, latent_size=3, **INFOGAN)),
+    "TwoStageVAE": Case(
+        part(TwoStageVAE, latent_size=3, context_size=4, prior=part(VAEDensity, 4, 1), posterior=NORMAL, **INFOGAN),
+        stages=THEN_PRIOR,
+    ),
+    "GLANN": Case(
+        part(
+            GLANN,
+            latent_size=3,
+            generator=INFOGAN["decoder"],
+            prior=part(ImplicitDensity, 2, part(LatentMapping, width=4, depth=1)),
+            pool=6,
+            search_steps=2,
+            search_starts=2,
+        ),
+        stages=(Stage("glo", 1, players=("generator", "codes")), Stage("imle", 2, players=("prior",))),
+    ),
+    "LatentDensity": Case(
+        part(LatentDensity, autoencoder=IMAGE_VAE, distribution=part(GaussianMixture, 2), codes="samples")
+    ),
     "ADE": Case(part(ADE, autoencoder=part(IMAGE_VAE, flow=FEATURES), discriminator=CRITIC)),
     "FlowModel": Case(part(FlowModel, flow=FLOW)),
     "FlowModel of vectors": Case(part(FlowModel, flow=COUPLINGS, prior=DiagonalNormal), "vectors"),

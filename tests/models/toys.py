@@ -15,6 +15,7 @@ from tfade.models.players import Player, Weighted
 from tfade.models.stages import Stage
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.networks.discriminators import CodeDiscriminator
+from tfade.networks.perceptual import FeatureNetwork
 from tfade.objectives.divergences import CrossEntropy
 from tfade.objectives.reconstruction import absolute_error, squared_error
 
@@ -176,3 +177,17 @@ class LatentOptimisation(LatentVariableModel):
     def losses(self, batch, seeds):
         reconstruction = self.decoder(tf.cast(self.table(batch.index), tf.float32), training=True)
         return {"decoder": {"reconstruction": squared_error(self.network_input(batch.images), reconstruction)}}
+
+
+class EdgeFeatures(FeatureNetwork):
+    """A perceptual network of one convolution, without a file."""
+
+    def __init__(self):
+        super().__init__(("edges",))
+
+    def _whole(self):
+        images = keras.Input((None, None, 3))
+        return keras.Model(images, keras.layers.Conv2D(2, 3, activation="relu", name="edges")(images))
+
+    def load(self):
+        self.network.set_weights([np.cos(np.arange(54.0)).reshape(3, 3, 3, 2), np.zeros(2)])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tfade.errors import UsageError
-from tfade.networks import color_mnist, dcgan, discriminators, sngan
+from tfade.networks import color_mnist, dcgan, discriminators, infogan, sngan
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,24 @@ def test_the_published_dcgan_for_64_pixels():
 def test_sizes_that_do_not_fit_are_rejected(shape):
     with pytest.raises(UsageError, match="image_shape"):
         dcgan.DCGANGenerator(shape, 5)
+
+
+def test_the_published_infogan_networks():
+    """Xiao et al. 2019, table 3, for 28×28: M = 7 (papers.md §3c)."""
+    encoder, decoder = infogan.InfoGANEncoder((28, 28, 1), 20), infogan.InfoGANDecoder((28, 28, 1), 20)
+    kernels = [[v.shape for v in network.trainable_variables if v.name == "kernel"] for network in (encoder, decoder)]
+    assert kernels[0] == [(4, 4, 1, 64), (4, 4, 64, 128), (7 * 7 * 128, 1024), (1024, 20)]
+    assert kernels[1] == [(20, 1024), (1024, 7 * 7 * 128), (4, 4, 64, 128), (4, 4, 1, 64)]
+    assert decoder(encoder(np.zeros((2, 28, 28, 1)))).shape == (2, 28, 28, 1)
+
+
+@pytest.mark.parametrize("network", [infogan.InfoGANEncoder, infogan.InfoGANDecoder])
+def test_infogan_takes_sides_that_are_multiples_of_four(network):
+    for shape in ((18, 16, 1), (16, 18, 1), (5,)):
+        with pytest.raises(UsageError, match="multiples of 4"):
+            network(shape, 3)
+    small = network((12, 20, 2), 3, channels=(2, 3), dense=4, spectral=True)
+    assert [layer for layer in small.layers if "Spectral" in type(layer).__name__]
 
 
 def test_color_mnist_networks():

@@ -1,11 +1,12 @@
 """Spectral normalisation against NumPy's SVD: the norm, its gradient, the vector that is carried along."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tfade.networks.sngan import SNGANDiscriminator
-from tfade.networks.spectral import SpectralConv2D, SpectralDense, normalized
+from tfade.networks.spectral import SpectralConv2D, SpectralConv2DTranspose, SpectralDense, normalized
 from tfade.training.strategy import make_strategy, precision
 
 LAYERS = {
@@ -195,3 +196,18 @@ def test_keras_arguments_go_through():
     assert outputs.shape == (2, 4, 4, 3)
     assert float(tf.reduce_min(outputs)) == 0.0
     assert [variable.name for variable in layer.variables] == ["kernel", "u"]
+
+
+def test_a_transposed_convolution_is_normalised_over_its_outputs():
+    """Keras keeps them on the last axis but one."""
+    layer = SpectralConv2DTranspose(5, 4, strides=2, padding="same", bias_initializer="random_normal")
+    inputs = tf.random.stateless_normal((2, 3, 3, 4), (1, 2))
+    layer.build(inputs.shape)
+    settle(layer, inputs)
+    kernel = layer.kernel.numpy()
+    assert kernel.shape == (4, 4, 5, 4)
+    sigma = np.linalg.svd(np.moveaxis(kernel, 2, 0).reshape(5, -1), compute_uv=False)[0]
+    plain = keras.layers.Conv2DTranspose(5, 4, strides=2, padding="same")
+    plain.build(inputs.shape)
+    plain.set_weights([kernel / sigma, layer.bias.numpy()])
+    np.testing.assert_allclose(layer(inputs), plain(inputs), rtol=1e-3, atol=1e-5)

@@ -53,3 +53,12 @@ def test_invalid_arguments_are_rejected(make):
             make(weight_decay=wrong)
         with pytest.raises(UsageError, match="learning_rate=.* must be a finite number > 0"):
             make(wrong)
+
+
+def test_halving_falls_at_equal_distances():
+    once, twice = optimizers.Halving(0.8, 10), optimizers.Halving(0.8, 9, times=2)
+    np.testing.assert_allclose([once(step) for step in (0, 4, 5, 9, 10, 50)], [0.8, 0.8, 0.4, 0.4, 0.4, 0.4])
+    np.testing.assert_allclose([twice(step) for step in (0, 2, 3, 5, 6, 9)], [0.8, 0.8, 0.4, 0.4, 0.2, 0.2])
+    for given in ({"initial": 0}, {"steps": 0}, {"times": 0}):
+        with pytest.raises(UsageError, match=f"Halving.{next(iter(given))}"):
+            optimizers.Halving(**{"initial": 0.1, "steps": 2, **given})

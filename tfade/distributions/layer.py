@@ -11,6 +11,7 @@ import tensorflow_probability as tfp
 from tfade.errors import UsageError, check_class
 from tfade.flows.layer import FlowLayer
 from tfade.networks.conditioner import MLPConditioner
+from tfade.seeds import Seeds
 
 tfd = tfp.distributions
 
@@ -68,6 +69,15 @@ class DistributionLayer(keras.layers.Layer):
             x: [batch, *event_shape].
             context: [batch, context_size], or None.
         """
+
+    def negative_log_likelihood(self, x, seeds: Seeds) -> tf.Tensor:
+        """What training minimises, nats [batch] of x [batch, *event_shape]: -log p(x), or an upper bound of it.
+
+        Args:
+            x: points; a gradient may pass to them.
+            seeds: noise of this pass of training, for densities whose bound draws some.
+        """
+        return -self.distribution().log_prob(tf.cast(x, self.variable_dtype))
 
     def from_noise(self, noise, context=None) -> tuple[tf.Tensor, tf.Tensor]:
         """A sample and its density as a differentiable function of standard normal noise: an amortised posterior.

@@ -1,10 +1,13 @@
 """Mixtures of Gaussians, trained by gradient or fitted by expectation-maximisation."""
 
+from collections.abc import Callable
+
 import gin
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfade.distributions.expectation_maximisation import fitted_mixture
 from tfade.distributions.gaussian import REGULARISATION, diagonal_normal, full_normal, full_normal_parameters
 from tfade.distributions.layer import ParametricLayer
 from tfade.distributions.scales import SCALE_RANGE, checked_range, unbounded_log_scale
@@ -65,35 +68,42 @@ class GaussianMixture(ParametricLayer):
         weights = np.bincount(clusters.labels_, minlength=self.components)
         self._set(weights, clusters.cluster_centers_, np.tile(within, (self.components, 1)))
 
-    def fit_em(self, vectors, seed: int = 0, restarts: int = 5, iterations: int = 200) -> None:
-        """Maximum likelihood by scikit-learn's expectation-maximisation, written into the layer's variables.
+    def fit_em(
+        self,
+        vectors,
+        seed: int = 0,
+        restarts: int = 5,
+        iterations: int = 200,
+        progress: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        """Maximum likelihood by expectation-maximisation, written into the layer's variables.
 
         It sees the vectors in units of their deviation, which for the likelihood is no matter; to variances it adds a
-        millionth of the data's.
+        millionth of the data's. See `expectation_maximisation.fitted_mixture`.
 
         Args:
             vectors: [N, D], N ≥ K.
             seed: of the initial means.
             restarts: number of initialisations, by k-means each; the most likely result is taken.
             iterations: at most, of each.
+            progress: receives lines of text.
 
         Raises:
             UsageError: a layer that takes a context, too few vectors, or values that are not finite.
         """
-        from sklearn.mixture import GaussianMixture as Estimator  # scikit-learn takes a second to import
-
         if self.context_size:
             raise UsageError("fit_em fits a mixture without context; train a conditional one by gradient")
         u = self._standardise(self._checked_vectors(vectors))
-        fitted = Estimator(
+        fitted = fitted_mixture(
+            u,
             self.components,
-            covariance_type={"diagonal": "diag", "full": "full"}[self.covariance],
-            reg_covar=REGULARISATION,
-            n_init=restarts,
-            max_iter=iterations,
-            random_state=seed,
-        ).fit(u)
-        self._set(fitted.weights_, fitted.means_, fitted.covariances_)
+            self.covariance,
+            seed=seed,
+            restarts=restarts,
+            iterations=iterations,
+            progress=progress,
+        )
+        self._set(fitted.weights, fitted.means, fitted.covariances)
 
     def load(self, weights, means, covariances) -> None:
         """Sets the mixture.

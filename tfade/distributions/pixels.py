@@ -82,17 +82,26 @@ class ScaledPixels(PixelDistribution):
     """Pixels with a scale: one for everything (`isotropic`), or one of every dimension, from the decoder.
 
     Args:
-        isotropic: whether the scale is one trainable number.
+        isotropic: whether the scale is one number.
         initial_scale: the scale at the start, in units of the image's range [0, 1].
         scale_range: smallest and largest scale; the smallest guards against the density of constant pixels, which is
             bounded by the dequantisation noise only (a level is 1/256 wide).
+        learned: of an isotropic scale, whether it is trained or stays as it is.
 
     Raises:
         UsageError: an invalid range, or an initial scale outside it.
     """
 
-    def __init__(self, isotropic: bool, initial_scale: float, scale_range: tuple[float, float], **kwargs):
+    def __init__(
+        self,
+        isotropic: bool,
+        initial_scale: float,
+        scale_range: tuple[float, float],
+        learned: bool = True,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
+        self.learned = learned
         self.isotropic, self.size = isotropic, 1 if isotropic else 2
         self.scale_range = checked_range(scale_range)
         check_positive("initial_scale", initial_scale)
@@ -103,7 +112,9 @@ class ScaledPixels(PixelDistribution):
     def build(self, shape, in_image_space=True):
         super().build(shape, in_image_space)
         if self.isotropic:
-            self.log_scale = self.add_weight(name="log_scale", shape=(), initializer="zeros", autocast=False)
+            self.log_scale = self.add_weight(
+                name="log_scale", shape=(), initializer="zeros", autocast=False, trainable=self.learned
+            )
 
     def scale(self, log_scale=None) -> tf.Tensor:
         """The scale as it is now; without an argument the one of everything, where there is one."""
@@ -139,18 +150,25 @@ class Bernoulli(PixelDistribution):
 
 @gin.register
 class IsotropicNormal(ScaledPixels):
-    """N(y; μ(z), σ² I) with one trainable σ for all dimensions of all images.
+    """N(y; μ(z), σ² I) with one σ for all dimensions of all images, learned or fixed.
 
-    In image space μ is the sigmoid of the decoder's output, on features the output itself.
+    In image space μ is the sigmoid of the decoder's output, on features the output itself. Fixed, 1/σ² is the β that
+    weighs a squared error against the rest of a bound (Xiao et al. 2019, equation 3).
 
     Args:
-        initial_scale, scale_range: see `ScaledPixels`.
+        initial_scale, scale_range, learned: see `ScaledPixels`.
 
     Reference: Lucas et al. 2019, section 4.
     """
 
-    def __init__(self, initial_scale: float = 0.1, scale_range: tuple[float, float] = PIXEL_SCALES, **kwargs):
-        super().__init__(True, initial_scale, scale_range, **kwargs)
+    def __init__(
+        self,
+        initial_scale: float = 0.1,
+        scale_range: tuple[float, float] = PIXEL_SCALES,
+        learned: bool = True,
+        **kwargs,
+    ):
+        super().__init__(True, initial_scale, scale_range, learned, **kwargs)
 
     def _distribution(self, parameters):
         return tfd.Normal(*self._location_and_scale(parameters))

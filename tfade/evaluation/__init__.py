@@ -17,6 +17,7 @@ from tfade.evaluation.features.squeezenet import SqueezeNetExtractor
 from tfade.evaluation.labels.calibration import Calibration, calibration
 from tfade.evaluation.latents.active_units import ActiveUnits, active_units
 from tfade.evaluation.latents.aggregate_posterior import mixture_draws
+from tfade.evaluation.latents.code_likelihood import CodeLikelihood
 from tfade.evaluation.latents.density_ratio import density_ratio_kl
 from tfade.evaluation.latents.elbo_surgery import ElboSurgery, elbo_surgery
 from tfade.evaluation.latents.jacobian import Spectrum, jacobians, singular_values, spectrum
@@ -67,6 +68,7 @@ from tfade.evaluation.samples.ms_ssim import MSSSIMDiversity, ms_ssim_diversity
 from tfade.evaluation.samples.neighbours import NearestNeighbours, Neighbours, nearest_neighbours
 from tfade.evaluation.samples.pictures import Pictures
 from tfade.evaluation.samples.reconstruction import ErrorSums, ReconstructionError, same_label_share
+from tfade.evaluation.samples.reconstruction_frechet import ReconstructionFrechetDistance
 from tfade.evaluation.samples.scores import InceptionScore, ModeScore, inception_score, mode_score
 from tfade.evaluation.samples.wasserstein_critic import IndependentWassersteinCritic, independent_wasserstein_critic
 from tfade.evaluation.subject import Subject
@@ -82,6 +84,7 @@ __all__ = [
     "ClassificationScores",
     "Classifier",
     "ClassifierFrechetDistance",
+    "CodeLikelihood",
     "DensityCoverage",
     "DiagonalPosteriors",
     "DistributionPosteriors",
@@ -122,6 +125,7 @@ __all__ = [
     "PrecisionRecallDistributions",
     "RatioClassifier",
     "ReconstructionError",
+    "ReconstructionFrechetDistance",
     "Record",
     "Report",
     "Result",

@@ -118,6 +118,13 @@ class ADE(GenerativeModel):
     def validate(self, batch: Batch):
         return self.autoencoder.validate(batch)
 
+    @property
+    def code_noise_size(self):
+        return self.autoencoder.code_noise_size
+
+    def sampled_codes(self, x, noise, labels=None):
+        return self.autoencoder.sampled_codes(x, noise, labels)
+
     def network_input(self, x, noise=None):
         """Data as the discriminator sees them, in [-1, 1]: at the middles of their bins, unless levels are modelled."""
         return super().network_input(x, 0.5 if self.levels is None else None)

@@ -144,6 +144,11 @@ class Autoencoder(LatentVariableModel):
         posterior = diagonal_normal(parameters)
         return posterior.mean() + posterior.stddev() * seeds.normal(name, (tf.shape(x)[0], self.latent_size))
 
+    def decoded(self, code, training: bool = True) -> tf.Tensor:
+        """Images in [0, 1], or vectors, of codes [batch, latent_size] without a condition, in training."""
+        outputs = self.decoder(code, training=training)
+        return numerics.from_signed(outputs) if self.spec.is_image else outputs
+
     def encode(self, x, labels=None):
         self.checked_labels(labels)
         parameters = self.network("encoder")(self.network_input(x), training=False)

@@ -70,8 +70,8 @@ class TrainingStep:
         return self.stage.batches_per_step
 
     def moves(self, player: str) -> bool:
-        """Whether a player moves in the current stage."""
-        return player in self.stage.players
+        """Whether a player moves in the current stage; all of them, in a model that is not compiled."""
+        return not self.stages or player in self.stage.players
 
     # ---- fit ----
 

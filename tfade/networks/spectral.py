@@ -35,17 +35,19 @@ def normalized(kernel: tf.Tensor, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, t
 
 
 class _Spectral:
-    """What the two layers share: float32 weights, the vector u, and its update in training calls.
+    """What the layers share: float32 weights, the vector u, and its update in training calls.
 
     u is drawn at random, is saved with the weights, and is the same on every replica, as it depends on W alone.
     Inference iterates once from the u that is stored, and stores nothing.
     """
 
+    outputs_axis = -1  # of the kernel
+
     def build(self, input_shape):
         super().build(input_shape)
         self.u = self.add_weight(
             name="u",
-            shape=(self._kernel.shape[-1],),
+            shape=(self._kernel.shape[self.outputs_axis],),
             initializer="random_normal",
             trainable=False,
             aggregation="only_first_replica",
@@ -56,7 +58,7 @@ class _Spectral:
         return super().add_weight(*args, **{"autocast": False, **kwargs})
 
     def save_own_variables(self, store):
-        """Keras' two layers write their kernel and bias alone."""
+        """Keras' layers write their kernel and bias alone."""
         keras.layers.Layer.save_own_variables(self, store)
 
     def load_own_variables(self, store):
@@ -64,13 +66,19 @@ class _Spectral:
         keras.layers.Layer.load_own_variables(self, store)
 
     def call(self, inputs, training=None):
-        kernel, u, _ = normalized(tf.convert_to_tensor(self._kernel), tf.convert_to_tensor(self.u))
+        kernel = self._outputs_last(tf.convert_to_tensor(self._kernel))
+        kernel, u, _ = normalized(kernel, tf.convert_to_tensor(self.u))
+        kernel = self._outputs_last(kernel)
         if training:
             self.u.assign(u)
         outputs = self._linear(inputs, tf.cast(kernel, self.compute_dtype))
         if self.use_bias:
             outputs += tf.cast(self.bias, self.compute_dtype)
         return outputs if self.activation is None else self.activation(outputs)
+
+    def _outputs_last(self, kernel):
+        """The kernel with its outputs on the last axis, or back: its own inverse."""
+        return kernel
 
 
 class SpectralDense(_Spectral, keras.layers.Dense):
@@ -94,3 +102,26 @@ class SpectralConv2D(_Spectral, keras.layers.Conv2D):
 
     def _linear(self, inputs, kernel):
         return self.convolution_op(inputs, kernel)
+
+
+class SpectralConv2DTranspose(_Spectral, keras.layers.Conv2DTranspose):
+    """Transposed convolution with the weight W / σ(W), channels last; takes the arguments of Keras' layer.
+
+    The norm is that of the kernel as a matrix [outputs, height · width · inputs], as for `SpectralConv2D`.
+
+    Reference: Miyato et al. 2018, equation 8; Ghosh et al. 2020, section 3.1 (of decoders).
+    """
+
+    outputs_axis = -2
+
+    @property
+    def _kernel(self):
+        return self.kernel
+
+    def _outputs_last(self, kernel):
+        return tf.transpose(kernel, (0, 1, 3, 2))
+
+    def _linear(self, inputs, kernel):
+        return keras.ops.conv_transpose(
+            inputs, kernel, self.strides, self.padding, self.output_padding, self.data_format, self.dilation_rate
+        )

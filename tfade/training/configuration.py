@@ -18,7 +18,10 @@ from tfade.errors import UsageError, one_line
 from tfade.training.isolation import isolated
 
 # What may differ between two starts of one run: where things lie, how many devices carry it, and a later end.
-MAY_CHANGE = ("load.cache_dir", "load.data_dir", "load.download", "Recipe.devices", "Recipe.strategy")
+MAY_CHANGE = (
+    *("load.cache_dir", "load.data_dir", "load.download", "Recipe.devices", "Recipe.strategy"),
+    *("adopt_weights.run_dir", "SqueezeNetFeatures.weights", "VGG16Features.weights"),
+)
 
 _UNQUOTED = re.compile(r"[^\W\d][^\"'()\[\]{}]*$|[/~.\\](?!\d)")  # a word, a path: no value that gin could read
 _MALFORMED = re.compile(r"malformed node or string[^<]*<\S+ object at \w+> ")

@@ -103,6 +103,32 @@ class StepDecay(keras.optimizers.schedules.ExponentialDecay):
         super().__init__(initial, every, factor, staircase=True)
 
 
+@gin.register
+class Halving(keras.optimizers.schedules.LearningRateSchedule):
+    """`initial`, halved `times` times, at equal distances over `steps` steps: after the middle for once.
+
+        initial · 2^-⌊(times + 1) step / steps⌋,  and 2^-times from the end on
+
+    Args:
+        initial: the rate at the start, above 0.
+        steps: of the whole run, or of a stage.
+        times: how often, 1 or more.
+    """
+
+    def __init__(self, initial: float, steps: int, times: int = 1):
+        check_positive("Halving.initial", initial)
+        check_whole("Halving.steps", steps)
+        check_whole("Halving.times", times)
+        self.initial, self.steps, self.times = initial, steps, times
+
+    def __call__(self, step):
+        passed = keras.ops.cast(step, "int64") * (self.times + 1) // self.steps
+        return self.initial * 0.5 ** keras.ops.cast(keras.ops.minimum(passed, self.times), "float32")
+
+    def get_config(self):
+        return {"initial": self.initial, "steps": self.steps, "times": self.times}
+
+
 @gin.configurable
 def make_optimizer(optimizer: Callable[[], keras.Optimizer] = adam) -> keras.Optimizer:
     """One player's optimizer: `optimizer` called without arguments, which gin has bound."""

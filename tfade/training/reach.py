@@ -36,17 +36,17 @@ def require_reached(model) -> None:
 
 
 def made_classes(model) -> set[type]:
-    """The exact classes of a model, its networks, and everything that these hold."""
-    seen, found, queue = set(), set(), [model]
+    """The exact classes of a model, its networks, and all that these hold, but for `made_elsewhere`."""
+    seen, found, queue = set(map(id, getattr(model, "made_elsewhere", ()))), set(), [model]
     while queue:
         thing = queue.pop()
         if id(thing) in seen:
             continue
         seen.add(id(thing))
         if isinstance(thing, Mapping):
-            queue += thing.values()
+            queue.extend(thing.values())
         elif isinstance(thing, (list, tuple, set)):
-            queue += thing
+            queue.extend(thing)
         elif isinstance(thing, functools.partial):
             queue += [*thing.args, *thing.keywords.values()]
         elif isinstance(thing, keras.layers.Layer) or type(thing).__module__.partition(".")[0] not in _FOREIGN:
@@ -66,6 +66,14 @@ def _defaults_to(kind: type, made: Collection[type]) -> list[tuple[str, str]]:
         (owner.__name__, name)
         for owner in sorted(made, key=lambda owner: owner.__name__)
         if owner.__init__ is not object.__init__
-        for name, argument in inspect.signature(owner).parameters.items()
+        for name, argument in _parameters(owner).items()
         if argument.default is kind
     ]
+
+
+def _parameters(owner: type) -> Mapping[str, inspect.Parameter]:
+    """Of its constructor; none of a class, such as a metaclass of gin's, that has no signature."""
+    try:
+        return inspect.signature(owner).parameters
+    except ValueError:
+        return {}

@@ -101,6 +101,11 @@ class RunDirectory:
         if before is not None and before != library:
             say(f"note: {self.path} was trained with {before}'s CPU kernels so far and continues with {library}'s")
 
+    @property
+    def data_fingerprint(self) -> str:
+        """The fingerprint of the training data; "" where none is recorded."""
+        return str(self._recorded_data().get("fingerprint", ""))
+
     def _recorded_data(self) -> dict:
         """What data.json holds; nothing where it is absent or damaged."""
         return _read_json(self.data)

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import gin
 
-from tfade.errors import UsageError, check_whole
+from tfade.errors import UsageError, check_choice, check_whole
+from tfade.models.latent_density import CODES
 from tfade.reporting.ablation_report import Table
 
 
@@ -19,6 +20,10 @@ class Row:
         gin_files: its recipe and files that override it; paths from the root of the repository.
         bindings: gin lines that override these.
         paper: published numbers by the name of their column, as text, with any parentheses.
+        codes_of: name of an earlier row, whose trained model is taken as it is: this row's recipe, such as
+            gin/ex_post/mixture.gin, is a density of its codes, and its minutes are those of the density. None for a
+            row that trains all of its model.
+        codes: of such a row, "centres" of the posteriors or "samples".
 
     Raises:
         UsageError: a value that is not a string, or not a sequence of strings.
@@ -28,8 +33,11 @@ class Row:
     gin_files: Sequence[str]
     bindings: Sequence[str] = ()
     paper: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    codes_of: str | None = None
+    codes: str = "centres"
 
     def __post_init__(self):
+        check_choice(f"Row.codes of {self.name}", self.codes, CODES)
         if not isinstance(self.name, str) or not self.name:
             raise UsageError(f"Row.name={self.name!r} is not a string; give a name such as 'AV-ADE'")
         _check_strings(f"Row.gin_files of {self.name}", self.gin_files)
@@ -40,7 +48,7 @@ class Row:
     @property
     def slug(self) -> str:
         """The name as part of a path."""
-        return "".join(letter if letter.isalnum() else "_" for letter in self.name.lower())
+        return slug(self.name)
 
 
 @gin.register
@@ -86,6 +94,12 @@ class Ablation:
         names = [row.name for row in self.rows]
         if not names or len({row.slug for row in self.rows}) < len(names):
             raise UsageError(f"Ablation.rows are named {names}; give at least one row, each with a name of its own")
+        for position, row in enumerate(self.rows):
+            if row.codes_of is not None and row.codes_of not in names[:position]:
+                raise UsageError(
+                    f"Row.codes_of of {row.name}={row.codes_of!r} is not an earlier row; those are "
+                    f"{', '.join(names[:position]) or 'none'}"
+                )
         if self.reference not in names:
             raise UsageError(f"Ablation.reference={self.reference!r} is not a row; the rows are {', '.join(names)}")
         if not isinstance(self.seeds, Sequence) or not self.seeds or len(set(self.seeds)) < len(self.seeds):
@@ -117,6 +131,11 @@ class Ablation:
                 f"Ablation.tolerance={self.tolerance}; bind other widths in the rows, or Ablation.tolerance = None"
             )
         return spread
+
+
+def slug(name: str) -> str:
+    """A row's name as part of a path."""
+    return "".join(letter if letter.isalnum() else "_" for letter in name.lower())
 
 
 def _check_strings(name: str, value) -> None:

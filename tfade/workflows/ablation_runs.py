@@ -15,13 +15,15 @@ from tfade.evaluation.records import FORMAT
 from tfade.evaluation.result import Result
 from tfade.files import write_json, write_text
 from tfade.reporting.ablation_report import RunReport
-from tfade.training import configuration, model_pictures
+from tfade.training import configuration, model_pictures, recorded_configuration
 from tfade.training.isolation import Frozen, frozen, isolated
 from tfade.training.reach import require_reached
 from tfade.training.recipe import recipe_of_data
+from tfade.training.recorded_model import read_source
 from tfade.training.train import train
-from tfade.workflows.ablation import Ablation, Row
+from tfade.workflows.ablation import Ablation, Row, slug
 from tfade.workflows.evaluation import evaluate_run
+from tfade.workflows.latent_density import lines_of, model_line
 from tfade.workflows.workspace import OpenRun, Workspace
 
 SAMPLES_SHOWN = 64
@@ -37,6 +39,7 @@ class PlannedRun(NamedTuple):
         path: its directory.
         configuration: all that gin binds, as it was when the table began: later changes of files are not seen.
         parameters: trainable parameters of p(x).
+        source: directory of the run whose codes it is a density of, with the kind of codes; None for others.
     """
 
     row: str
@@ -44,6 +47,7 @@ class PlannedRun(NamedTuple):
     path: Path
     configuration: Frozen
     parameters: int
+    source: tuple[Path, str] | None = None
 
 
 class Plan(NamedTuple):
@@ -82,9 +86,11 @@ def plan_runs(
         UsageError: the configuration of a row, or what overrides it, is wrong.
     """
     runs, counts, lines = [], {}, [*ablation.evaluation, *evaluation]
+    files_of: dict[str, list[str]] = {}
     for row in ablation.rows:
-        row_files = gin_files_of(workspace, folder, row, ablation, files)
-        counts[row.name] = count_parameters(workspace, row_files, bindings)
+        row_files = files_of[row.name] = gin_files_of(workspace, folder, row, ablation, files)
+        held = [] if row.codes_of is None else held_model(workspace, files_of[row.codes_of], bindings)
+        counts[row.name] = count_parameters(workspace, row_files, [*bindings, *held])
         for seed in ablation.seeds:
             with workspace.configured(row_files, [*bindings, f"seed = {seed}"]):
                 if configuration.binds(Ablation) or configuration.binds(Row):
@@ -96,8 +102,20 @@ def plan_runs(
             with isolated(content):  # a slip here would be found only after hours of training
                 configuration.bind(lines)
                 select(",".join(ablation.metrics))
-            runs.append(PlannedRun(row.name, seed, folder / f"{row.slug}-seed{seed}", content, counts[row.name]))
+            source = None if row.codes_of is None else (_path(folder, row.codes_of, seed), row.codes)
+            runs.append(PlannedRun(row.name, seed, _path(folder, row.name, seed), content, counts[row.name], source))
     return Plan(runs, counts, lines)
+
+
+def _path(folder: Path, row: str, seed: int) -> Path:
+    return folder / f"{slug(row)}-seed{seed}"
+
+
+def held_model(workspace: Workspace, files: Sequence[str], bindings: Sequence[str]) -> list[str]:
+    """The gin lines that let a density hold the model that these files describe, before there is a run of it."""
+    with workspace.configured(files, bindings):
+        recipe_of_data()  # binds the specification of the data
+        return [model_line(tuple(recorded_configuration.recorded().splitlines()))]
 
 
 def gin_files_of(workspace: Workspace, folder: Path, row: Row, ablation: Ablation, files: Sequence[str]) -> list[str]:
@@ -136,6 +154,9 @@ def train_run(run: PlannedRun, revision: str | None) -> float | None:
     new, before = not run.path.exists(), newest_checkpoint(run.path)
     began = time.perf_counter()
     with isolated(run.configuration):
+        if run.source is not None:
+            path, codes = run.source
+            configuration.bind(lines_of(read_source(path), codes))
         train(run.path, revision=revision, evaluated=True)
     if new:
         write_json(file, (time.perf_counter() - began) / 60)

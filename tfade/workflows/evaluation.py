@@ -29,6 +29,7 @@ def evaluate_run(
     seed: int = 0,
     bound: bool = False,
     extractor: Extractor | None = None,
+    out: Path | None = None,
 ) -> Report:
     """Evaluates a run on the test split; writes evaluation/<metric>.json and evaluation/report.html.
 
@@ -39,6 +40,7 @@ def evaluate_run(
         bound: whether to fit an inference network to a model without a likelihood, which gives a lower bound of one.
         extractor: the feature network of sample metrics; None for what gin binds to `evaluate.extractor`, by default
             the classifier.
+        out: folder of what is written; None for the run directory. Several checkpoints are kept apart by it.
 
     Returns:
         The report.
@@ -55,18 +57,18 @@ def evaluate_run(
         temperature=temperature,
         seed=seed,
     )
-    state = model.state()
+    state, step = model.state(), int(model.step.numpy())
     sampling = {"num_samples": num_samples, "temperature": temperature, "seed": seed, "bound": bound}
     defaults = {"num_samples": NUM_SAMPLES, "temperature": 1.0, "seed": 0, "bound": False}
     changed = {name: value for name, value in sampling.items() if value != defaults[name]}
     origin = {
         "model": type(model).__name__,
-        "checkpoint": int(model.step.numpy()),
+        "checkpoint": step,
         "weights": weights_fingerprint([state[name].numpy() for name in sorted(state)]),
-        "base": [f"--run_dir={run.path}"],
+        "base": [f"--run_dir={run.path}", *([] if out is None else [f"--checkpoint={step}", f"--out={out}"])],
         "settings": [*as_flags(changed), *run.flags],
     }
-    return evaluate_and_save(run.path, subject, metrics, origin, run.revision, extractor)
+    return evaluate_and_save(run.path if out is None else out, subject, metrics, origin, run.revision, extractor)
 
 
 def evaluate_and_save(

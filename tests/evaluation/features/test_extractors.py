@@ -10,7 +10,7 @@ from tests.helpers import SHARED
 from tfade.errors import UsageError
 from tfade.evaluation import CallableExtractor, Extractor, KerasExtractor, SqueezeNetExtractor
 from tfade.evaluation.features.resize import resized
-from tfade.evaluation.features.squeezenet import squeezenet
+from tfade.networks.squeezenet import squeezenet
 
 SQUEEZENET = SHARED / "squeezenet_imagenet" / "squeezenet_weights_tf_dim_ordering_tf_kernels_notop.h5"
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 16, 16, 3)).astype(np.uint8)

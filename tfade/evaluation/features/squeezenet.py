@@ -1,16 +1,10 @@
 """SqueezeNet 1.1 of ImageNet as an extractor: 3 MB of weights. Its Fréchet distance is not an FID."""
 
-from pathlib import Path
-
 import gin
-import h5py
-import keras
 
-from tfade.errors import UsageError
 from tfade.evaluation.features.extractors import KerasExtractor
 from tfade.evaluation.features.resize import CLEAN
-
-_FIRES = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))
+from tfade.networks.squeezenet import load_squeezenet, squeezenet
 
 
 @gin.register
@@ -30,46 +24,7 @@ class SqueezeNetExtractor(KerasExtractor):
 
     def __init__(self, path: str, size: tuple[int, int] = (227, 227), resize: str = CLEAN):
         network = squeezenet()
-        _load(network, path)
+        load_squeezenet(network, path, "SqueezeNetExtractor.path")
         super().__init__(
             network, name="squeezenet_1.1_imagenet", preprocessing="imagenet_bgr", size=size, resize=resize
         )
-
-
-def squeezenet() -> keras.Model:
-    """Preprocessed images [N, H, W, 3] → feature maps [N, h, w, 512]."""
-    images = keras.Input((None, None, 3), dtype="float32")
-    x = _pool(_convolution(images, "conv1", 64, 3, strides=2))
-    for number, (narrow, wide) in enumerate(_FIRES, 2):
-        x = _convolution(x, f"fire{number}/squeeze1x1", narrow, 1)
-        parts = [_convolution(x, f"fire{number}/expand{side}x{side}", wide, side) for side in (1, 3)]
-        x = keras.layers.Concatenate(dtype="float32")(parts)
-        if number in (3, 5):
-            x = _pool(x)
-    return keras.Model(images, x, name="squeezenet")
-
-
-def _convolution(x, node: str, filters: int, side: int, strides: int = 1):
-    border = "valid" if strides == 2 else "same"
-    name = node.replace("/", ".")
-    return keras.layers.Conv2D(filters, side, strides, border, activation="relu", name=name, dtype="float32")(x)
-
-
-def _pool(x):
-    return keras.layers.MaxPooling2D(3, 2, dtype="float32")(x)
-
-
-def _load(network: keras.Model, path) -> None:
-    if not Path(path).is_file():
-        raise UsageError(f"SqueezeNetExtractor.path={str(path)!r} does not exist; give SqueezeNet 1.1 weights (.h5)")
-    try:
-        with h5py.File(path) as file:
-            for layer in network.layers:
-                if isinstance(layer, keras.layers.Conv2D):
-                    group = file[layer.name.replace(".", "/")]
-                    layer.set_weights([group[weight][()] for weight in group.attrs["weight_names"]])
-    except (OSError, KeyError, ValueError) as error:
-        raise UsageError(
-            f"SqueezeNetExtractor.path={str(path)!r} does not hold the weights of SqueezeNet 1.1 without top "
-            f"({type(error).__name__}: {error})"
-        ) from error

@@ -99,7 +99,7 @@ class ReconstructionError(Metric):
                 same[0].extend(subject.classifier.modes(images, subject.batch_size).tolist())
                 rounded = to_uint8("reconstructions", reconstructed, subject.real.spec.shape)
                 same[1].extend(subject.classifier.modes(rounded, subject.batch_size).tolist())
-        protocol = subject.protocol()
+        protocol = {**subject.protocol(), **subject.model.code_protocol}
         if not labelled:
             protocol["same_label_share"] = f"not applicable: {subject.unlabelled}"
         results = [result.with_protocol(**protocol) for result in sums.results()]

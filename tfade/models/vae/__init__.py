@@ -2,5 +2,6 @@
 
 from tfade.models.vae.conditional import ConditionalVAE
 from tfade.models.vae.model import VAE
+from tfade.models.vae.two_stage import TwoStageVAE
 
-__all__ = ["VAE", "ConditionalVAE"]
+__all__ = ["VAE", "ConditionalVAE", "TwoStageVAE"]

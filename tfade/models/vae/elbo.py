@@ -19,12 +19,14 @@ class ELBOTerms(NamedTuple):
         log_det: log |det ∂f/∂y|, [batch]; 0 without a flow.
         kl: KL(q(z | y) ‖ p(z)), [batch, groups]: of every dimension in closed form where prior and posterior are
             diagonal normals, otherwise of all of them together, by one sample; then of every level of a hierarchy.
+        entropy: -log q(z | y) of the sampled code, [batch], where the KL divergence is by that sample; else None.
     """
 
     log_likelihood: tf.Tensor
     log_weight: tf.Tensor
     log_det: tf.Tensor
     kl: tf.Tensor
+    entropy: tf.Tensor | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +51,9 @@ class BoundWeights:
     def losses(self, terms: ELBOTerms, scale: float, step, has_flow: bool) -> dict[str, Weighted]:
         """The negative bound as terms in nats, each with its weight times `scale`.
 
+        Where the KL divergence is by sampling, its parts are reported beside it: "entropy", -E log q(z | y), and
+        "prior", -E log p(z).
+
         Args:
             terms: of a batch.
             scale: factor on all weights, such as one over the dimensions of an example.
@@ -63,6 +68,9 @@ class BoundWeights:
         if self.free_bits:
             losses["kl"] = Weighted(0.0, kl)
             losses["kl_with_free_bits"] = Weighted(weight, free_bits(terms.kl, self.free_bits))
+        if terms.entropy is not None:  # the two parts of the KL divergence, to be watched
+            losses["entropy"] = Weighted(0.0, terms.entropy)
+            losses["prior"] = Weighted(0.0, kl + terms.entropy)
         if has_flow:
             losses["log_det"] = Weighted(scale, -terms.log_det)
         return losses

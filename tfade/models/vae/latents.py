@@ -27,12 +27,14 @@ class Inferred(NamedTuple):
         log_prior: log p(z), [batch, k].
         log_posterior: log q(z | y), [batch, k].
         kl: KL(q ‖ p), [batch, groups]; see `ELBOTerms.kl`.
+        by_sample: whether the KL divergence is that of the first code, and not in closed form.
     """
 
     parameters: tf.Tensor
     log_prior: tf.Tensor
     log_posterior: tf.Tensor
     kl: tf.Tensor
+    by_sample: bool = False
 
 
 class FlatLatents:
@@ -64,15 +66,22 @@ class FlatLatents:
         """
         z, log_prior, log_posterior, kl = self._top(context, noise, network)
         parameters = network("decoder")(tf.reshape(z, (-1, z.shape[-1])), training=training)
-        return Inferred(parameters, log_prior, log_posterior, kl)
+        return Inferred(parameters, log_prior, log_posterior, kl, not self._has_closed_form(network))
 
     @staticmethod
-    def _top(context, noise, network: Network):
+    def _has_closed_form(network: Network) -> bool:
+        """Whether KL(q ‖ p) of the vector z has one."""
+        return isinstance(network("posterior"), DiagonalNormal) and isinstance(
+            network("prior"), (StandardNormal, DiagonalNormal)
+        )
+
+    @classmethod
+    def _top(cls, context, noise, network: Network):
         """z₀ [batch, k, ·], its log-densities [batch, k] and its KL [batch, groups]."""
         posterior, prior = network("posterior"), network("prior")
         z, log_posterior = posterior.from_noise(noise, context[:, None])
         log_prior = prior.distribution().log_prob(z)
-        if isinstance(posterior, DiagonalNormal) and isinstance(prior, (StandardNormal, DiagonalNormal)):
+        if cls._has_closed_form(network):
             normals = (part.distribution for part in (posterior.distribution(context), prior.distribution()))
             kl = tfp.distributions.kl_divergence(*normals)  # of every dimension
         else:
@@ -82,6 +91,10 @@ class FlatLatents:
     def initialise_prior(self, context, noise, network: Network) -> None:
         """Data-dependent initialisation of the prior, on codes made of standard normal noise [batch, size]."""
         network("prior").initialise(network("posterior").from_noise(noise, context)[0])
+
+    def sampled(self, context, noise, network: Network) -> tf.Tensor:
+        """Codes of the posterior [batch, size] made of standard normal noise [batch, size], in inference mode."""
+        return network("posterior").from_noise(noise, context)[0]
 
     def generate(self, rows, seeds: Seeds, network: Network) -> tf.Tensor:
         """The decoder's output in training for latents of the prior; nothing of the posterior takes part."""
@@ -96,7 +109,7 @@ class FlatLatents:
 
     def centre(self, context, network: Network) -> tf.Tensor:
         """The code that noise 0 gives, [batch, size]."""
-        return network("posterior").from_noise(tf.zeros((tf.shape(context)[0], self.size)), context)[0]
+        return self.sampled(context, tf.zeros((tf.shape(context)[0], self.size)), network)
 
     def decode(self, z, network: Network) -> tf.Tensor:
         """The decoder's output, in inference mode."""
@@ -142,11 +155,14 @@ class HierarchicalLatents(FlatLatents):
         context, maps = context
         return TopDownLatents(super().posterior(context, network), network("decoder"), maps)
 
-    def centre(self, context, network):
+    def sampled(self, context, noise, network):
         context, maps = context
-        top, inner = self._split(tf.zeros((tf.shape(context)[0], self.size)))
-        z = network("posterior").from_noise(top, context)[0]
+        top, inner = self._split(noise)
+        z = super().sampled(context, top, network)
         return tf.concat([z, network("decoder")(z, noise=inner, maps=maps, training=False)[1].latents], -1)
+
+    def centre(self, context, network):
+        return self.sampled(context, tf.zeros((tf.shape(context[0])[0], self.size)), network)
 
     def decode(self, z, network):
         top, inner = self._split(tf.cast(z, tf.float32))
@@ -198,6 +214,9 @@ class ImplicitLatents(FlatLatents):
 
     def posterior(self, context, network):
         return network("posterior").distribution(context[1])
+
+    def sampled(self, context, noise, network):
+        return network("posterior").codes(noise, context[1])
 
     def centre(self, context, network):
         return self.posterior(context, network).mean()

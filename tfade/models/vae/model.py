@@ -106,12 +106,21 @@ class VAE(LatentVariableModel):
     def losses(self, batch: Batch, seeds: Seeds):
         return {"autoencoder": self.bound_losses(batch, seeds)}
 
-    def bound_losses(self, batch: Batch, seeds: Seeds, per_dimension: bool = True) -> dict[str, Weighted]:
-        """The negative bound on a training batch, as terms in nats minimised in nats per dimension (or not)."""
+    def bound_losses(
+        self, batch: Batch, seeds: Seeds, per_dimension: bool = True, network: Network | None = None
+    ) -> dict[str, Weighted]:
+        """The negative bound on a training batch, as terms in nats minimised in nats per dimension (or not).
+
+        Args:
+            batch, seeds: of this pass.
+            per_dimension: whether weights are one over the dimensions of an example.
+            network: looks networks up by name; None for the model's own.
+        """
         rows, count = batch.size, self.weights_of_bound.importance_samples
         target = self.observation_model.target(self.unit(batch.images), self.uniform_noise(seeds))
         noise = seeds.normal("code", (rows, count, self.latents.noise_size))
-        terms = self._elbo(target, noise, self._given(self.networks.__getitem__, batch.labels), training=True)
+        given = self._given(network or self.networks.__getitem__, batch.labels)
+        terms = self._elbo(target, noise, given, training=True)
         scale = 1.0 / self.spec.dimensions if per_dimension else 1.0
         return self.weights_of_bound.losses(terms, scale, self.step.value, self.observation_model.flow is not None)
 
@@ -137,7 +146,8 @@ class VAE(LatentVariableModel):
         likelihood = network("pixels").distribution(drawn.parameters)
         log_likelihood = tf.reshape(likelihood.log_prob(tf.repeat(features, count, 0)), (rows, count))
         log_weight = log_likelihood + drawn.log_prior - drawn.log_posterior + log_det[:, None]
-        return ELBOTerms(log_likelihood, log_weight, log_det, drawn.kl)
+        entropy = -drawn.log_posterior[:, 0] if drawn.by_sample else None
+        return ELBOTerms(log_likelihood, log_weight, log_det, drawn.kl, entropy)
 
     def _given(self, network: Network, labels) -> Network:
         """Networks as they are looked up; those of a conditional model are given the classes of the examples."""
@@ -196,6 +206,15 @@ class VAE(LatentVariableModel):
         self.checked_labels(labels)
         network = self._given(self.network, labels)
         return self.latents.centre(self._noiseless_context(x, network), network)
+
+    @property
+    def code_noise_size(self):
+        return self.latents.noise_size
+
+    def sampled_codes(self, x, noise, labels=None):
+        self.checked_labels(labels)
+        network = self._given(self.network, labels)
+        return self.latents.sampled(self._noiseless_context(x, network), noise, network)
 
     def _noiseless_context(self, x, network: Network):
         target = self.observation_model.target(self.unit(x), lambda unit: tf.fill(tf.shape(unit), 0.5))

@@ -1,0 +1,133 @@
+"""A variational autoencoder of vectors as a density of them: the second stage of the Two-Stage VAE."""
+
+import math
+
+import gin
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfade.distributions.gaussian import diagonal_normal
+from tfade.distributions.layer import StandardisedLayer
+from tfade.distributions.scales import SCALE_RANGE, bounded_log_scale, checked_range
+from tfade.errors import UsageError, check_sizes
+from tfade.networks.mlp import SkipMLP
+from tfade.seeds import Seeds
+
+tfd = tfp.distributions
+
+DRAWS = 16  # of u, in `log_prob`
+
+
+@gin.register
+class VAEDensity(StandardisedLayer):
+    """p(x) = ∫ N(x; g(u), γ² I) N(u; 0, I) du over vectors, u of the dimension of x; trained by its bound.
+
+        log p(x) ≥ E_q(u|x)[log N(x; g(u), γ² I)] - KL(q(u | x) ‖ N(0, I))
+
+    with a learned γ, in units of the deviation of the data (see `StandardisedLayer`). The density has no closed form:
+    `log_prob` is the importance-weighted bound of 16 draws of u, whose noise is the same for every x. T multiplies u
+    and γ, which is not the tempered density.
+
+    Args:
+        width, depth: of the two networks, whose last layer sees their input, too.
+        scale_range: smallest and largest γ.
+
+    Reference: Dai and Wipf 2019, section 4 and appendix; γ is learned in both stages there.
+    """
+
+    takes_temperature_zero = True
+
+    def __init__(self, width: int = 1024, depth: int = 3, scale_range: tuple[float, float] = SCALE_RANGE, **kwargs):
+        super().__init__(**kwargs)
+        check_sizes("VAEDensity", width=width, depth=depth)
+        self.width, self.depth, self.scale_range = width, depth, checked_range(scale_range)
+
+    def build(self, event_shape, context_size=0):
+        super().build(event_shape, context_size)
+        size = self._require_vectors()
+        if self.context_size:
+            raise UsageError("VAEDensity takes no context; use GaussianMixture, or a flow, for a conditional density")
+        self.encoder = SkipMLP(size, 2 * size, self.width, self.depth)
+        self.decoder = SkipMLP(size, size, self.width, self.depth)
+        self.log_gamma = self.add_weight(name="log_gamma", shape=(), initializer="zeros")
+
+    def gamma(self) -> tf.Tensor:
+        """γ as it is now."""
+        return tf.exp(bounded_log_scale(tf.convert_to_tensor(self.log_gamma), self.scale_range))
+
+    def negative_log_likelihood(self, x, seeds: Seeds):
+        return -self.log_weights(x, seeds.normal("density", (tf.shape(x)[0], *self.event_shape)), analytic=True)
+
+    def log_weights(self, x, noise, analytic: bool = False) -> tf.Tensor:
+        """log p(x, u) - log q(u | x) in nats [batch] of x [batch, D], u made of standard normal noise [batch, D].
+
+        Args:
+            x, noise: see above.
+            analytic: whether log p(u) - log q(u | x) is replaced by its expectation, -KL(q ‖ p): the bound.
+        """
+        standard = (tf.cast(x, self.variable_dtype) - self.shift) / self.scale
+        posterior = diagonal_normal(tf.cast(self.encoder(standard), self.variable_dtype))
+        u = posterior.mean() + posterior.stddev() * noise
+        prior = tfd.Normal(tf.zeros_like(u), tf.ones_like(u))
+        likelihood = tfd.Independent(tfd.Normal(self._mean(u), self.gamma()), 1).log_prob(standard)
+        if analytic:
+            latents = -tf.reduce_sum(tfd.kl_divergence(posterior.distribution, prior), -1)
+        else:
+            latents = tf.reduce_sum(prior.log_prob(u), -1) - posterior.log_prob(u)
+        return likelihood + latents - tf.reduce_sum(tf.math.log(self.scale))
+
+    def draw(self, noise, temperature) -> tf.Tensor:
+        """Vectors [n, D] from standard normal noise [n, 2, D]."""
+        u, error = tf.unstack(temperature * noise, axis=1)
+        return self.shift + self.scale * (self._mean(u) + self.gamma() * error)
+
+    def _mean(self, u):
+        return tf.cast(self.decoder(u), self.variable_dtype)
+
+    def _distribution(self, context, temperature):
+        return VAEDistribution(self, temperature)
+
+
+class VAEDistribution(tfd.Distribution):
+    """A `VAEDensity` as a distribution that is thrown away after use."""
+
+    def __init__(self, layer: VAEDensity, temperature: tf.Tensor):
+        parameters = dict(locals())
+        self._layer, self._temperature = layer, temperature
+        super().__init__(
+            dtype=tf.as_dtype(layer.variable_dtype),
+            reparameterization_type=tfd.FULLY_REPARAMETERIZED,
+            validate_args=False,
+            allow_nan_stats=True,
+            parameters=parameters,
+            name=layer.name,
+        )
+
+    def _log_prob(self, x):
+        size = self._layer.event_shape[0]
+        flat = tf.repeat(tf.reshape(x, (-1, size)), DRAWS, 0)
+        noise = tf.random.stateless_normal((DRAWS, size), (0, 0), dtype=self.dtype)
+        weights = self._layer.log_weights(flat, tf.tile(noise, (tf.shape(flat)[0] // DRAWS, 1)))
+        bound = tf.reduce_logsumexp(tf.reshape(weights, (-1, DRAWS)), -1) - math.log(DRAWS)
+        return tf.reshape(bound, tf.shape(x)[:-1])
+
+    def _sample_n(self, n, seed=None):
+        shape = (n, 2, self._layer.event_shape[0])
+        noise = tf.random.stateless_normal(shape, tfp.random.sanitize_seed(seed), dtype=self.dtype)
+        return self._layer.draw(noise, self._temperature)
+
+    def _event_shape(self):
+        return tf.TensorShape(self._layer.event_shape)
+
+    def _event_shape_tensor(self):
+        return tf.constant(self._layer.event_shape, tf.int32)
+
+    def _batch_shape(self):
+        return tf.TensorShape([])
+
+    def _batch_shape_tensor(self):
+        return tf.zeros(0, tf.int32)
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return {}
