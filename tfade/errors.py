@@ -88,7 +88,7 @@ def check_choice(name: str, value, choices: Sequence) -> None:
 
 
 def check_class(name: str, value, optional: bool = False) -> None:
-    """Rejects an object where a class is wanted: a part is made by whoever holds it, with arguments of its own.
+    """Rejects an object where a class is wanted: a part is made by its owner, with arguments of its own.
 
     Args:
         name: of the argument.

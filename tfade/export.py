@@ -129,7 +129,7 @@ def _function(model: GenerativeModel, function, arguments) -> tf.types.experimen
     """A function to export, which checks its arguments; these are (shape, dtype, name)."""
 
     def served(*values):
-        # A signature's shapes are no checks: without this, one image is taken for a batch of another shape.
+        # A signature's shapes are not checks: without this, one image is taken for a batch of another shape.
         shapes = {name: shape for shape, _, name in arguments}
         values = [tf.ensure_shape(value, shapes[name], f"shape_of_{name}") for name, value in zip(shapes, values)]
         with tf.control_dependencies(list(_checks(model, dict(zip(shapes, values))))):

@@ -50,7 +50,7 @@ def sweep(folder: Path) -> None:
 
 def _is_gone(host: str, process: str) -> bool:
     """Whether a process of this machine has ended; False where that cannot be known."""
-    if host != HOST or os.name != "posix":  # elsewhere signal 0 is no question
+    if host != HOST or os.name != "posix":  # elsewhere signal 0 is not a query
         return False
     try:
         os.kill(int(process), 0)

@@ -39,7 +39,7 @@ def added_memory(call: Callable) -> float:
 
     process = Path("/proc/self")
     call()  # what is kept from call to call is there
-    (process / "clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
+    (process / "clear_refs").write_text("5", encoding="ascii")  # the peak is reset
     before = _status(process, "VmRSS")
     call()
     return 1024.0 * (_status(process, "VmHWM") - before)

@@ -74,7 +74,9 @@ def test_alpha_gan_estimates_log_ratios(images, make_model):
 
 @pytest.mark.parametrize("position", [7, -1, 6, -8, 1.0, True, "conv"])
 def test_a_layer_that_does_not_exist_is_refused(position):
-    with pytest.raises(UsageError, match="feature_layer=.* is no layer of the discriminator before its output: 0 Conv"):
+    with pytest.raises(
+        UsageError, match="feature_layer=.* is not a layer of the discriminator before its output: 0 Conv"
+    ):
         VAEGAN(SHAPE, 5, feature_layer=position, **NETWORKS)
 
 

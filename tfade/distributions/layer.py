@@ -24,7 +24,7 @@ class DistributionLayer(keras.layers.Layer):
     """
 
     def __init__(self, **kwargs):
-        super().__init__(**kwargs)  # in gin Keras' own arguments are no arguments of a part of a model
+        super().__init__(**kwargs)  # in gin Keras' own arguments are not arguments of a part of a model
 
     def build(self, event_shape: Sequence[int], context_size: int = 0) -> None:
         """Makes the variables. Subclasses call this first.

@@ -31,7 +31,7 @@ class PixelDistribution(keras.layers.Layer):
     levels: int | None = None
 
     def __init__(self, **kwargs):
-        super().__init__(**kwargs)  # in gin Keras' own arguments are no arguments of a part of a model
+        super().__init__(**kwargs)  # in gin Keras' own arguments are not arguments of a part of a model
 
     def build(self, shape, in_image_space: bool = True) -> None:
         """Makes the variables.

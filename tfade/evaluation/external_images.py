@@ -33,7 +33,7 @@ class ExternalImages(Contract):
 
     Attributes:
         images: the array.
-        finite: True: whoever draws in batches has to ask for fewer at the end.
+        finite: True: a caller that draws in batches has to ask for fewer at the end.
         fingerprint: a hash of the pixels and their order.
 
     Raises:

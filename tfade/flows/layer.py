@@ -27,7 +27,7 @@ class FlowLayer(keras.layers.Layer):
     counted_as: str | None = None  # None: the class itself
 
     def __init__(self, **kwargs):
-        super().__init__(**kwargs)  # in gin Keras' own arguments are no arguments of a part of a model
+        super().__init__(**kwargs)  # in gin Keras' own arguments are not arguments of a part of a model
 
     def build(self, event_shape: Sequence[int], context_size: int = 0, ordinal: int = 0) -> None:
         """Makes the variables. Subclasses call this first.

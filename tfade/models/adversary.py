@@ -25,7 +25,7 @@ class Adversary:
         penalty: class of the penalty, see `tfade.objectives.penalties`; made without arguments. None for none.
 
     Raises:
-        UsageError: an object where a class is wanted, or a penalty that does not go with the network.
+        UsageError: an object where a class is wanted, or a penalty that is incompatible with the network.
     """
 
     def __init__(self, network: keras.Layer, divergence, penalty=None):
@@ -56,7 +56,7 @@ class Adversary:
             real: data as the network sees them, float32 [batch, ...], or a nested structure such as (x, z).
             fakes: {name: samples}, each of the structure of `real`.
             seeds: the noise of this pass; the penalty draws "penalty" from it.
-            swapped: whether the real side is made by somebody, too, such as an encoder in (x, E(x)), whose loss then is
+            swapped: whether the real side comes from a network, too, such as an encoder in (x, E(x)), whose loss then is
                 among the generator's terms as "real".
             together: the discriminator is called once, on all examples in one batch. It matters where it normalises
                 over the batch.

@@ -40,7 +40,7 @@ class BiGAN(Autoencoder):
             is on the gradient with respect to both parts of a pair.
 
     Raises:
-        UsageError: a latent size below 1, or a penalty that does not go with the discriminator.
+        UsageError: a latent size below 1, or a penalty that is incompatible with the discriminator.
 
     Reference: Donahue et al. 2017, equation 3; Dumoulin et al. 2017, equation 3 and algorithm 1.
     """

@@ -29,7 +29,7 @@ class ConditionalGAN(GAN):
         discriminator  -log D(x, y) - log(1 - D(G(z, y), y)) - a (log C(y | x) + log C(y | G(z, y))) + penalty
 
     Samples of a batch have the labels of its images. D is a projection discriminator; with an auxiliary classifier C
-    (`ConditionalDiscriminator.auxiliary`), a > 0, and D judges images alone. The penalty is on D, with respect to x.
+    (`ConditionalDiscriminator.auxiliary`), a > 0, and D sees images alone. The penalty is on D, with respect to x.
 
     Args:
         spec: what the data look like; they have classes.
@@ -75,7 +75,7 @@ class ConditionalGAN(GAN):
         self.auxiliary_weight = auxiliary_weight
         if bool(auxiliary_weight) != bool(getattr(self.discriminator, "auxiliary", False)):
             raise UsageError(
-                f"auxiliary_weight={auxiliary_weight!r} does not go with the discriminator: a weight above 0 needs one "
+                f"auxiliary_weight={auxiliary_weight!r} is incompatible with the discriminator: a weight above 0 needs one "
                 "with a classifier (ConditionalDiscriminator.auxiliary = True), and a classifier needs a weight"
             )
 

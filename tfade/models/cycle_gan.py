@@ -27,7 +27,7 @@ class CycleGAN(GenerativeModel):
 
     with the least squares of Mao et al., ½ (v − 1)² and ½ v², for which w = 2 gives the translators the paper's
     (D − 1)², and norms that are means over the dimensions of an image in [-1, 1]. Each discriminator is shown
-    translations from a `HistoryPool`, the translators are judged on new ones. `discriminate` is D_X, averaged over its
+    translations from a `HistoryPool`, the translators by new ones. `discriminate` is D_X, averaged over its
     patches.
 
     Args:

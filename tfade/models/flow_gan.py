@@ -45,7 +45,7 @@ class FlowGAN(FlowModel):
             none.
 
     Raises:
-        UsageError: a negative weight, or a penalty that does not go with the discriminator.
+        UsageError: a negative weight, or a penalty that is incompatible with the discriminator.
 
     Reference: Grover, Dhar and Ermon 2018, equation 4; Gulrajani et al. 2017, equation 3.
     """

@@ -33,7 +33,7 @@ class GAN(LatentVariableModel):
             discriminator cannot recognise data by their quantisation.
 
     Raises:
-        UsageError: a latent size below 1, or a penalty that does not go with the discriminator.
+        UsageError: a latent size below 1, or a penalty that is incompatible with the discriminator.
 
     Reference: Goodfellow et al. 2014, equation 1 and section 3; Mescheder et al. 2018, equation 9.
     """

@@ -103,8 +103,8 @@ class LatentVariableModel(GenerativeModel):
     @needs(network="discriminator")
     def discriminate(self, x, labels=None):
         labels, examples = self.checked_labels(labels), self.network_input(x)
-        judged = examples if labels is None else (examples, labels)
-        return tf.squeeze(self.network("discriminator")(judged, training=False), -1)
+        inputs = examples if labels is None else (examples, labels)
+        return tf.squeeze(self.network("discriminator")(inputs, training=False), -1)
 
     def prior_sample(self, seeds: Seeds, rows) -> tf.Tensor:
         """Latents of the prior that is trained, for a pass of training, [rows, latent_size]."""

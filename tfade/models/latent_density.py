@@ -52,7 +52,7 @@ class LatentDensity(GenerativeModel):
                 raise UsageError(f"{name} has no codes that a density could be fitted to: it lacks {missing}")
         if any(isinstance(network, TopDownDecoder) for network in held.networks.values()):
             raise UsageError(
-                f"the decoder of this {name} has latents of its own; its prior is no density of one vector"
+                f"the decoder of this {name} has latents of its own; its prior is not a density of one vector"
             )
         # Before this model takes the networks over, so that it never sees the prior that is replaced.
         self.density = held.add_network(

@@ -24,7 +24,7 @@ class Stage:
         name: of the stage; its optimizers and reports are saved under it. Lower case, unique in the run.
         steps: training steps, 1 or more; None for as many as the recipe says; 0 with `fit`.
         schedule: phases of one step, see `players.passes`; None for that of `Optimization`, where all its players move
-            in this stage, otherwise everybody at once.
+            in this stage, otherwise all at once.
         players: names of the players that move; None for all. The networks of the others are not updated.
         optimizer: makes every player's optimizer in this stage, called in the gin scope of the player; None for
             `make_optimizer`. Optimizers start afresh with the stage.

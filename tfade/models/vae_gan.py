@@ -31,7 +31,7 @@ class VAEGAN(Autoencoder):
         discriminator  -log D(x) - log(1 - D(x̂)) - log(1 - D(G(z)))
 
     The adversarial loss sends nothing into the encoder, nor L_h anything into D. The paper's generator has the
-    saturating form (`CrossEntropy.saturating`), and its code leaves out the updates of whoever is far ahead, which is
+    saturating form (`CrossEntropy.saturating`), and its code leaves out the updates of a player that is far ahead, which is
     not done here.
 
     Args:
@@ -127,6 +127,6 @@ def features_of(discriminator: keras.Sequential, position: int) -> Callable[[tf.
     known = isinstance(position, int) and not isinstance(position, bool) and -len(layers) <= position < len(layers) - 1
     if not known or position == -1:
         listed = ", ".join(f"{index} {type(layer).__name__}" for index, layer in enumerate(layers[:-1]))
-        raise UsageError(f"feature_layer={position!r} is no layer of the discriminator before its output: {listed}")
+        raise UsageError(f"feature_layer={position!r} is not a layer of the discriminator before its output: {listed}")
     network = keras.Model(discriminator.inputs, layers[position].output)
     return lambda x: tf.cast(network(x, training=True), tf.float32)

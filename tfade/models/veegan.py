@@ -40,7 +40,7 @@ class VEEGAN(Autoencoder):
         divergence, penalty: classes of the losses and of the penalty (None for none), see `tfade.objectives`.
 
     Raises:
-        UsageError: a negative weight, a latent size below 1, or a penalty that does not go with the discriminator.
+        UsageError: a negative weight, a latent size below 1, or a penalty that is incompatible with the discriminator.
 
     Reference: Srivastava et al. 2017, equation 5 and algorithm 1.
     """

@@ -27,7 +27,7 @@ def require_classes(discriminator) -> None:
     """Rejects the class of a discriminator that cannot be given labels."""
     if not takes_classes(discriminator):
         raise UsageError(
-            f"discriminator={discriminator!r} takes no num_classes, so that it cannot judge an image by its class; use "
+            f"discriminator={discriminator!r} takes no num_classes, so that it cannot take the class into account; use "
             "ConditionalDiscriminator, with this as its `network`"
         )
 

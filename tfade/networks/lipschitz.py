@@ -2,7 +2,7 @@
 
 Such a network is a pure function of its input and of its parameters, `evaluate(x, parameters)`, and gives the
 parameters apart, `parameters(context)`: kernels are normalised once, however often an inverse or a power series
-evaluates them, and a gradient that evaluates them anew sees the same numbers.
+evaluates them, and a gradient that evaluates them again sees the same numbers.
 """
 
 from collections.abc import Callable, Sequence

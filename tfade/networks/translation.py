@@ -109,7 +109,7 @@ class ResidualTranslator(keras.Sequential):
 class PatchDiscriminator(keras.Sequential):
     """Image in [-1, 1] → values [batch, h, w, 1], each of a patch: strided 4×4 convolutions, and two without a stride.
 
-    A value sees 16, 34 or 70 pixels squared with 1, 2 or 3 strided convolutions, so that it judges strokes and texture
+    A value sees 16, 34 or 70 pixels squared with 1, 2 or 3 strided convolutions, so that it sees strokes and texture
     and not the arrangement of the whole. Losses are averaged over the patches of an image.
 
     Args:

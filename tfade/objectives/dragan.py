@@ -25,7 +25,7 @@ class DRAGAN(Penalty):
         limits: (lowest, highest) that points are clipped to, by default those of images in [-1, 1]; None for vectors.
 
     Raises:
-        UsageError: a weight or a target that is no finite number from 0 up, or limits that are no rising pair.
+        UsageError: a weight or a target that is not a finite number ≥ 0, or limits that are not an increasing pair.
 
     Reference: Kodali et al. 2017, equation 2; Lucic et al. 2018, their code.
     """

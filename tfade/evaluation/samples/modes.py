@@ -25,7 +25,7 @@ def mode_coverage(
         modes: the mode of each sample, integers [N] in [0, num_modes); or instead
         probabilities: class probabilities [N, K], or [N, C, K] of C channels with K**C modes; the most probable counts;
             or instead
-        points: samples [N, D] of a mixture; one counts for the nearest centre, if that is no further than `radius`.
+        points: samples [N, D] of a mixture; one counts for the nearest centre, if that is within `radius`.
         num_modes: how many modes the data have; required with `modes`.
         centres, radius: of the mixture, [K, D], and the distance within which a sample is one of its component: 3σ in
             the literature. Required with `points`.
