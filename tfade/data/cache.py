@@ -105,7 +105,7 @@ class Store:
             labels = np.array(labels, np.int32) if labelled else None
             if path is not None:
                 try:
-                    # Labels first: a process that finds the images finds their labels, and any process would write the same.
+                    # Labels first: who finds images finds labels, and any process would write the same.
                     if labelled:
                         _write(labels_path, name, labels.shape, labels.dtype, [labels])
                     _write(path, name, shape, dtype, [images])

@@ -78,7 +78,7 @@ class GaussianMixture(ParametricLayer):
     ) -> None:
         """Maximum likelihood by expectation-maximisation, written into the layer's variables.
 
-        It sees the vectors in units of their deviation, which does not matter for the likelihood; to variances it adds a
+        It sees the vectors in units of their deviation, which the likelihood ignores; to variances it adds a
         millionth of the data's. See `expectation_maximisation.fitted_mixture`.
 
         Args:

@@ -56,7 +56,7 @@ class Adversary:
             real: data as the network sees them, float32 [batch, ...], or a nested structure such as (x, z).
             fakes: {name: samples}, each of the structure of `real`.
             seeds: the noise of this pass; the penalty draws "penalty" from it.
-            swapped: whether the real side comes from a network, too, such as an encoder in (x, E(x)), whose loss then is
+            swapped: whether the real side is generated, too, such as an encoder in (x, E(x)), whose loss then is
                 among the generator's terms as "real".
             together: the discriminator is called once, on all examples in one batch. It matters where it normalises
                 over the batch.
