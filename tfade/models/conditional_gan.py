@@ -75,8 +75,8 @@ class ConditionalGAN(GAN):
         self.auxiliary_weight = auxiliary_weight
         if bool(auxiliary_weight) != bool(getattr(self.discriminator, "auxiliary", False)):
             raise UsageError(
-                f"auxiliary_weight={auxiliary_weight!r} does not suit the discriminator: a weight above 0 needs one with "
-                "a classifier (ConditionalDiscriminator.auxiliary = True), and a classifier needs a weight"
+                f"auxiliary_weight={auxiliary_weight!r} does not suit the discriminator: a weight above 0 needs "
+                "one with a classifier (ConditionalDiscriminator.auxiliary = True), and a classifier needs a weight"
             )
 
     def losses(self, batch: Batch, seeds: Seeds):

@@ -31,8 +31,8 @@ class VAEGAN(Autoencoder):
         discriminator  -log D(x) - log(1 - D(x̂)) - log(1 - D(G(z)))
 
     The adversarial loss sends nothing into the encoder, nor L_h anything into D. The paper's generator has the
-    saturating form (`CrossEntropy.saturating`), and its code skips the updates of a player that is far ahead, which is not
-    done here.
+    saturating form (`CrossEntropy.saturating`), and its code skips the updates of a player that is far ahead, which is
+    not done here.
 
     Args:
         spec: what the data look like, or the bare shape of an example.
