@@ -1,6 +1,7 @@
 """The way from a run's newest checkpoint to its last step, stage by stage."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
 import keras
@@ -53,7 +54,7 @@ class TrainingLoop:
             self.say(f"continuing {self.run.path} at step {step} of {ends[-1]}")
         writer = CheckpointCallback(self.settings, self.store, self.recipe.interval, ends)
         writer.set_model(model)
-        callbacks = [FiniteGuard(self.run.failure, self._last_good), *self.observers, writer]
+        callbacks = [FiniteGuard(self.run.failure, functools.partial(last_good, self.run)), *self.observers, writer]
         for callback in callbacks:
             if isinstance(callback, StepCallback):
                 callback.begin(step)
@@ -68,7 +69,7 @@ class TrainingLoop:
                             break
                         model.finish_stage()
         except OSError as error:  # a full disk, a folder that is gone
-            raise OSError(error.errno, f"{error.strerror or error}. {self._last_good()}", error.filename) from error
+            raise OSError(error.errno, f"{error.strerror or error}. {last_good(self.run)}", error.filename) from error
         writer.leave_if_asked()
 
     def _restore(self) -> int:
@@ -117,10 +118,12 @@ class TrainingLoop:
         writer.save()
         writer.leave_if_asked()
 
-    def _last_good(self) -> str:
-        reader = self.store or checkpoints.Checkpoints(self.run.checkpoints, say=self.say, run=self.run.identifier)
-        steps = reader.steps()
-        return f"The last good state is {reader.path(steps[-1])}. " if steps else "No checkpoint was written yet. "
+
+def last_good(run: RunDirectory) -> str:
+    """A sentence, with a space, that names the newest checkpoint of a run."""
+    reader = checkpoints.Checkpoints(run.checkpoints)
+    steps = reader.steps()
+    return f"The last good state is {reader.path(steps[-1])}. " if steps else "No checkpoint was written yet. "
 
 
 def segments(step: int, steps: int, interval: int) -> Iterator[tuple[int, int, int]]:

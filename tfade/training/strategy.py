@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfade.errors import UsageError
+from tfade.training.cluster import EXAMPLE, await_others, cluster_of
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -24,14 +25,21 @@ def make_strategy(kind: str = "auto", devices: int | None = None) -> tf.distribu
         TensorFlow's default strategy for one device, a mirrored one for several.
 
     Raises:
-        UsageError: an unknown kind, or fewer devices than asked for.
+        UsageError: an unknown kind, fewer devices than asked for, or as `cluster_of` and `await_others`.
     """
     if kind == "multi_worker":
         if devices is not None:
             raise UsageError(
                 f"devices={devices!r} has no effect with strategy='multi_worker'; TF_CONFIG names the workers"
             )
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+        cluster = cluster_of(resolver)
+        if cluster is None:
+            raise UsageError(
+                f"strategy={kind!r}, but TF_CONFIG describes no cluster; write {EXAMPLE}, or leave out the strategy"
+            )
+        await_others(cluster)
+        return tf.distribute.MultiWorkerMirroredStrategy(resolver)
     if kind != "auto":
         raise UsageError(f"strategy={kind!r} is neither 'auto' nor 'multi_worker'")
     gpus = tf.config.list_logical_devices("GPU")

@@ -19,7 +19,8 @@ from tfade.models.base import GenerativeModel
 from tfade.training import checkpoints, configuration, recorded_configuration
 from tfade.training.callbacks import History, Progress, Record, Validation
 from tfade.training.checkpoint_callback import CheckpointSettings
-from tfade.training.loop import TrainingLoop
+from tfade.training.cluster import cluster_of, told_who_left
+from tfade.training.loop import TrainingLoop, last_good
 from tfade.training.recipe import Recipe, build_model, recipe_of_data
 from tfade.training.run_directory import RunDirectory
 from tfade.training.strategy import is_chief, make_strategy
@@ -51,10 +52,17 @@ def train(
     Raises:
         UsageError: something about the configuration, the data or the directory is wrong.
         NonFiniteError: a loss or gradient was not finite.
+        ConnectionError: another worker left.
         Interrupted: SIGTERM or SIGINT; a checkpoint is saved.
     """
     recipe = configuration.make(Recipe)
     strategy = make_strategy(recipe.strategy, recipe.devices)
+    run = RunDirectory(run_dir)
+    with told_who_left(cluster_of(strategy.cluster_resolver), functools.partial(last_good, run)):
+        return _train(run, strategy, revision, evaluated, finish, say)
+
+
+def _train(run: RunDirectory, strategy: tf.distribute.Strategy, revision, evaluated, finish, say) -> GenerativeModel:
     recipe, source, other = recipe_of_data()
     validation_split = data.load_if_there(recipe.data, "validation")
     # What selects a checkpoint must not be what tests it: the test split is looked at, and validates nothing.
@@ -73,7 +81,6 @@ def train(
     other_held_out = None if other is None else data.load_if_there(recipe.other_data, "validation") or other
     validation = Validation(validation_split, other_held_out) if validation_split else None
     _check_monitor(settings.monitor, model, validation)
-    run = RunDirectory(run_dir)
     loop = functools.partial(TrainingLoop, model, recipe, begin, source, run, settings)
     if not is_chief(strategy):
         loop(None, (), say)()

@@ -1,0 +1,151 @@
+"""The workers of a cluster: what TF_CONFIG says of them, that all of them are there, and which of them has left."""
+
+import contextlib
+import errno
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfade.errors import UsageError
+
+PATIENCE = 60.0  # seconds that workers wait for each other at the start
+NOTE_AFTER = 10.0  # seconds of waiting after which it is said
+EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
+# What TensorFlow raises where another process of a collective is gone.
+LOST = (
+    *(tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError),
+    *(tf.errors.DeadlineExceededError, tf.errors.InternalError, tf.errors.FailedPreconditionError),
+)
+
+
+class Task(NamedTuple):
+    """A process of a cluster."""
+
+    kind: str
+    index: int
+    address: str  # host:port
+
+    def __str__(self):
+        return f"{self.kind} {self.index} ({self.address})"
+
+    @property
+    def host_and_port(self) -> tuple[str, int]:
+        host, _, port = self.address.rpartition(":")
+        return host, int(port)
+
+
+class Cluster(NamedTuple):
+    """All processes that train together, and this one."""
+
+    own: Task
+    others: tuple[Task, ...]
+
+
+def cluster_of(resolver: tf.distribute.cluster_resolver.ClusterResolver | None) -> Cluster | None:
+    """The cluster that a resolver, such as that of TF_CONFIG, describes; None where it describes none.
+
+    Raises:
+        UsageError: TF_CONFIG is not JSON, has no task or one that is not in the cluster, or an address without a port.
+    """
+    if resolver is None:
+        return None
+    try:
+        spec, kind, index = resolver.cluster_spec(), resolver.task_type, resolver.task_id
+        tasks = {job: spec.job_tasks(job) for job in spec.jobs}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UsageError(f"TF_CONFIG is not the description of a cluster ({error}); write {EXAMPLE}") from error
+    if not tasks:
+        return None
+    if kind is None or index is None:
+        raise UsageError(f"TF_CONFIG has no task, or one without type or index; write {EXAMPLE}")
+    if kind not in ("chief", "worker") or kind not in tasks:
+        raise UsageError(f"TF_CONFIG has the task type {kind!r}; use one of {', '.join(sorted(tasks))} of the cluster")
+    if not isinstance(index, int) or not 0 <= index < len(tasks[kind]):
+        last = len(tasks[kind]) - 1
+        raise UsageError(f"TF_CONFIG has index={index!r}, but the cluster has {kind}s 0 to {last}; start each once")
+    found = [
+        Task(job, number, address)
+        for job in sorted({"chief", "worker"} & tasks.keys())
+        for number, address in enumerate(tasks[job])
+    ]
+    for task in found:
+        if not task.address.rpartition(":")[2].isdecimal() or not 0 < task.host_and_port[1] < 2**16:
+            raise UsageError(f"TF_CONFIG gives {task}; an address is host:port, such as host1:2222")
+    if len({task.address for task in found}) < len(found):
+        raise UsageError("TF_CONFIG gives one address to several workers; give each its own host:port")
+    own = next(task for task in found if (task.kind, task.index) == (kind, index))
+    return Cluster(own, tuple(task for task in found if task is not own))
+
+
+def await_others(cluster: Cluster, patience: float = PATIENCE, say: Callable[[str], None] = print) -> None:
+    """Waits until every process of the cluster is there: TensorFlow alone would wait for ever.
+
+    The port of this one is held meanwhile, so that a second process of the same index is found.
+
+    Args:
+        cluster: the processes.
+        patience: seconds to wait.
+        say: receives a note after `NOTE_AFTER` seconds.
+
+    Raises:
+        UsageError: the port is in use, or a process does not come in time.
+    """
+    port = cluster.own.host_and_port[1]
+    try:
+        held = socket.create_server(("", port))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise UsageError(f"TF_CONFIG gives {cluster.own}, whose port cannot be used: {error.strerror}") from error
+        raise UsageError(
+            f"TF_CONFIG gives {cluster.own}, whose port is in use: by another process of the same index, or by another "
+            "program; give each process an index of its own, or other ports"
+        ) from error
+    with held:
+        missing, began, noted = list(cluster.others), time.monotonic(), False
+        while missing := [task for task in missing if not is_there(task)]:
+            waited = time.monotonic() - began
+            names = ", ".join(map(str, missing))
+            if waited > patience:
+                raise UsageError(
+                    f"TF_CONFIG: {names} did not come within {patience:.0f} s; start every index of the cluster once, "
+                    "within a minute, and check that hosts reach each other's ports"
+                )
+            if waited > NOTE_AFTER and not noted:
+                say(f"waiting for {names}")
+                noted = True
+            time.sleep(0.1)
+
+
+def is_there(task: Task, timeout: float = 2.0) -> bool:
+    """Whether something listens at a task's address."""
+    try:
+        with socket.create_connection(task.host_and_port, timeout):
+            return True
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def told_who_left(cluster: Cluster | None, hint: Callable[[], str]) -> Iterator[None]:
+    """Errors of TensorFlow inside, where a process of the cluster is gone, as one line that names it.
+
+    Args:
+        cluster: the processes; None for one process, whose errors are left as they are.
+        hint: where the last good state is, a sentence.
+
+    Raises:
+        ConnectionError: processes that are not reachable any more, and what to do.
+    """
+    try:
+        yield
+    except LOST as error:
+        if cluster is None:
+            raise
+        left = [task for task in cluster.others if not is_there(task)]
+        if not left and not isinstance(error, LOST[:4]):
+            raise
+        names = ", ".join(map(str, left)) or "another worker"
+        raise ConnectionError(f"{names} left; start all again with the same commands. {hint()}".strip()) from error
