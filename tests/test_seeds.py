@@ -23,7 +23,8 @@ def test_per_example_normal_noise_is_normal():
     drawn = seeds.per_example_normal_noise(x, 3, (50,)).numpy()
     assert drawn.shape == (200, 50)
     assert kstest(drawn.reshape(-1), "norm").pvalue > 0.01
-    np.testing.assert_array_equal(drawn[7:9], seeds.per_example_normal_noise(x[7:9], 3, (50,)))
+    alone = seeds.per_example_normal_noise(x[7:9], 3, (50,))
+    np.testing.assert_allclose(alone, drawn[7:9], rtol=1e-5, atol=1e-6)  # kernels round the ends of vectors differently
     assert (
         np.abs(np.corrcoef(drawn.reshape(-1), seeds.per_example_normal_noise(x, 4, (50,)).numpy().reshape(-1))[0, 1])
         < 0.05

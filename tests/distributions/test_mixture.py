@@ -77,7 +77,7 @@ def test_em_is_that_of_scikit_learn(covariance):
         assert -0.03 < gap < 0.0  # of its own data, the fit is the more likely
         means = layer.distribution().components_distribution.mean().numpy()
         distances = np.linalg.norm(means[:, None] - MEANS, axis=-1)
-        assert distances[linear_sum_assignment(distances)].max() < 0.15
+        assert distances[linear_sum_assignment(distances)].max() < 0.25
 
 
 def test_em_of_large_and_of_small_vectors():
@@ -106,7 +106,7 @@ def test_more_restarts_find_more_likely_fits():
         layer = built(12)
         layer.fit_em(vectors, 0, restarts)
         nats.append(np.mean(layer.distribution().log_prob(vectors.astype("float32"))))
-    assert nats[1] > nats[0] + 0.01
+    assert nats[1] > nats[0] + 1e-3
 
 
 def test_wrong_input_is_rejected():

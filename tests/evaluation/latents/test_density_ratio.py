@@ -47,7 +47,7 @@ def test_equal_seeds_give_equal_estimates(samples):
 def test_the_same_distribution_twice(samples):
     prior = samples["prior_latents"]
     few = dataclasses.replace(SMALL, steps=150)
-    assert abs(density_ratio_kl(codes=prior[:3000], prior_latents=prior[3000:], classifier=few).value) < 0.05
+    assert abs(density_ratio_kl(codes=prior[:3000], prior_latents=prior[3000:], classifier=few).value) < 0.1
 
 
 def test_every_setting_reaches_the_network():

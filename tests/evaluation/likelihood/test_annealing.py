@@ -60,9 +60,9 @@ def test_the_likelihood_of_probabilistic_pca():
     pca = PCA(64, 16, 0.5, examples=3, dtype=np.float32)
     result = annealed_importance_sampling(x=pca.x, steps=1000, **pca.parts())
     error = result.value - pca.exact(pca.x).mean()
-    assert abs(error) < 0.15
+    assert abs(error) < 0.3
     assert abs(error) < 4 * result.diagnostics["monte_carlo_error"]
-    assert result.diagnostics["monte_carlo_error"] < 0.15
+    assert result.diagnostics["monte_carlo_error"] < 0.3
     assert 0.55 < result.diagnostics["acceptance_end_mean"] < 0.75
     assert 4 < result.diagnostics["effective_sample_size_min"] <= 16
     assert {

@@ -38,7 +38,7 @@ def test_the_bound_from_the_prior_rises_to_the_likelihood(pca):
     wide = {"x": np.repeat(pca.x[:1], 50, 0)}  # fifty draws of codes for one example
     exact = pca.exact(pca.x)[0]
     gaps = [exact - bound(pca, k=k, **wide).value for k in (1, 10, 900)]
-    assert gaps[0] > gaps[1] > gaps[2] > -0.02
+    assert gaps[0] > gaps[1] > gaps[2] > -0.05
     assert gaps[2] < 0.05
 
 

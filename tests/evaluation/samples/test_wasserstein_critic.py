@@ -44,8 +44,8 @@ def test_images_of_two_brightnesses():
     """Levels apart by 51 on 8×8 pixels: 0.4 in [-1, 1] for each, so W₁ = 0.4·8; undivided, 1 + W₁/2λ times that."""
     levels = np.random.default_rng(0).integers(100, 120, (300, 1, 1, 1)) * np.ones((1, 8, 8, 1), int)
     real, fake = levels[:150].astype(np.uint8), (levels[150:] + 51).astype(np.uint8)
-    results = independent_wasserstein_critic(real=real, fake=fake, steps=50, batch_size=16, normalize=False)
-    assert abs(results[0].value - 3.2 * 1.16) < 0.3
+    results = independent_wasserstein_critic(real=real, fake=fake, steps=100, batch_size=16, normalize=False)
+    assert abs(results[0].value - 3.2 * 1.16) < 0.4
     assert results[0].protocol["network"] == "SNGANDiscriminator"
     assert results[0].protocol["space"] == "pixels in [-1, 1]"
     for floats in (real / 255, real / np.float32(255)):
