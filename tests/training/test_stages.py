@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.helpers import ROOT, assert_same_state, newest_state, train_here
+from tests.helpers import ROOT, TINY, assert_same_state, newest_state, train_here
 from tfade import load_run
 from tfade.errors import UsageError
 from tfade.models.stages import Stage
@@ -71,6 +71,27 @@ def test_a_stop_anywhere_ends_bit_for_bit(whole, tmp_path, stop_after, monkeypat
     assert train(tmp_path / "run") == 0
     assert_same_state(newest_state(whole), newest_state(tmp_path / "run"))
     assert (whole / "history.csv").read_text() == (tmp_path / "run" / "history.csv").read_text()
+
+
+def test_a_two_stage_flow_that_is_stopped_in_its_second_stage_ends_bit_for_bit(
+    tmp_path, stop_after, monkeypatch, eager
+):
+    settings = (
+        "steps = 2",
+        "CheckpointSettings.every_steps = 1",
+        "Visualisation.samples = 0",
+        "codes/Stack.repeat = 1",
+    )
+    go_on = lambda name: train_here(tmp_path / name, *settings, files=(ROOT / "gin" / "glf_two_stage.gin", TINY))
+    assert go_on("whole") == 0
+    with monkeypatch.context():
+        stop_after(3, before=False)
+        with pytest.raises(Stopped):
+            go_on("stopped")
+        monkeypatch.undo()
+    assert go_on("stopped") == 0
+    assert int(newest_state(tmp_path / "stopped")["step"]) == 4
+    assert_same_state(newest_state(tmp_path / "whole"), newest_state(tmp_path / "stopped"))
 
 
 def test_the_density_is_fitted_to_the_codes_of_the_first_stage(whole):
