@@ -62,9 +62,9 @@ def test_what_needs_the_model_is_not_applicable():
     report = evaluate(subject_of(model, num_samples=4), [ReconstructionError(), Likelihood(), Decodes()])
     reasons = [outcome.not_applicable for outcome in report.outcomes]
     assert reasons == [
-        "reconstruct needs the model, and here are only its images",
+        "reconstruct needs the model, but only images were given",
         "ExternalImages has neither a likelihood nor a decoder",
-        "decode needs the model, and here are only its images",
+        "decode needs the model, but only images were given",
     ]
 
 

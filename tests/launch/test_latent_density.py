@@ -83,7 +83,13 @@ def test_a_changed_source_is_refused_and_the_same_one_continues(source, tmp_path
     arguments[0] = f"--run_dir={moved}"
     assert run(latent_density.main, arguments) == 0
     write_run(moved, [ROOT / "gin" / "vae.gin", DIGITS, TINY], ["seed = 1"], 7)
-    fails(capsys, latent_density.main, arguments, "belongs to another configuration", "adopt_weights.fingerprint")
+    fails(
+        capsys,
+        latent_density.main,
+        arguments,
+        "belongs to another configuration",
+        "adopt_weights.checkpoint: 6 before, 7 now",
+    )
     after = newest_state(tmp_path / "out")
     assert all(np.array_equal(before[name], after[name]) for name in before)
 

@@ -13,7 +13,7 @@ from tfade.networks.dcgan import DCGANGenerator
 
 
 @gin.register(module="tests")
-class ConditionalGenerator(LatentVariableModel):
+class ClassGenerator(LatentVariableModel):
     """Images from latents and a class, pulled to the data."""
 
     conditional, fields = True, ("images", "labels")
@@ -35,7 +35,7 @@ class ConditionalGenerator(LatentVariableModel):
 @pytest.fixture(scope="module")
 def conditional_run(tmp_path_factory):
     """A run of it, as no step at all would leave it."""
-    lines = ["Recipe.model = @ConditionalGenerator", "Recipe.data = 'digits'", "Recipe.steps = 1"]
+    lines = ["Recipe.model = @ClassGenerator", "Recipe.data = 'digits'", "Recipe.steps = 1"]
     return write_run(tmp_path_factory.mktemp("conditional") / "run", [], [*lines, "Recipe.batch_size = 8"]).path
 
 

@@ -29,6 +29,7 @@ def adversary(sampling: set[str], penalty: str | None = "r1") -> dict[str, set[s
     return {**own, **{name: {*sampling, "discriminator"} for name in ("adversarial", "fake")}}
 
 
+FLOW_POSTERIORS = tuple(f"vae_{kind}_posterior" for kind in ("iaf", "maf", "rnvp"))
 OF_PAIRS = ("inferred_adversarial", "generated_adversarial", "real", "generated")
 
 OF_IMAGES = {
@@ -73,7 +74,8 @@ REACHED = {
         "real": {"code_discriminator"},
     },
     **dict.fromkeys(("vae", "vae_bernoulli", "vae_categorical", "vae_quantized_normal"), LIKELIHOOD),
-    **dict.fromkeys(("vae_discretized_logistic", *(f"vae_{k}_posterior" for k in ("iaf", "maf", "rnvp"))), LIKELIHOOD),
+    "vae_discretized_logistic": LIKELIHOOD,
+    **{name: {**LIKELIHOOD, "entropy": INFERENCE, "prior": INFERENCE} for name in FLOW_POSTERIORS},
     "iwae": {"bound": LIKELIHOOD["reconstruction"]},
     "hvae": {**LIKELIHOOD, "kl": {*INFERENCE, "decoder"}},
     "v_ade": WITH_FLOW,
@@ -84,10 +86,11 @@ REACHED = {
     "wgan_gp": adversary({"generator"}, "gradient_penalty"),
 }
 # Layers below the last latents do not matter to these; nor do the priors' to where the posterior puts them; nor what is
-# behind a discriminator's feature layer.
+# behind a discriminator's feature layer; nor does a shift of the latents to their entropy.
 IN_PART = {
     *(("hvae", "kl", "decoder"), ("hvae", "reconstruction", "decoder")),
     ("vae_gan", "feature_reconstruction", "discriminator"),
+    *((name, "entropy", "posterior") for name in FLOW_POSTERIORS),
 }
 SLOPES = {"r1", "gradient_penalty", "dragan"}  # which the discriminator's last bias does not change
 NO_LEVEL = {"sngan", "wgan_gp"}  # whose losses do not change with it either: as much is added to data as to samples

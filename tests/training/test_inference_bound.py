@@ -93,7 +93,7 @@ def test_the_metric_says_whose_likelihood_it_is(gan, source):
 
 def test_bad_requests_are_refused(gan, source, monkeypatch):
     for name, value in (("steps", 0), ("steps", 2e3), ("batch_size", 0), ("learning_rate", -1e-3)):
-        with pytest.raises(UsageError, match=f"inference_bound.{name}={value!r} is not a"):
+        with pytest.raises(UsageError, match=f"inference_bound.{name}={value!r} must be a"):
             inference_bound(gan, source, **{name: value})
     monkeypatch.setattr(gan, "prior", lambda: standard_normal(2, 1.1))
     with pytest.raises(UsageError, match=r"not N\(0, I\)"):

@@ -280,8 +280,13 @@ def differences(old: str, new: str, besides: Collection[str] = ()) -> list[str]:
         if was == now or key in MAY_CHANGE or key in besides or (key in ends and _grew(was, now)):
             continue
         name = key.removesuffix("/macro.value")
-        lines.append(f"{name}: {was or 'unset'} before, {now or 'unset'} now")
+        lines.append(f"{name}: {_shortened(was)} before, {_shortened(now)} now")
     return lines
+
+
+def _shortened(value: str | None) -> str:
+    """A value as an error shows it."""
+    return "unset" if value is None else value if len(value) <= 80 else f"{value[:79]}…"
 
 
 def _grew(was: str | None, now: str | None) -> bool:
