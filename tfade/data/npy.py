@@ -131,7 +131,7 @@ def _readable(path: pathlib.Path) -> Iterator[None]:
     except UsageError:
         raise
     except FileNotFoundError as error:
-        raise UsageError(f"{path} does not exist; give npz:PATH or npy:PATH with the path of the file") from error
+        raise UsageError(f"data: {path} does not exist; give npz:PATH or npy:PATH with the path of the file") from error
     except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         # ValueError: no .npy magic or header; RuntimeError: encrypted or an unknown compression.
         raise UsageError(

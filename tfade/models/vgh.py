@@ -4,7 +4,7 @@ import gin
 
 from tfade import numerics
 from tfade.contract import unanswered
-from tfade.errors import UsageError, check_finite
+from tfade.errors import UsageError, check_class, check_finite
 from tfade.models.latent import Autoencoder
 from tfade.models.players import Player, Weighted
 from tfade.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
@@ -74,6 +74,8 @@ class VGH(Autoencoder):
     ):
         for name, value in (("encoder_weight", encoder_weight), ("generator_weight", generator_weight)):
             check_finite(name, value)
+        check_class("code_divergence", code_divergence)
+        check_class("code_penalty", code_penalty, optional=True)
         if reconstruction_reduction not in ("mean", "sum"):
             raise UsageError(f"reconstruction_reduction={reconstruction_reduction!r} is neither 'mean' nor 'sum'")
         super().__init__(spec, latent_size, encoder, generator, gaussian_codes=gaussian_codes)

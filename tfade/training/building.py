@@ -37,6 +37,25 @@ class Argument(NamedTuple):
     value: object
 
 
+def refuse_wrong_flags() -> None:
+    """Rejects what gin binds to a flag and is neither True nor False: any other object would pass for one of them.
+
+    Raises:
+        UsageError: names the argument.
+    """
+    for (_, selector), bound in gin_config._CONFIG.items():
+        known = gin_config._REGISTRY.get_match(selector) if selector != "gin.macro" else None
+        if known is None or not selector.startswith("tfade."):
+            continue
+        parameters = inspect.signature(known.wrapped).parameters
+        for name, value in bound.items():
+            is_flag = name in parameters and parameters[name].annotation in (bool, "bool")
+            is_macro = isinstance(value, gin_config.ConfigurableReference) and value.configurable.name == "macro"
+            if is_flag and not is_macro and not isinstance(value, bool):
+                shown = f"{selector.rpartition('.')[2]}.{name}={value!r}"
+                raise UsageError(f"{shown} is neither True nor False; give one of them, without quotes")
+
+
 def built(what: str, build: Callable[[], Made]) -> Made:
     """What `build` returns; its errors as one line, where all classes are tfade's.
 

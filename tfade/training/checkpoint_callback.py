@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import gin
 import tensorflow as tf
 
-from tfade.errors import NonFiniteError, UsageError
+from tfade.errors import NonFiniteError, UsageError, check_whole
 from tfade.training.callbacks import StepCallback
 from tfade.training.checkpoints import Checkpoints, snapshot
 
@@ -45,10 +45,7 @@ class CheckpointSettings:
     higher_is_better: bool = False
 
     def __post_init__(self):
-        if self.keep < 1:
-            raise UsageError(
-                f"CheckpointSettings.keep={self.keep!r} is below 1; a run needs its newest checkpoint to continue"
-            )
+        check_whole("CheckpointSettings.keep", self.keep)
         if self.every_steps is not None and self.every_steps < 1:
             raise UsageError(
                 f"CheckpointSettings.every_steps={self.every_steps!r} is below 1; use None for once an interval"

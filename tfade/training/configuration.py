@@ -4,6 +4,7 @@ import contextlib
 import copy
 import difflib
 import functools
+import inspect
 import logging
 import os
 import re
@@ -25,6 +26,7 @@ MAY_CHANGE = (
 
 _UNQUOTED = re.compile(r"[^\W\d][^\"'()\[\]{}]*$|[/~.\\](?!\d)")  # a word, a path: no value that gin could read
 _MALFORMED = re.compile(r"malformed node or string[^<]*<\S+ object at \w+> ")
+_NO_PARAMETER = re.compile(r"Configurable '([\w./]+)' doesn't have a parameter")
 _NO_VALUE = re.compile("Failed to parse token|Unable to parse value")
 
 
@@ -58,7 +60,14 @@ def parse(
         gin.add_config_file_search_path(str(root))
     with _one_line(), _utf8_files():
         gin.parse_config(list(defaults))
-        gin.parse_config_files_and_bindings([str(file) for file in files], list(bindings), skip_unknown=False)
+        gin.parse_config_files_and_bindings(
+            [str(file) for file in files], [], skip_unknown=False, finalize_config=False
+        )
+    for line in bindings:
+        with _one_line(f"gin_bindings={line!r}"):
+            gin.parse_config(line, skip_unknown=False)
+    with _one_line():
+        gin.finalize()
     if any(statement.module == "__gin__.dynamic_registration" for statement in gin_config._IMPORTS):
         raise UsageError(
             "gin configuration: dynamic registration is not supported; register classes by @gin.register and leave out "
@@ -99,8 +108,12 @@ def _utf8_files() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _one_line() -> Iterator[None]:
-    """gin's errors as a UsageError of one line; what it logs of files that it does not find is left out."""
+def _one_line(source: str = "") -> Iterator[None]:
+    """gin's errors as a UsageError of one line; what it logs of files that it does not find is left out.
+
+    Args:
+        source: of what is parsed, for the error, where gin does not tell it.
+    """
 
     def is_wanted(record: logging.LogRecord) -> bool:
         return not str(record.msg).startswith("Path not found")
@@ -118,7 +131,11 @@ def _one_line() -> Iterator[None]:
     ) as error:
         text = _MALFORMED.sub("", one_line(error).split(" in config string: ")[0])  # a whole configuration would follow
         hint = "; write text in quotes, such as data = 'folder:/images'" if _NO_VALUE.search(text) else ""
-        raise UsageError(f"gin configuration: {text}{hint}") from error
+        text, _, trail = text.partition(" In bindings string")
+        unknown = _NO_PARAMETER.search(text)
+        if unknown and (configurable := gin_config._REGISTRY.get_match(unknown[1])):
+            hint = f"; it takes {', '.join(inspect.signature(configurable.wrapped).parameters)}"
+        raise UsageError(f"gin configuration: {text}{f' ({source})' if source else ''}{hint}") from error
     finally:
         logging.getLogger().removeFilter(is_wanted)
 
@@ -168,7 +185,12 @@ def make(configurable: type):
     except RecursionError as error:
         raise UsageError(f"gin configuration of {configurable.__name__}: a name refers to itself") from error
     except (RuntimeError, TypeError, ValueError) as error:
-        raise UsageError(f"gin configuration of {configurable.__name__}: {one_line(error)}") from error
+        selector = f"{configurable.__module__}.{configurable.__name__}"
+        bound = gin_config._CONFIG.get(("", selector), {}).items()
+        objects = [f"{configurable.__name__}.{name}={value}" for name, value in bound if str(value).endswith("()")]
+        made = "required positional" in str(error) and objects
+        hint = f"; {', '.join(objects)}: in gin @Name is a class, and @Name() an object of it" if made else ""
+        raise UsageError(f"gin configuration of {configurable.__name__}: {one_line(error)}{hint}") from error
 
 
 def value(name: str):

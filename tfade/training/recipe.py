@@ -15,7 +15,7 @@ from tfade.models.optimization import Optimization
 from tfade.models.stages import Stage
 from tfade.spec import Spec
 from tfade.training import checkpoints, configuration, optimizers, recorded_configuration, strategy
-from tfade.training.building import built
+from tfade.training.building import built, refuse_wrong_flags
 from tfade.training.reach import require_reached
 from tfade.training.run_directory import RunDirectory
 
@@ -117,6 +117,7 @@ def build_model(recipe: Recipe) -> GenerativeModel:
         model.compile(make_optimizer, configuration.make(Optimization), seed=recipe.seed, stages=recipe.stages)
         return model
 
+    refuse_wrong_flags()
     with strategy.precision(recipe.precision):
         model = built(recipe.model.__name__, build)
     require_reached(model)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_whole
 from tfade.training.cluster import EXAMPLE, await_others, cluster_of
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -44,6 +44,8 @@ def make_strategy(kind: str = "auto", devices: int | None = None) -> tf.distribu
         raise UsageError(f"strategy={kind!r} is neither 'auto' nor 'multi_worker'")
     gpus = tf.config.list_logical_devices("GPU")
     found = gpus or tf.config.list_logical_devices("CPU")
+    if devices is not None:
+        check_whole("devices", devices)
     if devices is not None and not 1 <= devices <= len(found):
         raise UsageError(
             f"devices={devices!r} asked for, {len(found)} found ({', '.join(device.name for device in found)}); "
