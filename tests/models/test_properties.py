@@ -304,7 +304,7 @@ def test_pictures_show_what_a_model_answers(case, model, tmp_path):
     questions = {
         "samples": "sample",
         "reconstructions": "reconstruct",
-        "translations": "translate",
+        "cycle": "translate",
         "interpolation": "interpolate",
     }
     wanted = [name for name, question in questions.items() if model.answers(question)]

@@ -70,6 +70,7 @@ from tfade.evaluation.samples.pictures import Pictures
 from tfade.evaluation.samples.reconstruction import ErrorSums, ReconstructionError, same_label_share
 from tfade.evaluation.samples.reconstruction_frechet import ReconstructionFrechetDistance
 from tfade.evaluation.samples.scores import InceptionScore, ModeScore, inception_score, mode_score
+from tfade.evaluation.samples.translation import CycleError, TranslatedLabels, TranslationFrechetDistance
 from tfade.evaluation.samples.wasserstein_critic import IndependentWassersteinCritic, independent_wasserstein_critic
 from tfade.evaluation.subject import Subject
 from tfade.evaluation.suite import evaluate, select
@@ -85,6 +86,7 @@ __all__ = [
     "Classifier",
     "ClassifierFrechetDistance",
     "CodeLikelihood",
+    "CycleError",
     "DensityCoverage",
     "DiagonalPosteriors",
     "DistributionPosteriors",
@@ -133,6 +135,8 @@ __all__ = [
     "SqueezeNetExtractor",
     "StackedClassifier",
     "Subject",
+    "TranslatedLabels",
+    "TranslationFrechetDistance",
     "active_units",
     "annealed_importance_sampling",
     "as_levels",

@@ -19,6 +19,7 @@ from tfade.evaluation.latents.posteriors import Posteriors
 from tfade.evaluation.progress import ticks
 from tfade.evaluation.result import NotApplicable
 from tfade.evaluation.sampling import BATCH, Sampler
+from tfade.evaluation.translating import Translated, both_ways
 
 BATCHES_A_TICK = 10  # of features: calls of an extractor between two looks at the clock
 
@@ -42,6 +43,7 @@ class Subject:
         extractor: the feature network of sample metrics, an `Extractor`; None for the classifier.
         validation: data that the model neither learnt from nor is compared with, for choices that a metric makes;
             None for none.
+        other: the same model with the data of its second domain, for one that translates; None for the others.
         progress: receives lines of text.
     """
 
@@ -56,6 +58,7 @@ class Subject:
     fit_bound: Callable[[Any, Source], Any] | None = None
     extractor: Extractor | None = None
     validation: Source | None = None
+    other: "Subject | None" = None
     progress: Callable[[str], None] = print
 
     def __post_init__(self):
@@ -223,6 +226,12 @@ class Subject:
             "temperature": self.temperature,
             "batch_size": self.batch_size,
         }
+
+    @functools.cached_property
+    def translations(self) -> tuple[Translated, Translated]:
+        """Test images of this domain in the other, and of the other in this; raises NotApplicable as `both_ways`."""
+        other = self.other and self.other.real
+        return both_ways(self.model, self.real, other, self.num_samples, self.seed, self.batch_size, self.progress)
 
     @functools.cached_property
     def likelihood_model(self) -> Any:

@@ -1,6 +1,6 @@
 """Pictures of what a model answers: samples, reconstructions, interpolations, translations."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -58,25 +58,25 @@ def interpolation_picture(model: GenerativeModel, held_out: Source, pairs: int, 
     return pictures.grid(tf.reshape(images, (-1, *model.image_shape)), steps)
 
 
-def translation_picture(model: GenerativeModel, held_out: Source, count: int) -> np.ndarray:
+def cycle_picture(translate: Callable, translate_back: Callable, held_out: Source, count: int) -> np.ndarray:
     """Images, their translations below them, and these translated back."""
-    images, _ = examples(model, held_out, count)
-    translated = model.translate(images)
-    back = model.translate_back(translated) if model.answers("translate_back") else images
-    rows = [pictures.grid(part, len(images)) for part in (images, translated, back)]
-    return np.concatenate(rows[: 3 if model.answers("translate_back") else 2])
+    images = held_out.fetch(spread(held_out.spec.num_examples, count))
+    translated = translate(images)
+    rows = [pictures.grid(part, len(images)) for part in (images, translated, translate_back(translated))]
+    return np.concatenate(rows)
 
 
 def all_pictures(
     model: GenerativeModel,
     held_out: Source,
+    other: Source | None = None,
     *,
     samples: int = 36,
     reconstructions: int = 12,
     interpolations: int = 0,
     interpolation_steps: int = 8,
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """(name, picture) of everything that the model answers."""
+    """(name, picture) of everything that the model answers; `other` are examples of the second domain."""
     if not held_out.spec.is_image:
         if model.answers("sample"):
             yield "samples", scatter_picture(model, held_out)
@@ -85,19 +85,28 @@ def all_pictures(
         yield "samples", sample_picture(model, samples)
     if model.answers("reconstruct"):
         yield "reconstructions", reconstruction_picture(model, held_out, reconstructions)
-    if model.answers("translate"):
-        yield "translations", translation_picture(model, held_out, reconstructions)
+    if model.answers("translate") and model.answers("translate_back"):
+        yield "cycle", cycle_picture(model.translate, model.translate_back, held_out, reconstructions)
+        if other is not None:
+            yield "cycle_back", cycle_picture(model.translate_back, model.translate, other, reconstructions)
     if interpolations and model.answers("interpolate") and held_out.spec.num_examples >= 2:
         yield "interpolation", interpolation_picture(model, held_out, interpolations, interpolation_steps)
 
 
-def write_overview(model: GenerativeModel, held_out: Source, path: Path, samples: int, reconstructions: int) -> bool:
-    """One picture of samples and, below them, originals with their reconstructions (or translations).
+def write_overview(
+    model: GenerativeModel,
+    held_out: Source,
+    path: Path,
+    samples: int,
+    reconstructions: int,
+    other: Source | None = None,
+) -> bool:
+    """One picture of samples and, below them, originals with their reconstructions, or translations there and back.
 
     Returns:
         Whether there was anything to show.
     """
-    parts = [part for _, part in all_pictures(model, held_out, samples=samples, reconstructions=reconstructions)]
+    parts = [part for _, part in all_pictures(model, held_out, other, samples=samples, reconstructions=reconstructions)]
     if not parts:
         return False
     width = max(part.shape[1] for part in parts)

@@ -67,8 +67,10 @@ def _train(run: RunDirectory, strategy: tf.distribute.Strategy, revision, evalua
     validation_split = data.load_if_there(recipe.data, "validation")
     # What selects a checkpoint must not be what tests it: the test split is looked at, and validates nothing.
     held_out = validation_split or data.load(recipe.data, "test")
-    if evaluated:
-        data.load(recipe.data, "test")  # what is needed at the end is there at the beginning
+    if evaluated:  # what is needed at the end is there at the beginning
+        data.load(recipe.data, "test")
+        if other is not None:
+            data.load(recipe.other_data, "test")
     settings, visualisation = configuration.make(CheckpointSettings), configuration.make(Visualisation)
     keras.utils.set_random_seed(recipe.seed)
     with strategy.scope():
@@ -95,7 +97,7 @@ def _train(run: RunDirectory, strategy: tf.distribute.Strategy, revision, evalua
             *([validation] if validation else []),
             Progress(recipe.stage_ends[-1], recipe.interval),
             History(run),
-            TensorBoard(run, config, held_out, recipe.batch_size, visualisation),
+            TensorBoard(run, config, held_out, recipe.batch_size, visualisation, other_held_out),
             Record(run.environment, ran_on),
         ]
         loop(checkpoints.Checkpoints(run.checkpoints, settings.keep, say, run.identifier), observers, say)()

@@ -49,10 +49,20 @@ class TensorBoard(StepCallback):
         held_out: examples for reconstructions and codes.
         batch_size: global batch size, for images per second.
         settings: which pictures.
+        other: examples of the second domain, or None.
     """
 
-    def __init__(self, run: RunDirectory, config: str, held_out: Source, batch_size: int, settings: Visualisation):
+    def __init__(
+        self,
+        run: RunDirectory,
+        config: str,
+        held_out: Source,
+        batch_size: int,
+        settings: Visualisation,
+        other: Source | None = None,
+    ):
         super().__init__()
+        self._other = other
         self._run, self._config, self._batch_size = run, config, batch_size
         self._settings, self._held_out = settings, held_out
         self._began: float | None = None
@@ -93,6 +103,7 @@ class TensorBoard(StepCallback):
         for name, picture in model_pictures.all_pictures(
             model,
             self._held_out,
+            self._other,
             samples=settings.samples,
             reconstructions=settings.reconstructions,
             interpolations=settings.interpolations,

@@ -46,16 +46,19 @@ def evaluate_run(
         The report.
     """
     model, recipe = run.model, run.recipe
+    settings = {"num_samples": num_samples, "temperature": temperature, "seed": seed, "cache_dir": classifier_cache()}
+    other = None
+    if recipe.other_data is not None:
+        splits = {role: data.load(recipe.other_data, split) for role, split in (("real", "test"), ("train", "train"))}
+        other = Subject(model, **splits, **settings)
     subject = Subject(
         model,
         real=data.load(recipe.data, "test"),
         train=data.load(recipe.data, "train"),
         validation=data.load_if_there(recipe.data, "validation"),
-        cache_dir=classifier_cache(),
         fit_bound=inference_bound if bound else None,
-        num_samples=num_samples,
-        temperature=temperature,
-        seed=seed,
+        other=other,
+        **settings,
     )
     state, step = model.state(), int(model.step.numpy())
     sampling = {"num_samples": num_samples, "temperature": temperature, "seed": seed, "bound": bound}

@@ -51,11 +51,13 @@ def train_recipe(workspace: Workspace, run_dir: Path, train_only: bool = False) 
 def finish_run(workspace: Workspace, run: RunDirectory) -> Report:
     """Shows, evaluates and exports what lies on disk, as anybody would who opens the run later."""
     with workspace.open_run(run.path) as opened:
-        settings, held_out = configuration.make(Visualisation), data.load(opened.recipe.data, "test")
+        settings, recipe = configuration.make(Visualisation), opened.recipe
+        held_out = data.load(recipe.data, "test")
+        other = None if recipe.other_data is None else data.load(recipe.other_data, "test")
         picture = run.samples / "overview.png"
         shown = ""
         if settings.samples and write_overview(
-            opened.model, held_out, picture, settings.samples, settings.reconstructions
+            opened.model, held_out, picture, settings.samples, settings.reconstructions, other
         ):
             shown = f"picture:     {picture}\n"
         project(opened.model, held_out, run.logs, settings.codes)
