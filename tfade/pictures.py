@@ -68,6 +68,11 @@ def before_and_after(images, reconstructions, columns: int, *, stacked: bool = F
     return grid(np.concatenate(rows), columns, stacked=stacked)
 
 
+def in_rows(*parts) -> np.ndarray:
+    """A grid with a row for each of the parts, [n, H, W, 1 or 3] each, of whatever channels."""
+    return np.concatenate([grid(images, len(images)) for images in parts])
+
+
 def scatter(**points) -> np.ndarray:
     """Panels side by side of the first two dimensions of vectors, on common axes (a histogram for one dimension).
 

@@ -296,17 +296,16 @@ def test_labels_go_to_conditional_models(case, model):
 
 
 def test_pictures_show_what_a_model_answers(case, model, tmp_path):
-    held_out = source(case.domain)
-    found = [
-        name
-        for name, _ in model_pictures.all_pictures(model, held_out, samples=10, reconstructions=3, interpolations=2)
-    ]
+    held_out, other = source(case.domain), source("other") if model.spec.other else None
+    counts = {"samples": 10, "reconstructions": 3, "interpolations": 2}
+    found = [name for name, _ in model_pictures.all_pictures(model, held_out, other, **counts)]
     questions = {
         "samples": "sample",
         "reconstructions": "reconstruct",
         "cycle": "translate",
+        "cycle_back": "translate_back",
         "interpolation": "interpolate",
     }
     wanted = [name for name, question in questions.items() if model.answers(question)]
     assert found == (wanted if model.spec.is_image else [name for name in wanted if name == "samples"])
-    assert model_pictures.write_overview(model, held_out, tmp_path / "overview.png", 10, 3) == bool(found)
+    assert model_pictures.write_overview(model, held_out, tmp_path / "overview.png", 10, 3, other) == bool(found)

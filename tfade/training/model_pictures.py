@@ -62,8 +62,7 @@ def cycle_picture(translate: Callable, translate_back: Callable, held_out: Sourc
     """Images, their translations below them, and these translated back."""
     images = held_out.fetch(spread(held_out.spec.num_examples, count))
     translated = translate(images)
-    rows = [pictures.grid(part, len(images)) for part in (images, translated, translate_back(translated))]
-    return np.concatenate(rows)
+    return pictures.in_rows(images, translated, translate_back(translated))
 
 
 def all_pictures(

@@ -1,9 +1,11 @@
 """Metrics of translations: the exact translation is perfect, wrong ones are found out, others are not applicable."""
 
 import dataclasses
+import io
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tfade.contract import Contract, unanswered
 from tfade.data import load
@@ -158,6 +160,27 @@ def test_the_exact_translation_is_known_of_painted_images_only():
 def test_translations_are_checked(change, message):
     with pytest.raises(UsageError, match=message):
         _ = subject_of(Changed(change)).translations
+
+
+def test_pictures_of_both_cycles():
+    """A dozen images, their translations and these translated back, three rows each; one without the second domain."""
+    whole, half = (
+        evaluate(subject, select("pictures")).outcomes[0] for subject in (subject_of(Exact()), side(Exact(), GREY))
+    )
+    assert [figure.name for figure in whole.figures] == ["cycle", "cycle_back"]
+    assert [figure.name for figure in half.figures] == ["cycle"]
+    assert whole.figures[0].png == half.figures[0].png
+    for figure, name in zip(whole.figures, (GREY, PAINTED)):
+        assert f"12 images of the test split of {name}" in figure.caption
+        source = load(name, "test")
+        chosen = source.fetch(np.linspace(0, source.spec.num_examples - 1, 12).astype(int))
+        picture = np.asarray(Image.open(io.BytesIO(figure.png)))
+        factor = picture.shape[0] // (3 * (16 + 4))
+        small = picture[::factor, ::factor]
+        assert small.shape == (3 * 20, 12 * 18 + 2, 3)
+        for row in (0, 2):  # the exact translation brings back what it was given
+            shown = small[20 * row + 2 : 20 * row + 18, 2:18]
+            np.testing.assert_array_equal(shown, np.broadcast_to(chosen[0], (16, 16, 3)))
 
 
 def test_what_does_not_apply():

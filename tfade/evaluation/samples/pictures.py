@@ -10,11 +10,12 @@ from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Figure, NotApplicable
 
 POINTS = 2000  # vectors in a scatter plot
+TRANSLATIONS = 12  # images in the row of a cycle
 
 
 @gin.register
 class Pictures(Metric):
-    """Grids of the first of the samples and of reconstructions of held-out images; no numbers.
+    """Grids of the first of the samples and of reconstructions or translations of held-out images; no numbers.
 
     Vectors are shown as a scatter plot beside held-out ones.
 
@@ -36,8 +37,11 @@ class Pictures(Metric):
             return [_scatter(subject)]
         shown = {"sample": self._samples, "reconstruct": self._reconstructions}
         figures = [show(subject) for question, show in shown.items() if subject.model.answers(question)]
+        if subject.model.answers("translate") and subject.model.answers("translate_back"):
+            figures += _cycles(subject)
         if not figures:
-            raise NotApplicable(f"{type(subject.model).__name__} answers neither `sample` nor `reconstruct`")
+            name = type(subject.model).__name__
+            raise NotApplicable(f"{name} answers neither `sample` nor `reconstruct`, and does not translate both ways")
         return figures
 
     def _samples(self, subject) -> Figure:
@@ -48,8 +52,7 @@ class Pictures(Metric):
         return Figure("samples", caption, pictures.png(pictures.magnified(picture)))
 
     def _reconstructions(self, subject) -> Figure:
-        count = subject.real.spec.num_examples
-        chosen = np.unique(np.linspace(0, count - 1, min(self.reconstructions, count)).astype(np.int64))
+        chosen = _spread(subject.real, self.reconstructions)
         images = subject.real.fetch(chosen)
         again = subject.model.reconstruct(images, **subject.conditions(subject.real, chosen))
         again = to_uint8("reconstructions", again, subject.real.spec.shape)
@@ -73,6 +76,32 @@ def first_samples(subject, count: int) -> np.ndarray:
 def columns(count: int, stacked: bool) -> int:
     """Images in a row of a grid: a page is wider than high, and a stacked image is four tiles wide."""
     return min(count, 4 if stacked else max(8, round((2 * count) ** 0.5)))
+
+
+def _cycles(subject) -> list[Figure]:
+    """Images of each domain, their translations, and these translated back."""
+    model, figures = subject.model, []
+    ways = [("cycle", model.translate, model.translate_back, subject.real)]
+    if subject.other is not None:
+        ways.append(("cycle_back", model.translate_back, model.translate, subject.other.real))
+    for name, translate, translate_back, source in ways:
+        images = source.fetch(_spread(source, TRANSLATIONS))
+        translated = translate(images)
+        there = to_uint8("translations", translated)
+        back = to_uint8("translations back", translate_back(translated), source.spec.shape)
+        caption = (
+            f"{len(images)} images of the {source.spec.split} split of {source.spec.name}, {_size(images)}; below them "
+            "their translations, and these translated back."
+        )
+        picture = pictures.in_rows(images, there, back)
+        figures.append(Figure(name, caption, pictures.png(pictures.magnified(picture))))
+    return figures
+
+
+def _spread(source, count: int) -> np.ndarray:
+    """At most `count` indices of a source, evenly spaced."""
+    total = source.spec.num_examples
+    return np.unique(np.linspace(0, total - 1, min(count, total)).astype(np.int64))
 
 
 def _scatter(subject) -> Figure:
