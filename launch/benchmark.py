@@ -15,15 +15,16 @@ def main(arguments: list[str]) -> int | None:
     parser.add_argument("--steps", type=whole(10), default=200, help="timed steps of each kind")
     parser.add_argument(
         "--part",
-        choices=("step", "flows", "residual", "ade", "glf", "all"),
+        choices=("step", "flows", "residual", "ade", "glf", "pixelcnn", "all"),
         default="step",
         help="the training step of a recipe, flows against nflows and zuko (pip install torch nflows zuko), "
-        "a residual block against its reference, AV-ADE or GLF against its parts, or all",
+        "a residual block against its reference, AV-ADE or GLF against its parts, sampling of a PixelCNN against a pass "
+        "for every pixel, or all",
     )
     parser.add_argument("--compile_peers", action="store_true", help="time the peers under torch.compile too (minutes)")
     parser.add_argument("--threads", type=whole(1), default=1, help="of flows and peers; with --part=all of everything")
     flags = parser.parse_args(arguments)
-    if flags.part in ("flows", "residual", "ade", "glf") and (flags.gin_file or flags.gin_bindings):
+    if flags.part in ("flows", "residual", "ade", "glf", "pixelcnn") and (flags.gin_file or flags.gin_bindings):
         parser.error(
             f"--gin_file and --gin_bindings apply to --part=step only; --part={flags.part} has its own recipes"
         )
@@ -50,6 +51,10 @@ def figures(flags):
         from launch.benchmarks import glf
 
         yield from glf.measure(flags.steps)
+    if flags.part in ("pixelcnn", "all"):
+        from launch.benchmarks import pixel_cnn
+
+        yield from pixel_cnn.measure()
     if flags.part in ("step", "all"):
         from launch.benchmarks import step
 

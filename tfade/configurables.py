@@ -3,10 +3,12 @@
 
 import tfade.data
 import tfade.distributions.autoregressive_networks
+import tfade.distributions.autoregressive_pixels
 import tfade.distributions.flow
 import tfade.distributions.flow_densities
 import tfade.distributions.gaussian
 import tfade.distributions.implicit
+import tfade.distributions.logistic_mixture
 import tfade.distributions.mixture
 import tfade.distributions.pixels
 import tfade.distributions.pushforward
@@ -44,6 +46,7 @@ import tfade.models.glf
 import tfade.models.hybrid_classifier
 import tfade.models.latent_density
 import tfade.models.optimization
+import tfade.models.pixel_cnn
 import tfade.models.rae
 import tfade.models.stages
 import tfade.models.vae
@@ -64,6 +67,7 @@ import tfade.networks.lipschitz
 import tfade.networks.made
 import tfade.networks.mlp
 import tfade.networks.perceptual
+import tfade.networks.pixel_cnn
 import tfade.networks.residual
 import tfade.networks.sngan
 import tfade.networks.topdown

@@ -87,6 +87,7 @@ class Contract:
         latent_size: dimension of z, or None for a model without latent variables.
         levels: None where `log_prob` is of a density on [0, 1]^D, otherwise the number of levels whose pmf it is of.
         gaussian_codes: `encode` returns a distribution with a standard deviation in closed form.
+        decode_is_random: `decode` draws from a pmf of images, so that it has no derivative in the latents.
         conditional: the model is of p(x | y) and takes labels.
         finite: `sample` hands out a fixed set of images, each once.
         fit_protocol: settings that `log_prob` depends on and the recipe does not state.
@@ -99,6 +100,7 @@ class Contract:
     latent_size: int | None = None
     levels: int | None = None
     gaussian_codes: bool = False
+    decode_is_random: bool = False
     conditional: bool = False
     finite: bool = False
     fit_protocol: dict = {}

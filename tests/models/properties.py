@@ -19,6 +19,7 @@ from tfade.distributions.flow import FlowDistribution
 from tfade.distributions.flow_densities import IAFDensity
 from tfade.distributions.gaussian import DiagonalNormal
 from tfade.distributions.implicit import ImplicitPosterior
+from tfade.distributions.logistic_mixture import LogisticMixture
 from tfade.distributions.mixture import GaussianMixture
 from tfade.distributions.pixels import DiscretizedLogistic
 from tfade.distributions.pushforward import ImplicitDensity
@@ -46,6 +47,7 @@ from tfade.models.glf import GLF
 from tfade.models.hybrid_classifier import HybridClassifier
 from tfade.models.latent_density import LatentDensity
 from tfade.models.optimization import Optimization
+from tfade.models.pixel_cnn import PixelCNN
 from tfade.models.rae import RAE
 from tfade.models.stages import Stage
 from tfade.models.vae import VAE, ConditionalVAE, TwoStageVAE
@@ -62,6 +64,7 @@ from tfade.networks.joint import JointDiscriminator
 from tfade.networks.lipschitz import LipschitzMLP
 from tfade.networks.made import MADE
 from tfade.networks.mlp import LatentMapping, MLPDecoder, MLPEncoder
+from tfade.networks.pixel_cnn import GatedPixelCNN
 from tfade.networks.topdown import BottomUpEncoder
 from tfade.networks.translation import PatchDiscriminator, ResidualTranslator
 from tfade.objectives.divergences import Hinge, LogRatio, Wasserstein
@@ -118,6 +121,7 @@ HIERARCHY = part(
     encoder=part(BottomUpEncoder, network=toys.ENCODER),
     decoder=part(TopDownDecoder, network=toys.DECODER, channels=(1,)),
 )
+MASKED = part(GatedPixelCNN, width=3, depth=2, kernel_size=3)
 IAF = part(IAFDensity, 1, conditioner=part(MADE, width=6), base=NORMAL)
 INFOGAN = {
     "encoder": part(InfoGANEncoder, channels=(2, 3), dense=4),
@@ -217,6 +221,7 @@ CASES = {
     "LatentDensity": Case(
         part(LatentDensity, autoencoder=IMAGE_VAE, distribution=part(GaussianMixture, 2), codes="samples")
     ),
+    "PixelCNN": Case(part(PixelCNN, conditionals=part(LogisticMixture, 2), network=MASKED)),
     "ADE": Case(part(ADE, autoencoder=part(IMAGE_VAE, flow=FEATURES), discriminator=CRITIC)),
     "FlowModel": Case(part(FlowModel, flow=FLOW)),
     "FlowModel of vectors": Case(part(FlowModel, flow=COUPLINGS, prior=DiagonalNormal), "vectors"),

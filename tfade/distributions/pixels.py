@@ -1,10 +1,12 @@
-"""Distributions of pixels given the decoder's output: p(x | z), every dimension independent of the others.
+"""Distributions of pixels given the decoder's output: p(x | z), here with every dimension independent of the others.
 
 Each is a Keras layer that is asked for `distribution(parameters)`. It states how many outputs of the decoder it needs
-for each dimension (`size`), and what it is a distribution of: `levels = None` for a density of dequantised images
+(`outputs`), and what it is a distribution of: `levels = None` for a density of dequantised images
 y = (255 x + u) / 256 on [0, 1], or of features of them; 256 for a pmf of the levels 0 … 255; 2 for one of binarised
 pixels.
 """
+
+import math
 
 import gin
 import keras
@@ -12,6 +14,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfade import numerics
+from tfade.distributions.logistic_levels import LogisticLevels, clipped_logistic_mean
 from tfade.distributions.scales import bounded_log_scale, checked_range, unbounded_log_scale
 from tfade.errors import UsageError, check_positive
 
@@ -22,13 +25,20 @@ GLOBAL_GAIN = 10.0  # Adam moves a lone log-scale as slowly as any weight; this 
 
 
 class PixelDistribution(keras.layers.Layer):
-    """See the module. Parameters have shape [batch, H, W, C · size], and run in float32 under mixed precision.
+    """See the module. Parameters have shape [batch, H, W, outputs], and run in float32 under mixed precision.
 
     Subclasses define `_distribution` and `_mean` of float32 parameters.
+
+    Attributes:
+        outputs: outputs of the decoder for each place of an image, or all of them for vectors.
+        is_drawn: whether an image of p(· | z) is a draw from it, for want of a mean in closed form.
+        couples_channels: whether the channels of a place depend on one another.
     """
 
     size = 1
     levels: int | None = None
+    is_drawn = False
+    couples_channels = False
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)  # in gin Keras' own arguments are not arguments of a part of a model
@@ -45,6 +55,7 @@ class PixelDistribution(keras.layers.Layer):
         """
         self.event_shape = tuple(int(size) for size in shape)
         self.in_image_space = in_image_space
+        self.outputs = self.event_shape[-1] * self.size
         if self.levels and not in_image_space:
             raise UsageError(
                 f"pixels={type(self).__name__} is a pmf of {self.levels} levels, but what is observed is continuous: "
@@ -65,11 +76,38 @@ class PixelDistribution(keras.layers.Layer):
 
     def distribution(self, parameters) -> tfd.Distribution:
         """p(· | z) as a TFP distribution over events of shape (H, W, C) or (D,)."""
-        return tfd.Independent(self._distribution(tf.cast(parameters, tf.float32)), len(self.event_shape))
+        made = self._distribution(tf.cast(parameters, tf.float32))
+        return tfd.Independent(made, len(self.event_shape) - made.event_shape.rank)
 
     def mean(self, parameters) -> tf.Tensor:
         """E[x | z]: images, in [0, 1] up to rounding, or features; [batch, H, W, C]."""
         return self._mean(tf.cast(parameters, tf.float32))
+
+    @property
+    def activations(self) -> int:
+        """How many numbers the parameters of one example are."""
+        return math.prod(self.event_shape[:-1]) * self.outputs
+
+    @property
+    def noise_size(self) -> int:
+        """How many uniform numbers `from_uniform` makes a place of."""
+        return self.event_shape[-1]
+
+    def from_uniform(self, parameters, noise, temperature=1.0) -> tf.Tensor:
+        """Levels [..., C] as a function of uniform noise, for the pmfs that a PixelCNN may have at a place.
+
+        Args:
+            parameters: [..., outputs].
+            noise: in [0, 1), [..., noise_size].
+            temperature: T > 0, a scalar or [..., 1]; each class states what it does.
+
+        Raises:
+            UsageError: a distribution that has no such draws.
+        """
+        raise UsageError(
+            f"conditionals={type(self).__name__} cannot be those of a PixelCNN; use Categorical, LogisticMixture or "
+            "Bernoulli"
+        )
 
     def _distribution(self, parameters):
         raise NotImplementedError
@@ -135,6 +173,7 @@ class Bernoulli(PixelDistribution):
 
     The bound is one of the pmf of binary images, in nats: it cannot be compared with bits per dimension of 256 levels.
     On grey levels taken as targets themselves the same formula would not be a likelihood, so this is not offered.
+    Draws at temperature T are of the pmf to the power 1/T², normalised.
 
     Reference: Burda et al. 2016, section 5 (binarisation).
     """
@@ -146,6 +185,9 @@ class Bernoulli(PixelDistribution):
 
     def _mean(self, parameters):
         return tf.sigmoid(parameters)
+
+    def from_uniform(self, parameters, noise, temperature=1.0):
+        return tf.cast(noise < tf.sigmoid(tf.cast(parameters, tf.float32) / temperature**2), tf.float32)
 
 
 @gin.register
@@ -224,61 +266,14 @@ class DiscretizedLogistic(ScaledPixels):
     def _mean(self, parameters):
         """Of the logistic with its tails at 0 and 1, before it is rounded: half a level off at the most."""
         location, scale = self._location_and_scale(parameters)
-        scale = tf.stop_gradient(scale)  # no loss of means is to move what belongs to the likelihood
-        return scale * (tf.nn.softplus(location / scale) - tf.nn.softplus((location - 1.0) / scale))
-
-
-class LogisticLevels(tfd.Distribution):
-    """The logistic distribution rounded to 0 … 255, its tails in the first and the last level.
-
-    Args:
-        location, scale: in levels.
-    """
-
-    def __init__(self, location, scale):
-        parameters = dict(locals())
-        self._location, self._scale = location, tf.broadcast_to(scale, tf.shape(location))
-        super().__init__(
-            dtype=tf.float32,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=False,
-            parameters=parameters,
-            name="LogisticLevels",
-        )
-
-    def _log_prob(self, levels):
-        # F(a) - F(b) = F(a) F(-b) (1 - e^(b-a)): each factor has an exact logarithm, however far out a and b lie.
-        above = (levels + 0.5 - self._location) / self._scale
-        below = (levels - 0.5 - self._location) / self._scale
-        upper, lower = tf.math.log_sigmoid(above), tf.math.log_sigmoid(-below)
-        inner = upper + lower + tfp.math.log1mexp(1.0 / self._scale)
-        return tf.where(levels < 0.5, upper, tf.where(levels > numerics.LEVELS - 1.5, lower, inner))
-
-    def _sample_n(self, n, seed=None):
-        drawn = tfd.Logistic(self._location, self._scale).sample(n, seed=seed)
-        return tf.clip_by_value(tf.round(drawn), 0.0, numerics.LEVELS - 1.0)
-
-    def _batch_shape(self):
-        return self._location.shape
-
-    def _batch_shape_tensor(self):
-        return tf.shape(self._location)
-
-    def _event_shape(self):
-        return tf.TensorShape([])
-
-    def _event_shape_tensor(self):
-        return tf.constant([], tf.int32)
-
-    @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
-        return {}
+        return clipped_logistic_mean(location, tf.stop_gradient(scale))  # no loss of means is to move the likelihood's
 
 
 @gin.register
 class Categorical(PixelDistribution):
     """P(x = k | z) = softmax(θ)_k on the 256 levels: any pmf, at 256 outputs for each dimension.
+
+    Draws at temperature T are of the pmf to the power 1/T², normalised.
 
     Reference: van den Oord et al. 2016.
     """
@@ -289,8 +284,15 @@ class Categorical(PixelDistribution):
         return tfd.Categorical(logits=self._logits(parameters), dtype=tf.float32)
 
     def _mean(self, parameters):
-        return tf.reduce_sum(tf.nn.softmax(self._logits(parameters)) * tf.linspace(0.0, 1.0, numerics.LEVELS), -1)
+        return tf.reduce_sum(tf.nn.softmax(self._logits(parameters)) * tf.linspace(0.0, 1.0, self.levels), -1)
+
+    def from_uniform(self, parameters, noise, temperature=1.0):
+        logits = self._logits(tf.cast(parameters, tf.float32) / temperature**2)
+        below = tf.cumsum(tf.nn.softmax(logits), -1)[..., :-1]  # the last sum is 1 up to rounding
+        return tf.reduce_sum(tf.cast(noise[..., None] >= below, tf.float32), -1)
 
     def _logits(self, parameters):
-        shape = tf.concat([tf.shape(parameters)[:1], self.event_shape, [numerics.LEVELS]], 0)
-        return tf.reshape(parameters, shape)
+        shape = tf.concat([tf.shape(parameters)[:-1], [self.event_shape[-1], self.levels]], 0)
+        return tf.ensure_shape(
+            tf.reshape(parameters, shape), (*parameters.shape[:-1], self.event_shape[-1], self.levels)
+        )

@@ -87,6 +87,11 @@ class ADE(GenerativeModel):
         self.autoencoder = self.hold(autoencoder(self.spec))
         if not isinstance(self.autoencoder, VAE) or self.autoencoder.has_implicit_posterior:
             raise UsageError(f"autoencoder={autoencoder!r} does not make a VAE with a bound; give @VAE in gin")
+        if self.autoencoder.decode_is_random:
+            raise UsageError(
+                f"pixels={type(self.autoencoder.networks['pixels']).__name__} draws images pixel by pixel, through "
+                "which no gradient of the discriminator passes; use IsotropicNormal or another that has means"
+            )
         self.latent_size, self.levels = self.autoencoder.latent_size, self.autoencoder.levels
         self.gaussian_codes = self.autoencoder.gaussian_codes
         self.conditional, self.fields = self.autoencoder.conditional, self.autoencoder.fields

@@ -40,7 +40,8 @@ def compare_jacobians(
         The summaries as text.
 
     Raises:
-        UsageError: no run, a model without a prior and a decoder, or a label where there should be none or one.
+        UsageError: no run, a model without a prior and a differentiable decoder, or a label where there should be none
+            or one.
     """
     ambiguous = len({Path(run).name for run in run_dirs}) < len(run_dirs)
     found = {}
@@ -56,6 +57,11 @@ def _measure(run: OpenRun, num_codes: int, temperature: float, seed: int, label:
     model = run.model
     if not (model.answers("prior") and model.answers("decode")):
         raise UsageError(f"run_dir={str(run.path)!r} is a {type(model).__name__}, which has no prior and decoder")
+    if model.decode_is_random:
+        raise UsageError(
+            f"run_dir={str(run.path)!r} is a {type(model).__name__} whose decoder draws pixels, which have no "
+            "derivative in the latents; give a run whose decoder returns means"
+        )
     if model.conditional != (label is not None):
         need = "is conditional; give label, one of its classes" if model.conditional else "takes no label; leave it out"
         raise UsageError(f"label={label}, but run_dir={str(run.path)!r} is a {type(model).__name__}, which {need}")

@@ -2,6 +2,7 @@
 
 import gin
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from tfade import numerics
 from tfade.distributions.gaussian import DiagonalNormal
@@ -16,10 +17,11 @@ from tfade.models.vae.latents import HierarchicalLatents, add_latent_networks
 from tfade.models.vae.observation_model import Network, ObservationModel
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.objectives.bounds import importance_weighted_bound
-from tfade.seeds import Seeds, per_example_noise, per_example_normal_noise
+from tfade.seeds import Seeds, as_seed, per_example_noise, per_example_normal_noise
 from tfade.spec import Batch
 
 OUTPUTS_AT_ONCE = 2**22  # of the decoder in `log_prob`; the feature maps before them are ten times as many
+NOISE_CELLS = 4  # codes within a quarter in every dimension share their noise: rounding is not to change an image
 
 
 @gin.register
@@ -35,7 +37,8 @@ class VAE(LatentVariableModel):
     With a pmf of levels (see `tfade.distributions.pixels`) the bound is one of log P(x), without dequantisation.
 
     `log_prob` draws its noise as a function of the image, so that an image's value is its own; with `num_samples` k > 1
-    it is the importance-weighted bound of k codes at one draw of u. Samples and reconstructions are decoder means.
+    it is the importance-weighted bound of k codes at one draw of u. Samples and reconstructions are decoder means;
+    under `AutoregressivePixels` (PixelVAE) they are draws of p(x | z), pixel by pixel.
 
     A decoder may hold further latents at several resolutions (`TopDownDecoder`, with `BottomUpEncoder`). A code is then
     the vector z₀ and they, one level after the other: `encode` and `prior` are over all of it, `decode` takes all of
@@ -49,7 +52,7 @@ class VAE(LatentVariableModel):
             `encoder(image_shape, context_size)`. `BottomUpEncoder` returns feature
             maps, too. Vectors: `MLPEncoder`.
         decoder: class of the network from codes to the parameters of the pixels' distribution, called as
-            `decoder((H, W, C · size), latent_size, activation=None)`. Vectors: `MLPDecoder`.
+            `decoder((H, W, outputs of pixels), latent_size, activation=None)`. Vectors: `MLPDecoder`.
         posterior: class of q(z | context): `DiagonalNormal`, or a flow over it (`RealNVPDensity`, `MAFDensity`,
             `IAFDensity`, with `base = DiagonalNormal`).
         prior: class of p(z), trained along if it has variables.
@@ -124,6 +127,10 @@ class VAE(LatentVariableModel):
         scale = 1.0 / self.spec.dimensions if per_dimension else 1.0
         return self.weights_of_bound.losses(terms, scale, self.step.value, self.observation_model.flow is not None)
 
+    @property
+    def decode_is_random(self):
+        return self.observation_model.noise_shape is not None
+
     def generate(self, rows, seeds: Seeds, labels=None) -> tf.Tensor:
         """Decoder means as images [rows, H, W, C] in training, for latents of the prior, and labels of a conditional
         model."""
@@ -174,7 +181,7 @@ class VAE(LatentVariableModel):
     def _bound(self, x, num_samples: int, labels) -> tuple[tf.Tensor, tf.Tensor]:
         """The bound and the KL divergence of every example, [batch] each."""
         check_whole("num_samples", num_samples)
-        unit, outputs = self.unit(x), self.spec.dimensions * self.observation_model.size
+        unit, outputs = self.unit(x), self.observation_model.activations
         rows = max(1, OUTPUTS_AT_ONCE // outputs)
         if tf.executing_eagerly() and len(unit) > rows:  # 256 levels of large images are gigabytes for a whole batch
             starts = range(0, len(unit), rows)
@@ -221,10 +228,27 @@ class VAE(LatentVariableModel):
         return self._context(target, network)
 
     def decode(self, z, labels=None):
-        """Decoder means as images in [0, 1], through the inverse of f; the gradient passes the clip."""
+        """Decoder means as images in [0, 1], through the inverse of f; the gradient passes the clip.
+
+        Where `decode_is_random`, a draw of p(x | z) whose noise is a function of z: equal codes give equal images.
+        """
         self.checked_labels(labels)
+        network, noise = self._given(self.network, labels), None
+        if self.decode_is_random:
+            rounded = tf.round(NOISE_CELLS * tf.cast(z, tf.float32)) / NOISE_CELLS
+            noise = per_example_noise(rounded, 2, self.observation_model.noise_shape)
+        return self.observation_model.images(self.latents.decode(z, network), network, noise)
+
+    def sample(self, n, temperature=1.0, seed=None, labels=None):
+        """See `Contract.sample`; the temperature is that of the prior, also where pixels are drawn one by one."""
+        if not self.decode_is_random:
+            return super().sample(n, temperature, seed, labels)
+        of_code, of_pixels = tfp.random.split_seed(as_seed(seed), 2)
+        labels = self.sampled_labels(n, labels, of_code)
         network = self._given(self.network, labels)
-        return self.observation_model.images(self.latents.decode(z, network), network)
+        parameters = self.latents.decode(self.prior(temperature).sample(n, seed=of_code), network)
+        noise = tf.random.stateless_uniform((n, *self.observation_model.noise_shape), of_pixels)
+        return self.observation_model.images(parameters, network, noise)
 
     def to_observation(self, x):
         """f(y) [batch, H, W, C] and log |det ∂f/∂y| in nats [batch]; noise as in `log_prob`."""

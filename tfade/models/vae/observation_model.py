@@ -26,13 +26,14 @@ class ObservationModel:
         flow: class of f; None for the identity.
 
     Attributes:
-        size: outputs of a decoder per dimension.
+        activations: numbers that a decoder returns for an example, or that pixels make of it, if these are more.
         output_shape: shape of a decoder's output.
         levels: see `Contract.levels`.
+        noise_shape: of the uniform noise that an image is drawn from; None where images are means.
 
     Raises:
-        UsageError: classes that make something else, a pmf of levels together with f or vectors, or features that are
-            not an image.
+        UsageError: classes that make something else, pixels that take no outputs of a decoder, a pmf of levels
+            together with f or vectors, or features that are not an image.
     """
 
     def __init__(self, add_network, shape: tuple[int, ...], pixels, flow=None):
@@ -41,8 +42,14 @@ class ObservationModel:
         features = shape if self.flow is None else self.flow.latent_shape
         in_image_space = self._is_image and flow is None
         self.pixels = add_network("pixels", lambda: _build_pixels(pixels, features, in_image_space))
-        self.size, self.levels = self.pixels.size, self.pixels.levels
-        self.output_shape = (*features[:-1], features[-1] * self.size)
+        if not self.pixels.outputs:
+            raise UsageError(
+                f"pixels={pixels!r} takes no features of a decoder; set AutoregressivePixels.features above 0, or use "
+                "the model PixelCNN, which has no latents"
+            )
+        self.activations, self.levels = self.pixels.activations, self.pixels.levels
+        self.output_shape = (*features[:-1], self.pixels.outputs)
+        self.noise_shape = self.pixels.noise_shape if self.pixels.is_drawn else None
 
     def target(self, unit, noise) -> tf.Tensor:
         """y: what is observed of images in [0, 1], with `noise`, a function of them; vectors as they are."""
@@ -58,8 +65,14 @@ class ObservationModel:
             return target, tf.zeros(tf.shape(target)[:1])
         return network("flow").bijector().inverse_and_log_det(target)
 
-    def images(self, parameters, network: Network) -> tf.Tensor:
-        """f⁻¹ of the means that a decoder's outputs stand for; images are clipped to [0, 1]; the gradient passes."""
+    def images(self, parameters, network: Network, noise=None) -> tf.Tensor:
+        """f⁻¹ of the means that a decoder's outputs stand for; images are clipped to [0, 1]; the gradient passes.
+
+        With a `noise_shape`, images made of uniform noise [batch, *noise_shape] instead, without a gradient.
+        """
+        if self.noise_shape is not None:
+            report = "pixels" if tf.executing_eagerly() else ""
+            return self.pixels.as_image(network("pixels").image_from_uniform(noise, parameters, report=report))
         return self._clipped(self._inverse(network("pixels").mean(parameters), network))
 
     def to_image(self, features, network: Network) -> tf.Tensor:

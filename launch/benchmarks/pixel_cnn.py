@@ -1,0 +1,61 @@
+"""Measures PixelCNN's cached sampling against a loop that calls the network anew for every pixel.
+
+Both make the same images of the same noise. Part of `python -m launch.benchmark`.
+"""
+
+import statistics
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from launch.benchmarks.timing import Figures, seconds
+
+SHAPE = (28, 28, 1)
+BATCH = 4
+LIMIT = 0.2  # of the naive loop's time
+
+
+def measure() -> Figures:
+    """(name, value, limit or None) of every figure: images of two levels and of 256, with the default network."""
+    from tfade.distributions.autoregressive_pixels import AutoregressivePixels
+    from tfade.distributions.pixels import Bernoulli, Categorical
+
+    for conditionals in (Bernoulli, Categorical):
+        pixels = AutoregressivePixels(conditionals, features=0)
+        pixels.build(SHAPE)
+        noise = tf.random.stateless_uniform((BATCH, *pixels.noise_shape), (0, 1))
+        title = f"PixelCNN, {BATCH} × {SHAPE[0]}×{SHAPE[1]}, {pixels.levels} levels"
+        yield from _sampling(title, pixels, noise)
+
+
+def _sampling(title: str, pixels, noise) -> Figures:
+    pixels.image_from_uniform(noise)  # compiled
+    times = [seconds(lambda: pixels.image_from_uniform(noise).numpy()) for _ in range(3)]
+    cached = statistics.median(times)
+    yield f"{title}, cached sampling / naive", cached / seconds(lambda: one_pass_a_pixel(pixels, noise)), LIMIT
+    yield f"{title}, cached sampling, seconds", cached, None
+
+
+def one_pass_a_pixel(pixels, noise, features=None) -> np.ndarray:
+    """Levels [batch, H, W, C] of uniform noise, by a pass for every pixel (and ordered channel)."""
+    draw = pixels.conditionals.from_uniform
+    signed = naive(
+        pixels.network, lambda noise, theta: 2.0 * pixels.as_image(draw(theta, noise)) - 1.0, noise, features
+    )
+    return np.round(0.5 * (signed + 1.0) * (pixels.levels - 1))
+
+
+def naive(network, draw: Callable, given, context=None) -> np.ndarray:
+    """What `GatedPixelCNN.ancestral` solves, by a pass of the whole network for every place (and ordered channel)."""
+    height, width, channels = network.shape
+    parameters = tf.function(lambda x, context, row, column: network(x, context)[:, row, column])
+    x = np.zeros((len(given), height, width, channels), np.float32)
+    for row in range(height):
+        for column in range(width):
+            for channel in range(network.groups):
+                theta = parameters(tf.constant(x), context, tf.constant(row), tf.constant(column))
+                value = np.asarray(draw(given[:, row, column], theta))
+                chosen = slice(None) if network.groups == 1 else channel
+                x[:, row, column, chosen] = value[:, chosen]
+    return x

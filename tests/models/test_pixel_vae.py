@@ -1,0 +1,79 @@
+"""PixelVAE: decoding draws, the bound by one pass, and what cannot go with pixels that are drawn."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.models.properties import IMAGE_VAE, MASKED, source
+from tfade.distributions.autoregressive_pixels import AutoregressivePixels
+from tfade.distributions.logistic_mixture import LogisticMixture
+from tfade.distributions.pixels import Bernoulli, IsotropicNormal
+from tfade.errors import UsageError
+from tfade.models.ade import ADE
+from tfade.models.pixel_cnn import PixelCNN
+from tfade.spec import Batch
+
+PIXELS = functools.partial(AutoregressivePixels, network=MASKED, features=2)
+
+
+@pytest.fixture
+def images():
+    return source("images").fetch(np.arange(4))
+
+
+def model_of(conditionals=Bernoulli):
+    keras.utils.set_random_seed(0)
+    model = IMAGE_VAE(source("images").spec, pixels=functools.partial(PIXELS, conditionals))
+    generator = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        variable.assign_add(0.2 * generator.normal(size=variable.shape))
+    return model
+
+
+def test_equal_codes_decode_to_equal_images_and_samples_follow_their_seed(images):
+    model = model_of()
+    assert model.decode_is_random
+    z = np.random.default_rng(1).normal(size=(4, 3)).astype(np.float32)
+    decoded = model.decode(z).numpy()
+    assert set(np.unique(decoded)) == {0.0, 1.0}
+    np.testing.assert_array_equal(model.decode(z[[2, 0]]), decoded[[2, 0]])
+    np.testing.assert_array_equal(model.decode(z + 1e-6), decoded)
+    np.testing.assert_array_equal(model.reconstruct(images), model.decode(model.codes(images)))
+    first = model.sample(4, seed=1).numpy()
+    np.testing.assert_array_equal(model.sample(4, seed=1), first)
+    assert np.any(model.sample(4, seed=2) != first)
+    # A code that stands still: pixels are drawn all the same.
+    cold = model.sample(4, temperature=0.0, seed=1).numpy()
+    assert all(np.any(image != cold[0]) for image in cold[1:])
+
+
+@pytest.mark.parametrize("conditionals", [Bernoulli, functools.partial(LogisticMixture, 2)])
+def test_the_bound_reaches_every_variable(conditionals, images, eager):
+    model = model_of(conditionals)
+    model.compile(lambda name: keras.optimizers.Adam(1e-3))
+    (player,) = model.players()
+    with tf.GradientTape() as tape:
+        losses = model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]
+        total = tf.add_n([weight * tf.reduce_mean(value) for weight, value in losses.values()])
+    for variable, gradient in zip(player.variables, tape.gradient(total, player.variables)):
+        assert gradient is not None, variable.path
+        assert np.any(tf.convert_to_tensor(gradient) != 0), variable.path
+    assert np.isfinite(model.log_prob(images, 3)).all()
+    z = model.codes(images)
+    observed = model.to_observation(images)[0]
+    np.testing.assert_allclose(model.log_likelihood(images, z), model.observation(z).log_prob(observed), rtol=1e-5)
+
+
+def test_what_cannot_go_with_drawn_pixels_is_refused():
+    spec = source("images").spec
+    with pytest.raises(UsageError, match="pixels=AutoregressivePixels draws images pixel by pixel"):
+        ADE(spec, functools.partial(IMAGE_VAE, pixels=PIXELS))
+    with pytest.raises(UsageError, match="features above 0, or use the model PixelCNN"):
+        IMAGE_VAE(spec, pixels=functools.partial(PIXELS, features=0))
+    with pytest.raises(UsageError, match=r"PixelCNN was given data of shape \(3,\)"):
+        PixelCNN((3,))
+    with pytest.raises(UsageError, match="conditionals=IsotropicNormal cannot be"):
+        PixelCNN(spec, IsotropicNormal)
