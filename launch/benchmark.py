@@ -18,8 +18,8 @@ def main(arguments: list[str]) -> int | None:
         choices=("step", "flows", "residual", "ade", "glf", "pixelcnn", "all"),
         default="step",
         help="the training step of a recipe, flows against nflows and zuko (pip install torch nflows zuko), "
-        "a residual block against its reference, AV-ADE or GLF against its parts, sampling of a PixelCNN against a pass "
-        "for every pixel, or all",
+        "a residual block against its reference, AV-ADE or GLF against its parts, cached against naive sampling of a "
+        "PixelCNN, or all",
     )
     parser.add_argument("--compile_peers", action="store_true", help="time the peers under torch.compile too (minutes)")
     parser.add_argument("--threads", type=whole(1), default=1, help="of flows and peers; with --part=all of everything")

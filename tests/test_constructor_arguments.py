@@ -6,7 +6,17 @@ import math
 import keras
 import pytest
 
-from tfade.distributions import autoregressive_networks, flow_densities, gaussian, implicit, mixture, pixels, topdown
+from tfade.distributions import (
+    autoregressive_networks,
+    autoregressive_pixels,
+    flow_densities,
+    gaussian,
+    implicit,
+    logistic_mixture,
+    mixture,
+    pixels,
+    topdown,
+)
 from tfade.distributions.flow import FlowDistribution
 from tfade.distributions.pushforward import ImplicitDensity
 from tfade.distributions.vae_density import VAEDensity
@@ -29,6 +39,7 @@ from tfade.networks import (
     lipschitz,
     made,
     mlp,
+    pixel_cnn,
     residual,
     sngan,
 )
@@ -130,6 +141,22 @@ CASES = {
         dict(image_shape=IMAGE, width=2, halvings=1),
         dict(width=SIZE, halvings=SIZE, initial_scale=(0, -1.0, "x"), normalization=CHOICE),
     ),
+    pixel_cnn.GatedPixelCNN: (
+        dict(shape=MAP, outputs=4, width=4, depth=2),
+        dict(
+            outputs=SIZE,
+            context_size=(-1, *SIZE[2:]),
+            width=SIZE,
+            depth=SIZE,
+            kernel_size=(*SIZE, 1, 4),
+            inner_kernel_size=(*SIZE, 2),
+        ),
+    ),
+    autoregressive_pixels.AutoregressivePixels: (
+        {},
+        dict(conditionals=CLASS, network=CLASS, features=(-1, *SIZE[2:])),
+    ),
+    logistic_mixture.LogisticMixture: ({}, dict(components=SIZE, scale_range=RANGE)),
     lipschitz.LipschitzMLP: (dict(event_shape=(3,)), dict(width=SIZE, depth=SIZE, coefficient=SHARE)),
     lipschitz.LipschitzConvNet: (dict(event_shape=MAP), dict(width=SIZE, depth=SIZE, coefficient=SHARE)),
     BottomUpEncoder: (dict(image_shape=IMAGE, outputs=2), dict(network=CLASS)),

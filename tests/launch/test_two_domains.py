@@ -17,7 +17,7 @@ def test_a_translator_is_trained_and_evaluated(tmp_path, capsys):
     state = newest_state(tmp_path / "run")
     assert {f"model/{name}" for name in ("pool", "pool_count", "other_pool", "other_pool_count")} <= state.keys()
     assert len(np.unique(state["model/pool"].reshape(9, -1), axis=0)) == state["model/pool_count"] == 9
-    arguments = [f"--run_dir={tmp_path / 'once'}", "--metrics=cycle_error", "--num_samples=20"]
+    arguments = [f"--run_dir={tmp_path / 'run'}", "--metrics=cycle_error", "--num_samples=20"]
     assert run(evaluate.main, arguments) == 0
     results = {
         result.name: result for record in read_records(tmp_path / "run" / "evaluation") for result in record.results
@@ -25,7 +25,7 @@ def test_a_translator_is_trained_and_evaluated(tmp_path, capsys):
     assert {"cycle_error", "translation_error", "cycle_error_back", "translation_error_back"} == results.keys()
     assert results["cycle_error"].protocol["data"] == "first_half:digits"
     assert results["cycle_error_back"].protocol["data"] == "painted:second_half:digits"
-    out = [f"--run_dir={tmp_path / 'once'}", f"--out={tmp_path / 'x.png'}"]
+    out = [f"--run_dir={tmp_path / 'run'}", f"--out={tmp_path / 'x.png'}"]
     fails(capsys, sample.main, out, "CycleGAN")
 
 

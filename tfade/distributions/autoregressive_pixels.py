@@ -5,7 +5,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfade.distributions.pixels import Categorical, PixelDistribution
-from tfade.errors import UsageError, check_class, check_whole
+from tfade.errors import LARGEST, UsageError, check_class, check_whole
 from tfade.networks.pixel_cnn import GatedPixelCNN
 
 tfd = tfp.distributions
@@ -40,7 +40,7 @@ class AutoregressivePixels(PixelDistribution):
         super().__init__(**kwargs)
         check_class("conditionals", conditionals)
         check_class("network", network)
-        check_whole("features", features, 0)
+        check_whole("features", features, 0, LARGEST)
         self.conditionals, self._make_network, self.features = conditionals(), network, features
         if not isinstance(self.conditionals, PixelDistribution):
             raise UsageError(f"conditionals={conditionals!r} does not make a PixelDistribution; Categorical does")

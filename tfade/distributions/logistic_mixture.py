@@ -8,7 +8,7 @@ from tfade import numerics
 from tfade.distributions.logistic_levels import LogisticLevels, clipped_logistic_mean
 from tfade.distributions.pixels import PixelDistribution
 from tfade.distributions.scales import bounded_log_scale, checked_range
-from tfade.errors import check_whole
+from tfade.errors import LARGEST, check_whole
 
 tfd = tfp.distributions
 
@@ -44,7 +44,7 @@ class LogisticMixture(PixelDistribution):
 
     def __init__(self, components: int = 10, scale_range: tuple[float, float] = SCALES, **kwargs):
         super().__init__(**kwargs)
-        check_whole("components", components)
+        check_whole("components", components, most=LARGEST)
         self.components, self.scale_range = components, checked_range(scale_range)
 
     def build(self, shape, in_image_space=True):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfade.errors import UsageError, check_sizes, check_whole
+from tfade.errors import LARGEST, UsageError, check_sizes, check_whole
 from tfade.networks.pixel_cnn_layers import Gate, columns_to_the_left, pointwise, windows_above
 from tfade.networks.pixel_cnn_sampling import ancestral
 
@@ -62,7 +62,7 @@ class GatedPixelCNN(keras.layers.Layer):
     ):
         super().__init__(autocast=False, **kwargs)
         check_sizes("GatedPixelCNN", outputs=outputs, width=width, depth=depth)
-        check_whole("GatedPixelCNN.context_size", context_size, 0)
+        check_whole("GatedPixelCNN.context_size", context_size, 0, LARGEST)
         self.reach = _reach("kernel_size", kernel_size, 3)  # rows above, and columns on either side
         self.inner_reach = _reach("inner_kernel_size", inner_kernel_size, 1)
         self.shape, self.outputs, self.context_size = tuple(shape), outputs, context_size
@@ -180,7 +180,7 @@ class PointwiseKernels(NamedTuple):
 
 
 def _reach(name: str, kernel_size, least: int) -> int:
-    check_whole(f"GatedPixelCNN.{name}", kernel_size, least)
+    check_whole(f"GatedPixelCNN.{name}", kernel_size, least, LARGEST)
     if kernel_size % 2 == 0:
         raise UsageError(f"GatedPixelCNN.{name}={kernel_size} is even; a mask needs a centre: give an odd number")
     return kernel_size // 2
