@@ -11,7 +11,8 @@ from pathlib import Path
 from tfade import files
 from tfade.errors import UsageError
 from tfade.locks import LOCK, directory_lock
-from tfade.training import configuration, recorded_configuration
+from tfade.training import recorded_configuration
+from tfade.training.configuration_changes import differences
 
 # Bindings that say where the data of a run lie, and what was read off them.
 PLACES = ("data/macro.value", "other_data/macro.value", "Recipe.data", "Recipe.other_data", "Recipe.spec")
@@ -76,7 +77,7 @@ class RunDirectory:
         if self.config.exists():
             recorded = recorded_configuration.read(self.config)
             try:
-                changed = configuration.differences(recorded, config, may_change)
+                changed = differences(recorded, config, may_change)
             except UsageError as error:
                 raise UsageError(
                     f"{self.config} cannot be read by this version ({error}); give another run_dir"
