@@ -16,6 +16,7 @@ import gin
 from gin import config as gin_config
 
 from tfade.errors import UsageError, one_line
+from tfade.training.isolation import isolated
 
 _UNQUOTED = re.compile(r"[^\W\d][^\"'()\[\]{}]*$|[/~.\\](?!\d)")  # a word, a path: no value that gin could read
 _MALFORMED = re.compile(r"malformed node or string[^<]*<\S+ object at \w+> ")
