@@ -17,7 +17,7 @@ STUDY = [f"--gin_file={ROOT / 'gin' / 'tables' / 'density_ratio.gin'}"]
 SAMPLE = ["--run_dir=none", "--out=x.png"]
 REMEDY = re.compile(
     r"must be|\bgive\b|\buse\b|\bwrite\b|\bsee\b|did you mean|is not|is neither|is unknown|\bneeds?\b|are missing|required|"
-    r"leave|No module|No configurable|nothing uses|Unable to parse|Expected|Couldn't parse|train one|are of --part|"
+    r"leave|No module|No configurable|nothing uses|Unable to parse|Expected|Couldn't parse|train one|apply to --part|exactly one of|"
     r"in gin|it takes|\bset\b|is usual|largest|the networks are|in use"
 )
 WHOLE = ("0", "-1", "1.5", "x", "", "10000000000000000000000000", "1e3", "nan")
@@ -136,7 +136,11 @@ def test_flags(capsys, launcher, flag, value):
     refused(capsys, main, [*needed, f"--{flag}={value}"], f"--{flag}", repr(value))
 
 
-@pytest.mark.parametrize(("main", "arguments", "word"), NEEDED, ids=lambda each: str(each)[-40:])
+@pytest.mark.parametrize(
+    ("main", "arguments", "word"),
+    NEEDED,
+    ids=[f"{main.__module__.rpartition('.')[2]}-{place}-{word}" for place, (main, _, word) in enumerate(NEEDED)],
+)
 def test_flags_that_are_missing_or_too_many(capsys, main, arguments, word):
     refused(capsys, main, arguments, word)
 
