@@ -296,4 +296,4 @@ class Subject:
     def require_images(self) -> None:
         """Raises NotApplicable if the data are vectors."""
         if not self.real.spec.is_image:
-            raise NotApplicable(f"data {self.real.spec.name!r} are vectors of {self.real.spec.shape[0]} dimensions")
+            raise NotApplicable(f"data {self.real.spec.name!r} are vectors of {self.real.spec.shape[0]}, not images")
