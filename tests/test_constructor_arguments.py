@@ -154,7 +154,7 @@ CASES = {
     ),
     autoregressive_pixels.AutoregressivePixels: (
         {},
-        dict(conditionals=CLASS, network=CLASS, features=(-1, *SIZE[2:])),
+        dict(conditionals=CLASS, network=CLASS, features=SIZE),
     ),
     logistic_mixture.LogisticMixture: ({}, dict(components=SIZE, scale_range=RANGE)),
     lipschitz.LipschitzMLP: (dict(event_shape=(3,)), dict(width=SIZE, depth=SIZE, coefficient=SHARE)),

@@ -18,11 +18,11 @@ LIMIT = 0.2  # of the naive loop's time
 
 def measure() -> Figures:
     """(name, value, limit or None) of every figure: images of two levels and of 256, with the default network."""
-    from tfade.distributions.autoregressive_pixels import AutoregressivePixels
+    from tfade.distributions.autoregressive_pixels import PixelByPixel
     from tfade.distributions.pixels import Bernoulli, Categorical
 
     for conditionals in (Bernoulli, Categorical):
-        pixels = AutoregressivePixels(conditionals, features=0)
+        pixels = PixelByPixel(conditionals)
         pixels.build(SHAPE)
         noise = tf.random.stateless_uniform((BATCH, *pixels.noise_shape), (0, 1))
         title = f"PixelCNN, {BATCH} × {SHAPE[0]}×{SHAPE[1]}, {pixels.levels} levels"

@@ -11,7 +11,7 @@ from scipy.stats import logistic
 
 from launch.benchmarks.pixel_cnn import one_pass_a_pixel
 from tests.flows.cases import perturb
-from tfade.distributions.autoregressive_pixels import AutoregressivePixels
+from tfade.distributions.autoregressive_pixels import AutoregressivePixels, PixelByPixel
 from tfade.distributions.logistic_mixture import LogisticMixture
 from tfade.distributions.pixels import Bernoulli, Categorical, IsotropicNormal
 from tfade.errors import UsageError
@@ -24,9 +24,9 @@ class ThreeLevels(Categorical):
     size = levels = 3
 
 
-def made(conditionals, shape=(2, 2, 1), features=2) -> AutoregressivePixels:
+def made(conditionals, shape=(2, 2, 1), features=2) -> PixelByPixel:
     keras.utils.set_random_seed(0)
-    pixels = AutoregressivePixels(conditionals, NETWORK, features)
+    pixels = PixelByPixel(conditionals, NETWORK, features)
     pixels.build(shape)
     perturb(pixels)
     return pixels
@@ -155,7 +155,7 @@ def test_far_levels_have_finite_gradients(level):
         ({"conditionals": NETWORK}, (2, 2, 1), "shape|PixelDistribution"),
         ({"conditionals": 3}, (2, 2, 1), "conditionals=3 is not a class"),
         ({"network": 3}, (2, 2, 1), "network=3 is not a class"),
-        ({"features": -1}, (2, 2, 1), "features=-1"),
+        ({"features": 0}, (2, 2, 1), "features=0"),
         ({}, (3,), r"data of shape \(3,\)"),
         ({"network": functools.partial(NETWORK, width=2)}, (2, 2, 3), "width=2 do not suit 3 channels"),
     ],

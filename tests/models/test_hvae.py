@@ -12,7 +12,8 @@ from scipy.stats import norm
 from tests.models.test_vae import FLOW, MASKED, NORMAL
 from tfade.data.loading import load
 from tfade.distributions.pixels import DiscretizedLogistic
-from tfade.distributions.topdown import TopDownDecoder, TopDownLevel, precision_weighted
+from tfade.distributions.topdown import TopDownDecoder
+from tfade.distributions.topdown_levels import TopDownLevel, precision_weighted
 from tfade.errors import UsageError
 from tfade.flows.autoregressive import IAF
 from tfade.models.ade import ADE

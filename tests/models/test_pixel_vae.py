@@ -71,8 +71,6 @@ def test_what_cannot_go_with_drawn_pixels_is_refused():
     spec = source("images").spec
     with pytest.raises(UsageError, match="pixels=AutoregressivePixels draws images pixel by pixel"):
         ADE(spec, functools.partial(IMAGE_VAE, pixels=PIXELS))
-    with pytest.raises(UsageError, match="features above 0, or use the model PixelCNN"):
-        IMAGE_VAE(spec, pixels=functools.partial(PIXELS, features=0))
     with pytest.raises(UsageError, match=r"PixelCNN was given data of shape \(3,\)"):
         PixelCNN((3,))
     with pytest.raises(UsageError, match="conditionals=IsotropicNormal cannot be"):

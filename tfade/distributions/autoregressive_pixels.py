@@ -11,36 +11,33 @@ from tfade.networks.pixel_cnn import GatedPixelCNN
 tfd = tfp.distributions
 
 
-@gin.register
-class AutoregressivePixels(PixelDistribution):
-    """P(x | z) = Π_ij P(x_ij | x before ij, h(z)), with h the decoder's feature map of the size of the image.
+class PixelByPixel(PixelDistribution):
+    """P(x | h) = Π_ij P(x_ij | x before ij, h), given a map h of the size of the image, or without one.
 
     The conditionals come from one masked network over the image, in raster order and channel by channel: the likelihood
     takes one pass, an image as many steps as it has pixels. There is no mean in closed form, so whatever decodes draws.
 
-    Draws at temperature T are those of the conditionals at T, see their class. Even where each of these is its pmf to
-    the power 1/T², their product is an approximation of P^(1/T²).
+    Draws at temperature T ≥ 0 are those of the conditionals at T, see their class. Even where each of these is its pmf
+    to the power 1/T², their product is an approximation of P^(1/T²).
 
     Args:
         conditionals: class of the distribution of a pixel: `Categorical`, `LogisticMixture` or `Bernoulli`.
         network: class of the masked network, called as
             `network((H, W, C), outputs, context_size, ordered_channels=…)`.
-        features: channels of h; 0 without a decoder.
+        features: channels of h; 0 for none.
 
     Raises:
-        UsageError: vectors, conditionals that are not one of these, features below 0, or objects where classes are
-            wanted.
+        UsageError: vectors, conditionals that are not one of these, or objects where classes are wanted.
 
-    Reference: van den Oord et al. 2016 (conditional PixelCNN); Gulrajani et al. 2017 (PixelVAE, section 3).
+    Reference: van den Oord et al. 2016 (conditional PixelCNN).
     """
 
     is_drawn = couples_channels = True
 
-    def __init__(self, conditionals=Categorical, network=GatedPixelCNN, features: int = 16, **kwargs):
+    def __init__(self, conditionals=Categorical, network=GatedPixelCNN, features: int = 0, **kwargs):
         super().__init__(**kwargs)
         check_class("conditionals", conditionals)
         check_class("network", network)
-        check_whole("features", features, 0, LARGEST)
         self.conditionals, self._make_network, self.features = conditionals(), network, features
         if not isinstance(self.conditionals, PixelDistribution):
             raise UsageError(f"conditionals={conditionals!r} does not make a PixelDistribution; Categorical does")
@@ -109,10 +106,29 @@ class AutoregressivePixels(PixelDistribution):
         raise UsageError(f"{type(self).__name__} has no mean in closed form; draw images")
 
 
+@gin.register
+class AutoregressivePixels(PixelByPixel):
+    """The PixelCNN behind a decoder: h is its feature map. Makes a `VAE` a PixelVAE.
+
+    Args:
+        conditionals, network: see `PixelByPixel`.
+        features: channels of the decoder's feature map, 1 or more.
+
+    Raises:
+        UsageError: features below 1, and what `PixelByPixel` rejects.
+
+    Reference: Gulrajani et al. 2017, section 3.
+    """
+
+    def __init__(self, conditionals=Categorical, network=GatedPixelCNN, features: int = 16, **kwargs):
+        check_whole("features", features, most=LARGEST)
+        super().__init__(conditionals, network, features, **kwargs)
+
+
 class AutoregressiveImages(tfd.Distribution):
     """Images given a decoder's feature map [batch, H, W, features]."""
 
-    def __init__(self, layer: AutoregressivePixels, features):
+    def __init__(self, layer: PixelByPixel, features):
         parameters = dict(locals())
         self._layer, self._features = layer, features
         super().__init__(

@@ -24,10 +24,13 @@ PIXEL_SCALES = (1e-3, 10.0)  # of standard deviations; a level is 1/256 wide
 GLOBAL_GAIN = 10.0  # Adam moves a lone log-scale as slowly as any weight; this factor lets it cross its range in a run
 
 
+def _power(temperature) -> tf.Tensor:
+    """T², from far below where a pmf to the power 1/T² is certain of its likeliest level."""
+    return tf.maximum(tf.cast(temperature, tf.float32) ** 2, 1e-12)
+
+
 class PixelDistribution(keras.layers.Layer):
     """See the module. Parameters have shape [batch, H, W, outputs], and run in float32 under mixed precision.
-
-    Subclasses define `_distribution` and `_mean` of float32 parameters.
 
     Attributes:
         outputs: outputs of the decoder for each place of an image, or all of them for vectors.
@@ -99,7 +102,7 @@ class PixelDistribution(keras.layers.Layer):
         Args:
             parameters: [..., outputs].
             noise: in [0, 1), [..., noise_size].
-            temperature: T > 0, a scalar or [..., 1]; each class states what it does.
+            temperature: T ≥ 0, a scalar or [..., 1]; each class states what it does.
 
         Raises:
             UsageError: a distribution that has no such draws.
@@ -187,7 +190,7 @@ class Bernoulli(PixelDistribution):
         return tf.sigmoid(parameters)
 
     def from_uniform(self, parameters, noise, temperature=1.0):
-        return tf.cast(noise < tf.sigmoid(tf.cast(parameters, tf.float32) / temperature**2), tf.float32)
+        return tf.cast(noise < tf.sigmoid(tf.cast(parameters, tf.float32) / _power(temperature)), tf.float32)
 
 
 @gin.register
@@ -287,7 +290,7 @@ class Categorical(PixelDistribution):
         return tf.reduce_sum(tf.nn.softmax(self._logits(parameters)) * tf.linspace(0.0, 1.0, self.levels), -1)
 
     def from_uniform(self, parameters, noise, temperature=1.0):
-        logits = self._logits(tf.cast(parameters, tf.float32) / temperature**2)
+        logits = self._logits(tf.cast(parameters, tf.float32) / _power(temperature))
         below = tf.cumsum(tf.nn.softmax(logits), -1)[..., :-1]  # the last sum is 1 up to rounding
         return tf.reduce_sum(tf.cast(noise[..., None] >= below, tf.float32), -1)
 

@@ -4,7 +4,7 @@ import gin
 import tensorflow as tf
 
 from tfade import numerics
-from tfade.distributions.autoregressive_pixels import AutoregressivePixels
+from tfade.distributions.autoregressive_pixels import PixelByPixel
 from tfade.distributions.pixels import Categorical
 from tfade.errors import UsageError
 from tfade.models.base import GenerativeModel
@@ -23,15 +23,15 @@ class PixelCNN(GenerativeModel):
     Its one player, `pixels`, has one term, `nll`: reported in nats, minimised in nats per dimension. With `Bernoulli`
     it is a pmf of images that are binarised afresh at every use; in `log_prob` the noise is a function of the image.
 
-    Samples at temperature T draw every pixel at T; see `AutoregressivePixels`.
+    Samples at temperature T draw every pixel at T; see `PixelByPixel`.
 
     Args:
         spec: what the data look like, or the bare shape of an image, (H, W, C).
         conditionals: class of the distribution of a pixel: `Categorical`, `LogisticMixture` or `Bernoulli`.
-        network: class of the masked network, see `AutoregressivePixels`.
+        network: class of the masked network, see `PixelByPixel`.
 
     Raises:
-        UsageError: data that are not images, or what `AutoregressivePixels` rejects.
+        UsageError: data that are not images, or what `PixelByPixel` rejects.
 
     Reference: van den Oord et al. 2016; Salimans et al. 2017 (the mixture).
     """
@@ -46,8 +46,8 @@ class PixelCNN(GenerativeModel):
                 "distribution = @AutoregressiveMADE for vectors"
             )
 
-        def make() -> AutoregressivePixels:
-            pixels = AutoregressivePixels(conditionals, network, features=0)
+        def make() -> PixelByPixel:
+            pixels = PixelByPixel(conditionals, network)
             pixels.build(self.image_shape)
             return pixels
 
@@ -82,6 +82,6 @@ class PixelCNN(GenerativeModel):
         return pixels.as_image(images)
 
     @staticmethod
-    def _log_prob(pixels: AutoregressivePixels, unit, noise) -> tf.Tensor:
+    def _log_prob(pixels: PixelByPixel, unit, noise) -> tf.Tensor:
         target = pixels.target(unit, noise(unit))
         return pixels.given_image(target).log_prob(target)

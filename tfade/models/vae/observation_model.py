@@ -32,8 +32,8 @@ class ObservationModel:
         noise_shape: of the uniform noise that an image is drawn from; None where images are means.
 
     Raises:
-        UsageError: classes that make something else, pixels that take no outputs of a decoder, a pmf of levels
-            together with f or vectors, or features that are not an image.
+        UsageError: classes that make something else, a pmf of levels together with f or vectors, or features that are
+            not an image.
     """
 
     def __init__(self, add_network, shape: tuple[int, ...], pixels, flow=None):
@@ -42,11 +42,6 @@ class ObservationModel:
         features = shape if self.flow is None else self.flow.latent_shape
         in_image_space = self._is_image and flow is None
         self.pixels = add_network("pixels", lambda: _build_pixels(pixels, features, in_image_space))
-        if not self.pixels.outputs:
-            raise UsageError(
-                f"pixels={pixels!r} takes no features of a decoder; set AutoregressivePixels.features above 0, or use "
-                "the model PixelCNN, which has no latents"
-            )
         self.activations, self.levels = self.pixels.activations, self.pixels.levels
         self.output_shape = (*features[:-1], self.pixels.outputs)
         self.noise_shape = self.pixels.noise_shape if self.pixels.is_drawn else None

@@ -1,0 +1,180 @@
+"""Levels of latents that are autoregressive over their map: densities, orders, and the bound against quadrature."""
+
+import functools
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.stats import norm
+
+from tests.flows.cases import perturb
+from tests.models import toys
+from tests.models.properties import NORMAL, source
+from tfade.distributions.pixels import Bernoulli
+from tfade.distributions.topdown import TopDownDecoder
+from tfade.distributions.topdown_autoregressive import AutoregressiveLevel
+from tfade.errors import UsageError
+from tfade.flows.autoregressive import IAF
+from tfade.models.vae import VAE
+from tfade.networks.made import MADE
+from tfade.networks.pixel_cnn import GatedPixelCNN
+from tfade.networks.topdown import BottomUpEncoder
+from tfade.spec import Batch
+
+MASKED = functools.partial(GatedPixelCNN, width=4, depth=2, kernel_size=3)
+STEPS = functools.partial(IAF, conditioner=functools.partial(MADE, width=8))
+VARIANTS = {"precision": ("precision", None), "sum": ("sum", None), "sum_iaf": ("sum", STEPS)}
+variants = pytest.mark.parametrize("variant", VARIANTS)
+
+
+def level_of(variant) -> AutoregressiveLevel:
+    keras.utils.set_random_seed(1)
+    merge, flow = VARIANTS[variant]
+    level = AutoregressiveLevel((2, 2, 3), 2, merge, flow, 0, MASKED)
+    level.build_posterior((2, 2, 4))
+    perturb(level, 0.5)
+    return level
+
+
+def normal(*shape, seed=0):
+    return tf.random.stateless_normal(shape, (seed, 7))
+
+
+@variants
+def test_densities_are_those_of_the_map_from_noise(variant, eager):
+    """log p and log q are log N(ε; 0, I) - log |det ∂z/∂ε|; each is triangular over the places, a flow aside."""
+    level = level_of(variant)
+    features, bottom_up, noise = normal(2, 2, 2, 3), normal(2, 2, 2, 4, seed=1), normal(2, 8, seed=2)
+    for given, name in (({"bottom_up": bottom_up}, "log_posterior"), ({"temperature": 0.7}, "log_prior")):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(noise)
+            drawn = level(features, noise=noise, **given)[1]
+            numbers = tf.unstack(drawn.latents, axis=1)
+        jacobian = np.stack([tape.gradient(number, noise) for number in numbers], 1).astype(np.float64)
+        expected = norm.logpdf(noise).sum(-1) - np.linalg.slogdet(jacobian)[1]
+        np.testing.assert_allclose(getattr(drawn, name), expected, rtol=1e-4, atol=1e-4)
+        again = level(features, latents=drawn.latents, **given)[1]
+        np.testing.assert_allclose(getattr(again, name), expected, rtol=1e-4, atol=1e-4)
+        place = np.arange(8) // 2
+        assert np.all(jacobian[:, place[:, None] < place] == 0)
+        assert level.flow is not None or np.all(jacobian[:, place[:, None] > place] != 0)
+
+
+@pytest.mark.parametrize("variant", ["precision", "sum"])
+def test_the_divergence_of_conditionals_has_the_mean_of_log_q_minus_log_p(variant):
+    level = level_of(variant)
+    rows = 4000
+    features, bottom_up = (tf.repeat(normal(1, 2, 2, n, seed=n), rows, 0) for n in (3, 4))
+    drawn = level(features, noise=normal(rows, 8, seed=2), bottom_up=bottom_up)[1]
+    gap = (drawn.kl - (drawn.log_posterior - drawn.log_prior)).numpy()
+    assert np.std(gap) > 0.1
+    assert abs(gap.mean()) < 4 * gap.std() / np.sqrt(rows)
+
+
+def test_a_sum_starts_at_the_prior_and_noise_of_a_cold_prior_shrinks():
+    level = AutoregressiveLevel((2, 2, 3), 2, "sum", None, 0, MASKED)
+    level.build_posterior((2, 2, 4))
+    drawn = level(normal(3, 2, 2, 3), noise=normal(3, 8), bottom_up=normal(3, 2, 2, 4))[1]
+    np.testing.assert_allclose(drawn.kl, 0.0, atol=1e-5)
+    cold = level(normal(3, 2, 2, 3), noise=normal(3, 8), temperature=0.25)[1]
+    np.testing.assert_allclose(cold.latents, 0.25 * drawn.latents, rtol=1e-4)
+
+
+# ---- The model ----
+
+
+def tiny_encoder(image_shape, outputs):
+    """A network with one feature map, of side 1×2."""
+    return keras.Sequential(
+        [
+            keras.Input(image_shape),
+            keras.layers.Conv2D(3, 2, strides=2),
+            keras.layers.ReLU(),
+            keras.layers.Flatten(),
+            keras.layers.Dense(outputs),
+        ]
+    )
+
+
+def tiny_decoder(image_shape, latent_size, activation=None):
+    return keras.Sequential(
+        [
+            keras.Input((latent_size,)),
+            keras.layers.Dense(8),
+            keras.layers.Reshape((1, 2, 4)),
+            keras.layers.ReLU(),
+            keras.layers.Conv2DTranspose(image_shape[-1], 2, strides=2),
+        ]
+    )
+
+
+@variants
+def test_the_bound_approaches_the_likelihood_by_quadrature(variant):
+    """Three latents: one at the top, two places. log p(x) = log E_ε p(x | z(ε)) by Gauss and Hermite's rule."""
+    keras.utils.set_random_seed(2)
+    merge, flow = VARIANTS[variant]
+    model = VAE(
+        (2, 4, 1),
+        latent_size=1,
+        context_size=3,
+        encoder=functools.partial(BottomUpEncoder, network=tiny_encoder),
+        decoder=functools.partial(
+            TopDownDecoder, network=tiny_decoder, channels=(1,), merge=merge, flow=flow, autoregressive=MASKED
+        ),
+        posterior=NORMAL,
+        pixels=Bernoulli,
+    )
+    for network in model.networks.values():
+        perturb(network, 0.6)
+    images = (255 * (np.random.default_rng(0).uniform(size=(3, 2, 4, 1)) < 0.5)).astype(np.uint8)
+    points, weights = np.polynomial.hermite_e.hermegauss(24)
+    nodes = np.array(list(itertools.product(points, repeat=3)), np.float32)
+    log_weights = np.log(np.prod(list(itertools.product(weights / weights.sum(), repeat=3)), 1))
+    parameters, _ = model.decoder(nodes[:, :1], noise=nodes[:, 1:], training=False)
+    pmf = model.networks["pixels"].distribution(parameters)
+    expected = [np.logaddexp.reduce(log_weights + pmf.log_prob(image / np.float32(255)).numpy()) for image in images]
+    found = model.log_prob(images, num_samples=5000).numpy()
+    np.testing.assert_allclose(found, expected, atol=0.03)
+
+
+@variants
+def test_every_variable_gets_a_gradient_and_everything_is_answered(variant, eager):
+    keras.utils.set_random_seed(4)
+    merge, flow = VARIANTS[variant]
+    model = VAE(
+        source("images").spec,
+        latent_size=3,
+        context_size=4,
+        encoder=functools.partial(BottomUpEncoder, network=toys.ENCODER),
+        decoder=functools.partial(
+            TopDownDecoder, network=toys.DECODER, channels=(1,), merge=merge, flow=flow, autoregressive=MASKED
+        ),
+        posterior=NORMAL,
+    )
+    perturb(model, 0.3)
+    model.compile(lambda name: keras.optimizers.Adam(1e-3))
+    images = source("images").fetch(np.arange(4))
+    (player,) = model.players()
+    with tf.GradientTape() as tape:
+        losses = model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]
+        total = tf.add_n([weight * tf.reduce_mean(value) for weight, value in losses.values()])
+    for variable, gradient in zip(player.variables, tape.gradient(total, player.variables)):
+        assert gradient is not None, variable.path
+        assert np.any(tf.convert_to_tensor(gradient) != 0), variable.path
+    codes = model.encode(images).sample(seed=(1, 2))
+    for distribution in (model.encode(images), model.prior()):
+        assert np.isfinite(distribution.log_prob(codes)).all()
+    alone = model.encode(images[2:3]).log_prob(codes[2:3])
+    np.testing.assert_allclose(alone[0], model.encode(images).log_prob(codes)[2], rtol=1e-3)
+    assert model.sample(2, 0.7, seed=1).shape == (2, 8, 8, 1)
+    np.testing.assert_array_equal(model.reconstruct(images), model.decode(model.codes(images)))
+
+
+def test_parts_that_do_not_fit_are_refused():
+    decoder = functools.partial(TopDownDecoder, (8, 8, 1), 3, network=toys.DECODER, channels=(1,))
+    with pytest.raises(UsageError, match="merge='precision' multiplies the conditionals"):
+        decoder(merge="precision", flow=STEPS, autoregressive=MASKED)
+    with pytest.raises(UsageError, match="autoregressive=3 is not a class"):
+        decoder(autoregressive=3)
