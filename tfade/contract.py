@@ -175,7 +175,8 @@ class Contract:
 
         Args:
             n: how many.
-            temperature: factor on the standard deviation of the prior; 1 is the model itself.
+            temperature: factor on the standard deviation of the prior; 1 is the model itself. For p^(1/τ) it is √τ:
+                exactly in NICE, in other models as an approximation.
             seed: an integer or a scalar tensor; equal seeds give equal images. None draws fresh entropy.
             labels: classes of a conditional model, integers [n]; None draws them uniformly, from `seed`.
         """

@@ -9,13 +9,14 @@ import tensorflow as tf
 
 from tfade.data.loading import load
 from tfade.data.pipeline import batches
-from tfade.distributions.standard import StandardLogistic
+from tfade.distributions.standard import StandardLogistic, StandardNormal
 from tfade.errors import UsageError
 from tfade.flows.actnorm import ActNorm
 from tfade.flows.coupling import Coupling
+from tfade.flows.linear import DiagonalScaling
 from tfade.flows.preprocessing import Flatten, Logit
 from tfade.flows.stack import Stack
-from tfade.flows.transformers import Shift
+from tfade.flows.transformers import Affine, Shift
 from tfade.models.flow import FlowModel
 from tfade.models.optimization import Optimization
 from tfade.networks.conditioner import MLPConditioner
@@ -43,6 +44,26 @@ def model_of(shape=(16, 16, 1), flow=IMAGE_FLOW, **arguments) -> FlowModel:
     for variable in model.trainable_variables:
         variable.assign_add(0.05 * tf.random.stateless_normal(variable.shape, (1, 2)))
     return model
+
+
+@pytest.mark.parametrize("transformer", [Shift, functools.partial(Affine, gain=1.0)], ids=["NICE", "RealNVP"])
+def test_tempering_is_exact_where_the_volume_is_constant(transformer):
+    """Samples at T = √τ have the density p^(1/τ), normalised: a constant of NICE (Dinh et al. 2015), none of RealNVP."""
+    coupling = functools.partial(COUPLING, transformer, mask="alternate")
+    parts = (functools.partial(Stack, (coupling,), 4), DiagonalScaling)
+    model = model_of((2,), functools.partial(Stack, parts), prior=StandardNormal)
+    for variable in model.trainable_variables:
+        variable.assign_add(0.5 * tf.random.stateless_normal(variable.shape, (3, 4)))
+    tau = 0.49
+    x = model.sample(500, temperature=tau**0.5, seed=0)
+    z = model.encode(x).mean()
+    log_det = model.log_density(x) - model.prior().log_prob(z)
+    tempered = model.prior(tau**0.5).log_prob(z) + log_det
+    constant = tempered - model.log_density(x) / tau
+    assert np.std(log_det) > 0.1 or np.std(constant) < 1e-3
+    assert (np.std(constant) < 1e-3) == (transformer is Shift)
+    wrong = model.prior(tau).log_prob(z) + log_det - model.log_density(x) / tau  # τ in place of √τ
+    assert np.std(wrong) > 0.5
 
 
 def test_the_likelihood_is_the_change_of_variables(images):

@@ -15,18 +15,13 @@ import tensorflow_probability as tfp
 
 from tfade import numerics
 from tfade.distributions.logistic_levels import LogisticLevels, clipped_logistic_mean
-from tfade.distributions.scales import bounded_log_scale, checked_range, unbounded_log_scale
+from tfade.distributions.scales import bounded_log_scale, checked_range, tempering, unbounded_log_scale
 from tfade.errors import UsageError, check_positive
 
 tfd = tfp.distributions
 
 PIXEL_SCALES = (1e-3, 10.0)  # of standard deviations; a level is 1/256 wide
 GLOBAL_GAIN = 10.0  # Adam moves a lone log-scale as slowly as any weight; this factor lets it cross its range in a run
-
-
-def _power(temperature) -> tf.Tensor:
-    """T², from far below where a pmf to the power 1/T² is certain of its likeliest level."""
-    return tf.maximum(tf.cast(temperature, tf.float32) ** 2, 1e-12)
 
 
 class PixelDistribution(keras.layers.Layer):
@@ -190,7 +185,7 @@ class Bernoulli(PixelDistribution):
         return tf.sigmoid(parameters)
 
     def from_uniform(self, parameters, noise, temperature=1.0):
-        return tf.cast(noise < tf.sigmoid(tf.cast(parameters, tf.float32) / _power(temperature)), tf.float32)
+        return tf.cast(noise < tf.sigmoid(tf.cast(parameters, tf.float32) / tempering(temperature)), tf.float32)
 
 
 @gin.register
@@ -290,7 +285,7 @@ class Categorical(PixelDistribution):
         return tf.reduce_sum(tf.nn.softmax(self._logits(parameters)) * tf.linspace(0.0, 1.0, self.levels), -1)
 
     def from_uniform(self, parameters, noise, temperature=1.0):
-        logits = self._logits(tf.cast(parameters, tf.float32) / _power(temperature))
+        logits = self._logits(tf.cast(parameters, tf.float32) / tempering(temperature))
         below = tf.cumsum(tf.nn.softmax(logits), -1)[..., :-1]  # the last sum is 1 up to rounding
         return tf.reduce_sum(tf.cast(noise[..., None] >= below, tf.float32), -1)
 

@@ -52,6 +52,11 @@ def unbounded_log_scale(scale: np.ndarray, scale_range: tuple[float, float] = SC
     return start + _softplus_inverse(log_scale - start)
 
 
+def tempering(temperature) -> tf.Tensor:
+    """T², which divides the logits of a pmf at temperature T; never 0, which would be its likeliest level as well."""
+    return tf.maximum(tf.cast(temperature, tf.float32) ** 2, 1e-12)
+
+
 def _bounds(scale_range: tuple[float, float]) -> tuple[float, float, float]:
     """Where the lower soft bound starts, and the logarithms of both ends.
 

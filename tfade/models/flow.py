@@ -30,8 +30,10 @@ class FlowModel(LatentVariableModel):
     Where log |det| is an estimate (`ResidualBlock`), so is the likelihood, "unbiased": `log_prob` estimates it with
     noise that is a function of the image and the draw, and there is no `log_density`.
 
-    A temperature T multiplies the standard deviation of the prior (Glow's T; p^(1/τ) has T = √τ). For a flow of
-    constant volume this samples the tempered density, for others it is an approximation.
+    A temperature T multiplies the standard deviation of the prior (Glow's T; p^(1/τ) has T = √τ, so that T = 0.7 is
+    τ = 0.49). With a normal prior and a flow of constant volume (NICE) this samples the tempered density
+    p_τ ∝ p^(1/τ), in the space behind the preprocessing: the volume of `Logit` is not constant. For affine and other
+    flows it is an approximation.
 
     Args:
         spec: what the data look like, or the bare shape: (H, W, C), or (D,) for vectors.
