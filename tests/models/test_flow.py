@@ -60,7 +60,6 @@ def test_tempering_is_exact_where_the_volume_is_constant(transformer):
     log_det = model.log_density(x) - model.prior().log_prob(z)
     tempered = model.prior(tau**0.5).log_prob(z) + log_det
     constant = tempered - model.log_density(x) / tau
-    assert np.std(log_det) > 0.1 or np.std(constant) < 1e-3
     assert (np.std(constant) < 1e-3) == (transformer is Shift)
     wrong = model.prior(tau).log_prob(z) + log_det - model.log_density(x) / tau  # τ in place of √τ
     assert np.std(wrong) > 0.5

@@ -118,7 +118,7 @@ class TopDownDecoder(keras.layers.Layer):
         """The trainable variables of the levels' posteriors: they are not parameters of p(x)."""
         return [variable for level in self.level_layers for variable in level.posterior_variables]
 
-    def call(self, z, noise=None, latents=None, maps=None, temperature=1.0, training=None):
+    def call(self, z, noise=None, latents=None, maps=None, temperature=1.0, kept=None, training=None):
         """The network's output, and the latents on the way, which are given, or made of noise.
 
         Args:
@@ -126,6 +126,7 @@ class TopDownDecoder(keras.layers.Layer):
             noise: standard normal, [batch, hierarchical_size], of which latents are made: of the posterior's if there
                 are maps, of the prior's otherwise.
             latents: [batch, hierarchical_size], to be taken as they are.
+            kept: with both, how many levels take their latents, before the later ones are made of noise.
             maps: the encoder's, the smallest first, each [batch, H, W, C]; None where only the prior is asked for.
             temperature: factor on the deviation of the prior.
             training: whether batch normalisation takes the statistics of this batch.
@@ -133,16 +134,21 @@ class TopDownDecoder(keras.layers.Layer):
         Returns:
             Parameters [batch, H, W, C], and `Drawn`.
         """
-        if (noise is None) == (latents is None):
-            raise UsageError("TopDownDecoder needs either noise, to make its latents of, or the latents, and not both")
-        parts = iter(tf.split(noise if latents is None else latents, list(self._sizes), -1))
+        if kept is None:
+            if (noise is None) == (latents is None):
+                raise UsageError(
+                    "TopDownDecoder needs either noise, to make its latents of, or the latents, and not both"
+                )
+            kept = 0 if latents is None else len(self._sizes)
+        sources = [noise if level >= kept else latents for level in range(len(self._sizes))]
+        parts = iter([tf.split(source, list(self._sizes), -1)[level] for level, source in enumerate(sources)])
         bottom_up = iter(maps or ())
         drawn, value = [], z
         for position, layer in enumerate(self.network.layers):
             value = layer(value, training=training)
             if position in self._places:
                 level, part = self._places[position], next(parts)
-                given = {"noise": part} if latents is None else {"latents": part}
+                given = {"noise" if len(drawn) >= kept else "latents": part}
                 value, result = level(
                     value, **given, bottom_up=next(bottom_up) if maps else None, temperature=temperature
                 )

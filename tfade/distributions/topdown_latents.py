@@ -54,6 +54,20 @@ class TopDownLatents(tfd.Distribution):
         latents = self._passed(z, noise=noise).latents
         return tf.concat([z, tf.reshape(latents, tf.shape(noise))], -1)
 
+    @property
+    def levels(self) -> tuple[tuple[int, int, int], ...]:
+        """(h, w, c) of every level inside the decoder."""
+        return self._decoder.latent_shapes
+
+    def redrawn(self, values, kept: int, seed) -> tf.Tensor:
+        """Latents [n, size] of the prior of which the vector z₀ and the first `kept` levels are those of `values`."""
+        z, latents = tf.split(values, [-1, self._decoder.hierarchical_size], -1)
+        noise = tf.random.stateless_normal(tf.shape(latents), seed)
+        drawn = self._decoder(
+            z, noise=noise, latents=latents, kept=kept, temperature=self._temperature, training=False
+        )[1]
+        return tf.concat([z, drawn.latents], -1)
+
     def _log_prob(self, values):
         batch = tf.broadcast_dynamic_shape(tf.shape(values)[:-1], self.batch_shape_tensor())
         values = tf.broadcast_to(values, tf.concat([batch, tf.shape(values)[-1:]], 0))

@@ -27,6 +27,7 @@ from tfade.evaluation.latents.marginal_kl import MarginalKL, density_model_kl, m
 from tfade.evaluation.latents.posterior_kinds import DiagonalPosteriors, DistributionPosteriors, PointPosteriors
 from tfade.evaluation.latents.posteriors import Posteriors
 from tfade.evaluation.latents.ratio_classifier import RatioClassifier
+from tfade.evaluation.latents.redraws import Redraws, variance_shares
 from tfade.evaluation.likelihood.annealed_importance import (
     AnnealedImportanceSampling,
     annealed_importance_sampling,
@@ -129,6 +130,7 @@ __all__ = [
     "ReconstructionError",
     "ReconstructionFrechetDistance",
     "Record",
+    "Redraws",
     "Report",
     "Result",
     "Spectrum",
@@ -180,4 +182,5 @@ __all__ = [
     "spectrum",
     "stacked_mode_distribution",
     "train_classifier",
+    "variance_shares",
 ]

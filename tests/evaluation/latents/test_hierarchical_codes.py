@@ -6,18 +6,23 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from tests.models.test_hvae import model_of
+from tests.models.test_hvae import TOP, model_of
 from tfade.data.digits import digits
 from tfade.data.source import ArraySource
+from tfade.errors import UsageError
 from tfade.evaluation import (
     AnnealedImportanceSampling,
     ElboSurgery,
+    Figure,
     ImportanceWeightedBound,
     LowPosteriorSamples,
     MarginalKL,
     NotApplicable,
+    Redraws,
+    Result,
     Subject,
     latent_model,
+    variance_shares,
 )
 from tfade.evaluation.choice import chosen
 from tfade.evaluation.latents import aggregate_posterior, posterior_kinds
@@ -133,3 +138,36 @@ def test_the_bound(subject):
     own = np.asarray(subject.model.log_prob(chosen(subject.real, 4, subject.seed), num_samples=5), np.float64)
     assert nats.value == pytest.approx(own.mean(), rel=1e-4)
     assert bits.value == pytest.approx(-own.mean() / (256 * np.log(2)) + 8, rel=1e-4)
+
+
+def test_redraws_keep_the_levels_above(model):
+    """Of whole vectors of latents: those kept are the same, the others are draws of the prior given them."""
+    prior = model.prior()
+    latents = prior.sample(6, seed=(1, 2))
+    first = int(np.prod(prior.levels[0]))
+    for kept, same in ((0, TOP), (1, TOP + first)):
+        again = prior.redrawn(latents, kept, (3, 4)).numpy()
+        np.testing.assert_array_equal(again[:, :same], latents[:, :same])
+        assert np.all(again[:, same:] != latents[:, same:])
+    one, other = (prior.redrawn(latents, kept, (3, 4)) for kept in (0, 0))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_shares_of_variance_of_redrawn_images(subject):
+    """Rising from the pixels to everything; figures for each stage, with a name that a file can have."""
+    found = Redraws(sources=6, redraws=5)(subject)
+    results = {result.name: result.value for result in found if isinstance(result, Result)}
+    figures = [result.name for result in found if isinstance(result, Figure)]
+    assert list(results) == [f"redrawn_{part}_variance" for part in ("pixels", "8x8", "4x4")]
+    assert 0 < results["redrawn_pixels_variance"] < 1.2
+    assert figures == ["redrawn_pixels", "redrawn_8x8", "redrawn_4x4", "redrawn_everything"]
+    generator = np.random.default_rng(0)
+    sources = generator.normal(size=(1, 400, 1, 2, 2, 1))
+    inner = generator.normal(size=(2, 400, 5, 2, 2, 1))
+    images = np.stack([sources[0] + 0.5 * inner[0], 2 * inner[1]])  # of variance 1 + 1/4 = 5/4, and 4
+    shares = variance_shares(redraws=images, fresh=images[0, :, 0])
+    np.testing.assert_allclose(shares, [0.2, 3.2], rtol=0.15)
+    with pytest.raises(UsageError, match="all alike"):
+        variance_shares(redraws=images, fresh=np.ones((3, 2, 2, 1)))
+    with pytest.raises(UsageError, match="a variance needs 2"):
+        variance_shares(redraws=images[:, :, :1], fresh=images[0, :, 0])
