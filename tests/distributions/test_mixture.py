@@ -77,7 +77,7 @@ def test_em_is_that_of_scikit_learn(covariance):
         assert -0.03 < gap < 0.0  # of its own data, the fit is the more likely
         means = layer.distribution().components_distribution.mean().numpy()
         distances = np.linalg.norm(means[:, None] - MEANS, axis=-1)
-        assert distances[linear_sum_assignment(distances)].max() < 0.25
+        assert distances[linear_sum_assignment(distances)].max() < 0.4
 
 
 def test_em_of_large_and_of_small_vectors():

@@ -57,7 +57,7 @@ def test_replayed_test_images_score_like_real_data(replayed):
     subject, report = replayed
     results = report.results
     covered, real = results["mode_coverage"].value, results["mode_coverage"].real.value
-    assert abs(covered - real) < 40
+    assert abs(covered - real) < 80
     assert covered > 700
     reference = results["mode_divergence"].protocol["reference"], results["mode_divergence"].real.protocol["reference"]
     assert reference == ("labels of the train split", "labels of the test split")

@@ -86,7 +86,7 @@ def test_the_likelihood_of_a_vae_is_found():
     annealed = annealed_importance_sampling(x=view.x, steps=100, jit_compile=False, **parts)
     assert abs(annealed.value - exact) < 4 * annealed.diagnostics["monte_carlo_error"] < 0.3
     weighted = importance_weighted_bound(x=view.x, k=300, posterior=view.posterior, **parts)
-    assert abs(weighted.value - exact) < 0.3
+    assert abs(weighted.value - exact) < 0.4
     bound = model.log_prob(images, num_samples=300)
     assert weighted.value == pytest.approx(float(tf.reduce_mean(bound)), abs=0.4)
 

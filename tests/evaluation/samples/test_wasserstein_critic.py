@@ -29,7 +29,7 @@ def test_shift():
     """W₁ of a shift by (3, 4) is 5, after division by the slope 1 + W₁/2λ = 1.25 that the penalty leaves."""
     fake = normal(1) + [3, 4]
     result = distance(normal(0), fake, test=normal(2))
-    assert abs(result.value - 5) < 0.15
+    assert abs(result.value - 5) < 0.25
     assert 0 < result.std < 0.1
     assert abs(result.diagnostics["mean_gradient_norm"] - 1.25) < 0.04
 
@@ -37,7 +37,7 @@ def test_shift():
 def test_scaling_in_one_dimension():
     """W₁ of N(0, 1) and N(0, 9) is 2·E|x|: a linear critic cannot tell it, and the two-sided penalty stops there."""
     result = distance(normal(0, 4000, 1), 3 * normal(1, 4000, 1))
-    assert abs(result.value - 2 * np.sqrt(2 / np.pi)) < 0.15
+    assert abs(result.value - 2 * np.sqrt(2 / np.pi)) < 0.25
 
 
 def test_images_of_two_brightnesses():
@@ -91,7 +91,7 @@ def test_refusals():
     for arguments, message in (
         ({"real": real[0]}, "real has shape"),
         ({"real": real[:3]}, "real has 3 example"),
-        ({"fake": np.where(real > 2, np.nan, real)}, "fake holds .* NaN"),
+        ({"fake": np.where(real > 0, np.nan, real)}, "fake holds .* NaN"),
         ({"fake": real[:, :1]}, r"fake has examples of shape \[1\] and real of \[2\]"),
         ({"test": images}, r"test has examples of shape \[8, 8, 1\]"),
         ({"train": real[:2]}, "train has 2 example"),
