@@ -96,14 +96,15 @@ SLOPES = {"r1", "gradient_penalty", "dragan"}  # which the discriminator's last 
 NO_LEVEL = {"sngan", "wgan_gp"}  # whose losses do not change with it either: as much is added to data as to samples
 
 
-@pytest.fixture(params=REACHED)
+@pytest.fixture(params=REACHED, scope="module")
 def recipe(request):
     return request.param
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model(recipe):
-    """With weights that are nowhere zero, so that no gradient vanishes at the start."""
+    """With weights that are nowhere zero, so that no gradient vanishes at the start. Tests leave these as they are."""
+    keras.utils.set_random_seed(0)
     bindings = ["data = 'digits'", SPEC_BINDING]
     with common.workspace().configured([str(ROOT / "gin" / f"{recipe}.gin"), TINY], bindings):
         model = build_model(configuration.make(Recipe))

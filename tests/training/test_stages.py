@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.helpers import ROOT, TINY, assert_same_state, newest_state, train_here
+from tests.helpers import ROOT, TINY, assert_same_state, eagerly, newest_state, train_here
 from tfade import load_run
 from tfade.errors import UsageError
 from tfade.models.stages import Stage
@@ -24,7 +24,8 @@ def train(run, *bindings) -> int:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     run = tmp_path_factory.mktemp("stages") / "whole"
-    assert train(run) == 0
+    with eagerly():
+        assert train(run) == 0
     return run
 
 
@@ -59,7 +60,8 @@ def test_history_counts_on_over_the_stages(whole):
     assert int(state["optimizer.last.autoencoder/000.iteration"]) == 3
 
 
-# Checkpoints: after each of five steps, after the mixture, after each of three steps.
+# Tracing takes longer than these steps. Checkpoints: after each of five steps, after the mixture, after each of three steps.
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("before", [False, True], ids=["after", "before"])
 @pytest.mark.parametrize("count", [2, 5, 6, 7, 9])
 def test_a_stop_anywhere_ends_bit_for_bit(whole, tmp_path, stop_after, monkeypatch, count, before):
