@@ -25,6 +25,7 @@ WRONG = [
     ("DiagonalNormal.conditioner", "@DCGANEncoder"),
     ("DiagonalNormal.conditioner", "@MLPConditioner()"),
     *(("Optimization.schedule", value) for value in ("0", "(1, 2)", "'x'", "((1,),)")),
+    *(("autoencoder/make_optimizer.optimizer", value) for value in ("0", "None", "@R1()")),
     *(("autoencoder/adam.epsilon", value) for value in ("None", "0", "1e400")),
     ("MLPConditioner.depth", "10**12"),
 ]

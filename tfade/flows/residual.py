@@ -3,7 +3,7 @@
 import gin
 import tensorflow as tf
 
-from tfade.errors import UsageError, check_between, check_choice, check_class, check_positive, check_whole
+from tfade.errors import UsageError, check_between, check_choice, check_class, check_layers, check_positive, check_whole
 from tfade.flows.fixed_point import FixedPoint, fixed_point
 from tfade.flows.layer import FlowLayer, size_of
 from tfade.flows.noise import FlowNoise
@@ -63,7 +63,7 @@ class ResidualBlock(FlowLayer):
         check_class("ResidualBlock.network", network)
         check_choice("ResidualBlock.log_det", log_det, ("estimate", "exact"))
         for name, value in (("exact_terms", exact_terms), ("evaluation_terms", evaluation_terms)):
-            check_whole(f"ResidualBlock.{name}", value)
+            check_layers(f"ResidualBlock.{name}", value)
         check_whole("ResidualBlock.max_iterations", max_iterations)
         check_between("ResidualBlock.rate", rate, 0, 20)
         check_positive("ResidualBlock.tolerance", tolerance)

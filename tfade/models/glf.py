@@ -4,6 +4,7 @@ import gin
 import tensorflow as tf
 
 from tfade.distributions.flow_densities import RealNVPDensity
+from tfade.errors import check_finite
 from tfade.models.code_density import CodeDensityAutoencoder
 from tfade.models.players import Weighted
 from tfade.networks.infogan import InfoGANDecoder, InfoGANEncoder
@@ -53,6 +54,7 @@ class GLF(CodeDensityAutoencoder):
         perceptual=None,
         perceptual_weight: float = 1.0,
     ):
+        check_finite("GLF.beta", beta)
         super().__init__(
             spec, latent_size, encoder, decoder, prior, beta, reconstruction, perceptual, perceptual_weight
         )

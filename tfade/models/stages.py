@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import gin
 import keras
 
-from tfade.errors import UsageError, check_whole
+from tfade.errors import UsageError, check_class, check_whole
 from tfade.models.optimization import Optimization, Schedule, check_schedule
 from tfade.models.players import Player
 from tfade.models.running_means import RunningMeans
@@ -47,6 +47,7 @@ class Stage:
             raise UsageError(f"Stage.name={self.name!r} is not an identifier such as 'autoencoder'")
         if self.schedule is not None:
             check_schedule(f"schedule of stage {self.name!r}", self.schedule)
+        check_class(f"optimizer of stage {self.name!r}", self.optimizer, optional=True)
         if self.fit is not None and not callable(self.fit):
             raise UsageError(f"fit={self.fit!r} of stage {self.name!r} is not a function of (model, train)")
         if self.fit is not None and self.steps is None:

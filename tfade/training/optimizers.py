@@ -14,7 +14,7 @@ import gin
 import keras
 import numpy as np
 
-from tfade.errors import UsageError, check_finite, check_positive, check_whole
+from tfade.errors import UsageError, check_class, check_finite, check_positive, check_whole
 
 LearningRate = float | keras.optimizers.schedules.LearningRateSchedule
 
@@ -132,6 +132,7 @@ class Halving(keras.optimizers.schedules.LearningRateSchedule):
 @gin.configurable
 def make_optimizer(optimizer: Callable[[], keras.Optimizer] = adam) -> keras.Optimizer:
     """One player's optimizer: `optimizer` called without arguments, which gin has bound."""
+    check_class("make_optimizer.optimizer", optimizer)
     return optimizer()
 
 
