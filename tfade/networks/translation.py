@@ -10,7 +10,7 @@ import gin
 import keras
 import tensorflow as tf
 
-from tfade.errors import UsageError, check_sizes, check_whole
+from tfade.errors import MOST_LAYERS, UsageError, check_sizes, check_whole
 from tfade.networks.layers import float32, initializer, leaky_relu, norm_layers
 
 BORDER = 3  # reflected pixels on each side, for the first and the last kernel, which are 7×7
@@ -84,7 +84,7 @@ class ResidualTranslator(keras.Sequential):
         initial_scale: float | None = 0.02,
     ):
         check_sizes("ResidualTranslator", width=width, blocks=blocks)
-        check_whole("ResidualTranslator.halvings", halvings, 0)
+        check_whole("ResidualTranslator.halvings", halvings, 0, MOST_LAYERS)
         _check_shapes(tuple(image_shape), tuple(output_shape), halvings)
 
         def normalized(kind, channels: int, size: int, stride: int = 1, padding: str = "same"):

@@ -22,6 +22,7 @@ OF_ARGUMENTS = (
 OF_SIZES = (MemoryError, tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError)
 LONGEST = 300  # characters of a message
 SHOWN = 12  # arguments, at most
+HUGE = 10**6  # where a number so large is bound, it is the likely cause
 CLOSE = 1000  # numbers within this factor of the largest may be the ones that were too large
 
 _DEVICE = re.compile(r"^\{\{.*?\}\} ")  # that TensorFlow puts before its messages
@@ -165,9 +166,10 @@ def _names(code: types.CodeType, failed: int) -> set[str]:
 
 
 def _bound(what: str) -> list[Argument]:
-    """What gin binds of a class, whatever the scope; numbers and text before classes."""
+    """What gin binds of a class, huge numbers of any class first, classes last."""
+    huge = list(_bindings(lambda value: type(value) is int and value >= HUGE))
     found = [argument for argument in _bindings(lambda value: True) if argument.name.startswith(f"{what}.")]
-    return sorted(found, key=lambda argument: str(argument.value).startswith("@"))
+    return [*huge, *sorted(found, key=lambda argument: str(argument.value).startswith("@"))]
 
 
 def _referred(value) -> str | None:
