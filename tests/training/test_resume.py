@@ -160,7 +160,7 @@ def test_the_best_is_kept_besides_the_newest(tmp_path):
 
 @pytest.mark.usefixtures("eager")
 def test_loading_leaves_the_callers_configuration_alone(run, tmp_path, images):
-    assert train_here(tmp_path / "b", "seed = 1", "VGHPlusPlus.latent_size = 9") == 0
+    assert train_here(tmp_path / "b", "seed = 1", "VGHPlusPlus.latent_size = 9", "steps = 1") == 0
     gin.clear_config()
     gin.parse_config("adam.learning_rate = 0.123")
     before, policy = gin.config_str(), keras.mixed_precision.dtype_policy().name

@@ -124,7 +124,7 @@ def test_every_metric_of_a_model_with_normal_posteriors(subject_of, quick, tmp_p
     mixture = {"seed": 0, "restarts": 5, "iterations": 200, "components": 3, "covariance": "diagonal"}
     assert bound.protocol["fit"] == {"name": "fit_mixture", **mixture}
     assert bound.protocol["density"] == "GaussianMixture"
-    assert bound.value < exact.value + 4 * (exact.std + bound.std)
+    assert bound.value < exact.value + 8 * (exact.std + bound.std)
     assert bound.value == pytest.approx(exact.value, rel=0.2)
     assert 0.4 < results["marginal_kl_density_ratio"].value / exact.value < 1.5
     assert results["active_units"].value == 2
