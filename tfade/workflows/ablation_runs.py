@@ -17,8 +17,7 @@ from tfade.files import write_json, write_text
 from tfade.reporting.ablation_report import RunReport
 from tfade.training import configuration, model_pictures, recorded_configuration
 from tfade.training.isolation import Frozen, frozen, isolated
-from tfade.training.reach import require_reached
-from tfade.training.recipe import recipe_of_data
+from tfade.training.recipe import build_model, recipe_of_data
 from tfade.training.recorded_model import read_source
 from tfade.training.train import train
 from tfade.workflows.ablation import Ablation, Row, slug
@@ -135,10 +134,8 @@ def count_parameters(workspace: Workspace, files: Sequence[str], bindings: Seque
         UsageError: the configuration is wrong.
     """
     with workspace.configured(files, bindings):
-        recipe, source, _ = recipe_of_data()
-        model = recipe.model(source.spec)
-        require_reached(model)
-        networks = model.networks
+        networks = build_model(recipe_of_data()[0]).networks
+        configuration.unused()  # rejects what is bound in a scope of nothing
     of_density = [network for name, network in networks.items() if name in GENERATIVE]
     of_posterior = [network.posterior_variables for network in of_density if isinstance(network, TopDownDecoder)]
     return sum(_size(network.trainable_variables) for network in of_density) - sum(map(_size, of_posterior))
