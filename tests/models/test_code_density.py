@@ -250,6 +250,5 @@ def test_a_perceptual_loss_reads_its_file_once_training_begins(images):
     + [(WAEMMD, {"mmd_weight": -1.0}), (WAEMMD, {"kernel": None}), (GLF, {"perceptual": 3}), (GLANN, {"pool": 0})],
 )
 def test_wrong_arguments_are_refused_by_name(kind, given):
-    name = {"beta": "reconstruction_weight"}.get(next(iter(given)), next(iter(given)))
-    with pytest.raises(UsageError, match=name):
+    with pytest.raises(UsageError, match=next(iter(given))):
         kind(SHAPE, 3, **given)
