@@ -134,9 +134,7 @@ class PatchDiscriminator(keras.Sequential):
         initial_scale: float | None = 0.02,
     ):
         check_sizes("PatchDiscriminator", width=width, halvings=halvings)
-        least = (
-            3 * 2**halvings
-        )  # the two last convolutions take a pixel each, and two places are left to normalise over
+        least = 3 * 2**halvings  # the last two convolutions take a pixel each; two places are left to normalise over
         if len(image_shape) != 3 or min(image_shape[:2]) < least:
             raise UsageError(
                 f"PatchDiscriminator.halvings={halvings} needs images of {least} pixels or more and was given "
