@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,16 @@ def test_the_published_dcgan_for_64_pixels():
     assert kernels == [(128, 4 * 4 * 512), (4, 4, 256, 512), (4, 4, 128, 256), (4, 4, 64, 128), (4, 4, 3, 64)]
 
 
-@pytest.mark.parametrize("shape", [(17, 17, 3), (16, 32, 3), (30, 30, 1), (5, 5, 1)])
+def test_sides_are_four_to_seven_times_a_power_of_two():
+    taken = []
+    for side in range(1, 130):
+        with contextlib.suppress(UsageError):
+            dcgan.halvings((side, side, 3))
+            taken.append(side)
+    assert taken == sorted(b * 2**k for b in range(4, 8) for k in range(1, 6) if b * 2**k < 130)
+
+
+@pytest.mark.parametrize("shape", [(17, 17, 3), (16, 32, 3), (30, 30, 1), (5, 5, 1), (6, 6, 3)])
 def test_sizes_that_do_not_fit_are_rejected(shape):
     with pytest.raises(UsageError, match="image_shape"):
         dcgan.DCGANGenerator(shape, 5)

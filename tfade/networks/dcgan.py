@@ -1,4 +1,4 @@
-"""The convolutional networks of DCGAN, for square images of any size b·2^k with b in 3…7.
+"""The convolutional networks of DCGAN, for square images of any size b·2^k with b in 4…7.
 
 Each class is a `keras.Sequential` with its input known, so its variables exist once it is constructed.
 
@@ -11,14 +11,14 @@ import keras
 from tfade.errors import UsageError, check_sizes
 from tfade.networks.layers import check_activation, float32, initializer, leaky_relu, norm_layers
 
-SMALLEST, LARGEST = 3, 7  # sides of the feature map that meets the latents
+SMALLEST, LARGEST = 4, 7  # sides of the feature map that meets the latents
 
 
 def halvings(image_shape: tuple[int, int, int]) -> int:
-    """How often an image is halved until its side is between 3 and 7.
+    """How often an image is halved until its side is between 4 and 7.
 
     Raises:
-        UsageError: the image is not square, or its side is not b·2^k with b in 3…7 and k ≥ 1.
+        UsageError: the image is not square, or its side is not b·2^k with b in 4…7 and k ≥ 1.
     """
     height, width = image_shape[:2] if len(image_shape) == 3 else (0, 0)  # vectors get the error below, too
     side, count = height, 0

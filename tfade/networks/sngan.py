@@ -1,4 +1,4 @@
-"""The networks of SNGAN, without residuals and with, for square images of any size b·2^k with b in 3…7.
+"""The networks of SNGAN, without residuals and with, for square images of any size b·2^k with b in 4…7.
 
 Each class is a `keras.Sequential` with its input known, so its variables exist once it is constructed. Initial weights
 are Glorot's uniform, which suits narrow networks as well.
