@@ -75,8 +75,8 @@ def test_published_settings_train_on_embedded_data(path, tmp_path):
 
 @pytest.mark.parametrize("path", DATA, ids=lambda path: path.stem)
 def test_data_files_go_with_a_recipe(path):
-    second = ["Recipe.other_data = %other_data"] if "other_data" in path.read_text() else []
-    with common.workspace().configured([str(ROOT / "gin" / "vgh_pp.gin"), str(path)], second):
+    recipe = ROOT / "gin" / ("cycle_gan.gin" if "other_data" in path.read_text() else "vgh_pp.gin")
+    with common.workspace().configured([str(recipe), str(path)], []):
         name = gin.query_parameter("data/macro.value")
         assert name.split(":")[0] in (
             "color_digits",

@@ -8,11 +8,12 @@ import pytest
 
 from launch import ablation, common, train
 from tests.helpers import ROOT, TINY, assert_same_state, eagerly, fails, newest_state, run
+from tfade.errors import UsageError
 from tfade.locks import directory_lock
 from tfade.training import configuration
 from tfade.training.isolation import isolated
 from tfade.training.recipe import Recipe
-from tfade.workflows import ablation_runs
+from tfade.workflows import ablation_command, ablation_runs
 from tfade.workflows.ablation_command import LOCK, read_table
 
 TABLE = ROOT / "gin" / "tables" / "ade_table1.gin"
@@ -115,6 +116,22 @@ def test_a_row_that_diverges_does_not_stop_the_others(tmp_path, capsys):
     table = (tmp_path / "table.md").read_text()
     assert "VAE, seed 0: " in table
     assert "1 of 2 runs" in table
+
+
+def test_the_table_is_written_after_each_run(tmp_path, monkeypatch):
+    """One run per row and seed; here none can be trained."""
+    seen = []
+
+    def fails(planned, revision):
+        seen.append((planned.row, planned.seed, (tmp_path / "table.md").exists()))
+        raise UsageError("not now")
+
+    monkeypatch.setattr(ablation_command, "train_run", fails)
+    assert run(ablation.main, arguments(tmp_path, GAN_ALONE[0])) == 1
+    assert seen == [("GAN", 0, False), ("GAN", 1, True)]
+    text = (tmp_path / "table.md").read_text()
+    assert "GAN, seed 0: not now" in text
+    assert "GAN, seed 1: not now" in text
 
 
 def test_a_row_whose_evaluation_fails_is_evaluated_again(begun, capsys):

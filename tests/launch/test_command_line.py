@@ -1,6 +1,8 @@
 """What a user can get wrong: one clear line, exit status 2, nothing written, nothing lost."""
 
 import functools
+import json
+import socket
 import subprocess
 import sys
 
@@ -234,10 +236,14 @@ def test_directories_that_are_no_runs(tmp_path, capsys):
 
 
 def test_the_whole_way_from_training_to_export(tmp_path, capsys, monkeypatch):
-    """Train, evaluate, sample and export a small run, with the files and lines that the README promises."""
+    """Train, evaluate, sample and export a small run, with the files and lines that the README promises; offline."""
     from launch import common
+    from tfade.workflows import training
 
+    shown, write_overview = [], training.write_overview
+    monkeypatch.setattr(training, "write_overview", lambda *given: shown.append(given[1]) or write_overview(*given))
     monkeypatch.setattr(common, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("the network is used"))
     folder = tmp_path / "run"
     files = (ROOT / "gin" / "aae.gin", TINY)
     arguments = [a for a in train_arguments(folder, "train_classifier.steps = 30", files=files) if a != "--train_only"]
@@ -253,7 +259,10 @@ def test_the_whole_way_from_training_to_export(tmp_path, capsys, monkeypatch):
     for name in ("config.gin", "environment.json", "history.csv", "export/saved_model.pb", "samples/overview.png"):
         assert (folder / name).is_file(), name
     assert {path.stem for path in (folder / "evaluation").glob("*.json")} >= {"mode_coverage", "reconstruction_error"}
+    assert [source.spec.split for source in shown] == ["test"]
     assert list((folder / "logs").glob("events*"))
+    assert list((folder / "checkpoints").glob("step-*.npz"))
+    assert "library" in json.loads((folder / "environment.json").read_text())["kernels"]
 
     assert run(evaluate.main, [f"--run_dir={folder}", "--metrics=mode_coverage", "--num_samples=50"]) == 0
     assert "mode coverage" in capsys.readouterr().out

@@ -26,6 +26,7 @@ from tfade.contract import QUESTIONS
 from tfade.errors import UsageError
 from tfade.export import export
 from tfade.models.base import GenerativeModel
+from tfade.models.step import TrainingStep
 from tfade.spec import Batch
 from tfade.training import model_pictures, strategy
 from tfade.training.checkpoints import Checkpoints, restore, snapshot
@@ -111,6 +112,7 @@ def test_every_model_that_gin_knows_has_a_case():
         and entry.wrapped.__module__.startswith(f"{tfade.__name__}.")
     }
     assert known <= {getattr(case.kind, "func", case.kind) for case in CASES.values()}
+    assert {model.train_step for model in known} == {TrainingStep.train_step}
 
 
 def test_a_player_moves_all_of_its_own_variables_and_no_other(case, model):

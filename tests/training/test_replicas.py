@@ -110,6 +110,15 @@ def test_a_run_of_one_replica_continues_on_two(tmp_path):
         np.testing.assert_allclose(moved[name], value, rtol=1e-3, atol=1e-3, err_msg=name)
 
 
+def test_all_gpus_are_used_unless_devices_limits_them(monkeypatch):
+    """Two logical CPUs stand for GPUs."""
+    found = tf.config.list_logical_devices("CPU")
+    assert make_strategy().num_replicas_in_sync == 1
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: found)
+    assert make_strategy().num_replicas_in_sync == 2
+    assert make_strategy(devices=1).num_replicas_in_sync == 1
+
+
 @pytest.mark.parametrize("devices", [3, 8])
 def test_devices_that_are_not_there_are_refused(devices):
     with pytest.raises(UsageError, match=f"devices={devices} asked for, 2 found"):

@@ -159,10 +159,12 @@ def test_the_best_is_kept_besides_the_newest(tmp_path):
 
 
 @pytest.mark.usefixtures("eager")
-def test_loading_leaves_the_callers_configuration_alone(run, tmp_path, images):
+def test_loading_leaves_the_callers_configuration_alone(run, tmp_path, images, monkeypatch):
+    """And needs no data."""
     assert train_here(tmp_path / "b", "seed = 1", "VGHPlusPlus.latent_size = 9", "steps = 1") == 0
     gin.clear_config()
     gin.parse_config("adam.learning_rate = 0.123")
+    monkeypatch.setattr("tfade.data.load", lambda *_, **__: pytest.fail("data are loaded"))
     before, policy = gin.config_str(), keras.mixed_precision.dtype_policy().name
     a, b = load_run(run), load_run(tmp_path / "b")
     again = load_run(run)

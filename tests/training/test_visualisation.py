@@ -1,6 +1,7 @@
 """What TensorBoard and samples/ hold after a run."""
 
 import csv
+import types
 
 import numpy as np
 import pytest
@@ -79,6 +80,21 @@ def test_an_interpolation_begins_and_ends_at_reconstructions(make_model, images)
         first, last = picture[top : top + 16, gap : gap + 16], picture[top : top + 16, gap + 4 * (16 + gap) :][:, :16]
         np.testing.assert_allclose(first, pictures.to_uint8(rows[2 * row]), atol=1)
         np.testing.assert_allclose(last, pictures.to_uint8(rows[2 * row + 1]), atol=1)
+
+
+def test_samples_of_a_conditional_model_have_a_row_for_each_class():
+    """A model whose images are as bright as their class."""
+    from tfade.pictures import GAP
+    from tfade.training.model_pictures import sample_picture
+
+    spec = types.SimpleNamespace(num_classes=3, stacked=None)
+    sample = lambda n, seed, labels: np.full((n, 8, 8, 1), 0.2) * np.reshape(labels, (n, 1, 1, 1))
+    picture = sample_picture(types.SimpleNamespace(conditional=True, spec=spec, sample=sample), 6)
+    assert picture.shape[:2] == (GAP + 3 * (8 + GAP), GAP + 2 * (8 + GAP))
+    for label in range(3):
+        row = picture[GAP + label * (8 + GAP) :][:8]
+        for column in range(2):
+            assert (row[:, GAP + column * (8 + GAP) :][:, :8] == round(51 * label)).all()
 
 
 def test_few_of_many_are_spread_evenly():

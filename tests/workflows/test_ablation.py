@@ -78,6 +78,22 @@ def test_every_row_of_the_tables_of_adversaries_can_be_built(name, tmp_path):
     assert min(counts) > 0
 
 
+SOME = {  # rows that are more than a recipe; one of each block
+    "glf_table1": ("VAE", "@vae/Row(), @two_stage/Row()"),
+    "hybrid_classification": ("coupling, λ = 0", "@c0/Row(), @m_small/Row(), @r1/Row()"),
+}
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_rows_of_large_tables_can_be_built(name, tmp_path):
+    reference, rows = SOME[name]
+    lines = [f"Ablation.rows = ({rows})", f"Ablation.reference = {reference!r}", "Ablation.seeds = (0,)"]
+    table = read_table(WORKSPACE, str(ROOT / "gin" / "tables" / f"{name}.gin"), lines)
+    plan = ablation_runs.plan_runs(WORKSPACE, tmp_path, table, [TINY], [], [])
+    assert [run.row for run in plan.runs] == [row.name for row in table.rows]
+    assert min(plan.parameters.values()) > 0
+
+
 def test_the_rows_of_the_hybrids_have_one_generator(tmp_path):
     table = read_table(WORKSPACE, str(ROOT / "gin" / "tables" / "hybrids.gin"), [])
     files = {row.name: ablation_runs.gin_files_of(WORKSPACE, tmp_path, row, table, []) for row in table.rows}
