@@ -1,22 +1,39 @@
 """What the README shows is what works."""
 
+import importlib
+import inspect
+import itertools
 import os
 import re
+import shlex
 import subprocess
 import sys
+import tomllib
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from gin import config as gin_config
 
-from launch import export, train
+import tfade.configurables
+import tfade.evaluation
+from launch import common, export, train
+from launch.flags import Parser
 from tests.helpers import ROOT, TINY, assert_same_state, eagerly, newest_state, run
 from tfade import load_run
+from tfade.evaluation.suite import known_metrics
+from tfade.objectives import divergences
 
 README = (ROOT / "README.md").read_text()
 RESULTS = (ROOT / "gin" / "RESULTS.md").read_text()
 HEADINGS = re.findall(r"^## (.*)$", RESULTS, re.M)
 RECIPES = sorted((ROOT / "gin").glob("*.gin")) + sorted((ROOT / "gin" / "tables").glob("*.gin"))
+COMMANDS = sorted(set(re.findall(r"-m launch\.(\w+) +([-[][^`\n]*)", README)))
+SYSTEMS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in README.partition("## Systems")[2].partition("\n## ")[0].splitlines()
+    if line.startswith("| ") and not line.startswith("| system")
+]
 
 
 def test_the_python_examples_run_in_a_process_of_their_own(tmp_path):
@@ -69,6 +86,8 @@ def test_the_model_of_the_readme_goes_all_the_way(tmp_path, monkeypatch):
     labels = np.array([3, 3, 7])
     sampled = model.sample(3, labels=labels, seed=1)
     assert not np.allclose(sampled, model.sample(3, labels=labels - 1, seed=1))
+    assert all(map(model.answers, ("encode", "decode", "reconstruct", "sample")))
+    assert not model.answers("log_prob")
     served = tf.saved_model.load(str(folders["twice"] / "export")).signatures["sample"]
     scalars = {"n": tf.constant(3), "temperature": tf.constant(1.0), "seed": tf.constant(1, tf.int64)}
     exported = served(**scalars, labels=tf.constant(labels, tf.int32))["images"]
@@ -106,6 +125,101 @@ def test_a_recipe_says_what_to_expect_and_where_its_results_are(path):
     assert re.search(r"Expected: (.*\d|not measured)", head)
     assert set(re.findall(r'gin/RESULTS\.md, "(.*?)"', head)) & set(HEADINGS)
     assert set(re.findall(r'gin/RESULTS\.md, "(.*?)"', head)) <= set(HEADINGS)
+
+
+class Parsed(Exception):
+    """Ends a launcher whose flags are right."""
+
+
+@pytest.mark.parametrize(
+    ("launcher", "line"), COMMANDS, ids=[f"{index}-{name}" for index, (name, _) in enumerate(COMMANDS)]
+)
+def test_command_lines_parse(launcher, line, tmp_path, monkeypatch):
+    """Every value of a flag that lists several, and all values that there are."""
+    parse, parsers = Parser.parse_args, []
+
+    def stop(*_):
+        raise Parsed
+
+    def kept(self, arguments):
+        parsers.append(self)
+        found = parse(self, arguments)
+        return stop() if launcher == "benchmark" else found  # which refuses gin files with some of its parts
+
+    monkeypatch.setattr(Parser, "parse_args", kept)
+    monkeypatch.setattr(common, "workspace", stop)
+    monkeypatch.chdir(tmp_path)
+    words = [word for word in shlex.split(re.sub(r"[][]", " ", line)) if word not in ("…", "&&")]
+    named = [word.partition("=") for word in words]
+    values = [part.split("|") if separator else [""] for _, separator, part in named]
+    for chosen in itertools.product(*values):
+        arguments = [flag + separator + value for (flag, separator, _), value in zip(named, chosen, strict=True)]
+        with pytest.raises(Parsed):
+            importlib.import_module(f"launch.{launcher}").main(arguments)
+    choices = {action.option_strings[0]: action.choices for action in parsers[0]._actions if action.choices}
+    for (flag, _, _), listed in zip(named, values, strict=True):
+        assert len(listed) == 1 or set(listed) == set(choices.get(flag, listed)), flag
+
+
+def test_every_launcher_has_its_line():
+    modules = {path.stem for path in (ROOT / "launch").glob("*.py") if "def main(" in path.read_text()}
+    assert {launcher for launcher, _ in COMMANDS} == modules
+
+
+def test_all_metrics_are_named():
+    table = README.partition("| of | metrics |")[2].partition("\n\n")[0]
+    ours = [name for name, metric in known_metrics().items() if metric.__module__.startswith("tfade.")]
+    assert sorted(re.findall(r"`(\w+)`", table)) == sorted(ours)
+    functions = [name for name in ours if inspect.isfunction(getattr(tfade.evaluation, name, None))]
+    assert len(functions) > len(ours) / 2
+
+
+def test_names_of_gin_exist():
+    """`Class.parameter` in the text and in commands, and the networks of features."""
+    names = re.findall(r"[`'](?:\w+/)?((?:[A-Z]\w*|adam|load|evaluate)\.[a-z]\w*)", README)
+    assert {"Recipe.devices", "load.crop", "evaluate.extractor", "adam.learning_rate"} <= set(names)
+    for name in [*names, *re.findall(r"`@(\w+)\(\)`", README)]:
+        selector, _, parameter = name.partition(".")
+        known = gin_config._REGISTRY.get_match(selector)
+        assert known, name
+        assert not parameter or parameter in inspect.signature(known.wrapped).parameters, name
+
+
+def test_recipes_and_tables_that_are_named_exist():
+    """Those whose state is "measured" have an expected number."""
+    files = {path.stem: path for path in RECIPES}
+    assert len(SYSTEMS) > 10
+    for _, state, recipes, results in SYSTEMS:
+        assert "measured" not in state or "](" in results, recipes
+        for name in re.findall(r"`([a-z]\w*)`", recipes):
+            assert name in files, name
+            assert state != "measured" or re.search(r"# Expected: .*\d", files[name].read_text()), name
+            assert state != "works" or "# Expected: not measured" in files[name].read_text(), name
+    for pattern in ("gin/paper/*.gin", "gin/ex_post/*", "gin/data"):
+        assert pattern.removeprefix("gin/") in README
+        assert list(ROOT.glob(pattern)), pattern
+    for path in re.findall(r"`(tests/[\w/.]+|constraints\.txt|gin/tables|tfade/evaluation)`", README):
+        assert (ROOT / path).exists(), path
+
+
+def test_numbers_in_the_text():
+    gin = (ROOT / "gin" / "vgh_pp.gin").read_text()
+    (size,) = re.findall(r"latent_size = (\d+)", gin)
+    assert f"codes are [64, {size}]" in README
+    defined = vars(divergences).values()
+    kinds = [kind for kind in defined if inspect.isclass(kind) and issubclass(kind, divergences.Divergence)]
+    assert len(kinds) == 1 + 9
+    assert "nine divergences" in README
+
+
+def test_the_package_is_as_the_readme_says():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == ">=3.11,<3.14"
+    assert "Python 3.11–3.13" in README
+    extras = set(re.findall(r"-e '\.\[(\w+)\]'", README))
+    assert extras == set(project["optional-dependencies"])
+    assert project["license"]["text"] in README.splitlines()[-1]
+    assert "Apache License" in (ROOT / "LICENSE").read_text()
 
 
 def test_the_test_command_is_where_ci_looks_for_it():
