@@ -135,7 +135,7 @@ def _function(model: GenerativeModel, function, arguments) -> tf.types.experimen
         with tf.control_dependencies(list(_checks(model, dict(zip(shapes, values))))):
             return function(*map(tf.identity, values))
 
-    return tf.function(served, input_signature=[tf.TensorSpec(*argument) for argument in arguments])
+    return tf.function(served, [tf.TensorSpec(*argument) for argument in arguments], autograph=False)
 
 
 def _checks(model: GenerativeModel, arguments: dict[str, tf.Tensor]) -> Iterator[tf.Operation]:

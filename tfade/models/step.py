@@ -1,5 +1,6 @@
 """The one training step that every model shares: passes, gradients, replicas, precision, reports."""
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -114,9 +115,11 @@ class TrainingStep:
         if self.train_function is not None and not force:
             return
         strategy = self.distribute_strategy
-        step = tf.function(self.train_step, jit_compile=True) if self.jit_compile else self.train_step
+        step = self.train_step
+        if self.jit_compile:
+            step = tf.function(step, jit_compile=True, autograph=False)
 
-        @tf.function
+        @functools.partial(tf.function, autograph=False)
         def train_function(iterator):
             logs = strategy.run(step, args=(next(iterator),))
             # Every replica reports the same means (see RunningMeans), so any of them will do.
@@ -266,7 +269,8 @@ def checked_terms(model, stage: StageState) -> list[str]:
                 names.append(f"{player}/{term}")
 
     signature = _signature(model.spec, model.fields)
-    tf.function(lambda data: model.distribute_strategy.run(trace, args=(data,))).get_concrete_function(signature)
+    traced = tf.function(lambda data: model.distribute_strategy.run(trace, args=(data,)), autograph=False)
+    traced.get_concrete_function(signature)
     return list(dict.fromkeys(names))  # every replica traces
 
 

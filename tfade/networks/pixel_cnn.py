@@ -96,7 +96,7 @@ class GatedPixelCNN(keras.layers.Layer):
         self._seen = seen.astype(self.variable_dtype)
         of_outputs = np.arange(outputs) * self.groups // outputs
         self._seen_last = (of_features[:, None] <= of_outputs).astype(self.variable_dtype)
-        self._compiled = tf.function(self._ancestral)
+        self._compiled = tf.function(self._ancestral, autograph=False)
         self.built = True
 
     def _kernel(self, name, shape, initializer="glorot_uniform"):
