@@ -15,7 +15,7 @@ from launch import common, train
 from tfade.export import export
 from tfade.files import write_text
 from tfade.networks.squeezenet import squeezenet
-from tfade.spec import Spec
+from tfade.spec import Batch, Spec
 from tfade.training import configuration, recorded_configuration
 from tfade.training.checkpoints import Checkpoints, snapshot
 from tfade.training.isolation import isolated
@@ -113,6 +113,17 @@ def assert_moved_by_a_step(model, images) -> None:
     moved = {v.path for v, old in zip(model.trainable_variables, before, strict=True) if np.any(v.numpy() != old)}
     for network in model.networks.values():
         assert not network.trainable_variables or moved & {variable.path for variable in network.trainable_variables}
+
+
+def assert_every_variable_gets_a_gradient(model, images) -> None:
+    """The losses of the only player of a compiled model reach all of its variables, with no gradient of zeros."""
+    (player,) = model.players()
+    with tf.GradientTape() as tape:
+        losses = model.losses(Batch(tf.constant(images)), model._seeds(0))[player.name]
+        total = tf.add_n([weight * tf.reduce_mean(value) for weight, value in losses.values()])
+    for variable, gradient in zip(player.variables, tape.gradient(total, player.variables)):
+        assert gradient is not None, variable.path
+        assert np.any(tf.convert_to_tensor(gradient) != 0), variable.path
 
 
 def assert_served(model, images, folder) -> set[str]:

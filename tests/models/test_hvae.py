@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from scipy.stats import norm
 
+from tests.helpers import assert_every_variable_gets_a_gradient
 from tests.models.test_vae import FLOW, MASKED, NORMAL
 from tfade.data.loading import load
 from tfade.distributions.pixels import DiscretizedLogistic
@@ -219,13 +220,7 @@ def test_several_codes_of_an_image_meet_its_own_maps(variant, images):
 @pytest.mark.parametrize(("variant", "k"), [*((variant, 1) for variant in VARIANTS), ("sum_iaf", 3)])
 def test_every_variable_gets_a_gradient(variant, k, images):
     model = model_of(variant, importance_samples=k, compiled=True)
-    (player,) = model.players()
-    with tf.GradientTape() as tape:
-        losses = model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]
-        total = tf.add_n([weight * tf.reduce_mean(value) for weight, value in losses.values()])
-    for variable, gradient in zip(player.variables, tape.gradient(total, player.variables)):
-        assert gradient is not None, variable.path
-        assert np.any(tf.convert_to_tensor(gradient) != 0), variable.path
+    assert_every_variable_gets_a_gradient(model, images)
 
 
 @variants

@@ -10,6 +10,7 @@ import tensorflow as tf
 from scipy.stats import norm
 
 from tests.flows.cases import perturb
+from tests.helpers import assert_every_variable_gets_a_gradient
 from tests.models import toys
 from tests.models.properties import NORMAL, source
 from tfade.distributions.pixels import Bernoulli
@@ -21,7 +22,6 @@ from tfade.models.vae import VAE
 from tfade.networks.made import MADE
 from tfade.networks.pixel_cnn import GatedPixelCNN
 from tfade.networks.topdown import BottomUpEncoder
-from tfade.spec import Batch
 
 MASKED = functools.partial(GatedPixelCNN, width=4, depth=2, kernel_size=3)
 STEPS = functools.partial(IAF, conditioner=functools.partial(MADE, width=8))
@@ -162,13 +162,7 @@ def test_every_variable_gets_a_gradient_and_everything_is_answered(variant, eage
     perturb(model, 0.3)
     model.compile(lambda name: keras.optimizers.Adam(1e-3))
     images = source("images").fetch(np.arange(4))
-    (player,) = model.players()
-    with tf.GradientTape() as tape:
-        losses = model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]
-        total = tf.add_n([weight * tf.reduce_mean(value) for weight, value in losses.values()])
-    for variable, gradient in zip(player.variables, tape.gradient(total, player.variables)):
-        assert gradient is not None, variable.path
-        assert np.any(tf.convert_to_tensor(gradient) != 0), variable.path
+    assert_every_variable_gets_a_gradient(model, images)
     codes = model.encode(images).sample(seed=(1, 2))
     for distribution in (model.encode(images), model.prior()):
         assert np.isfinite(distribution.log_prob(codes)).all()

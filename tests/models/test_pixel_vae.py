@@ -5,8 +5,8 @@ import functools
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
+from tests.helpers import assert_every_variable_gets_a_gradient
 from tests.models.properties import IMAGE_VAE, MASKED, source
 from tfade.distributions.autoregressive_pixels import AutoregressivePixels
 from tfade.distributions.logistic_mixture import LogisticMixture
@@ -14,7 +14,6 @@ from tfade.distributions.pixels import Bernoulli, IsotropicNormal
 from tfade.errors import UsageError
 from tfade.models.ade import ADE
 from tfade.models.pixel_cnn import PixelCNN
-from tfade.spec import Batch
 
 PIXELS = functools.partial(AutoregressivePixels, network=MASKED, features=2)
 
@@ -54,13 +53,7 @@ def test_equal_codes_decode_to_equal_images_and_samples_follow_their_seed(images
 def test_the_bound_reaches_every_variable(conditionals, images, eager):
     model = model_of(conditionals)
     model.compile(lambda name: keras.optimizers.Adam(1e-3))
-    (player,) = model.players()
-    with tf.GradientTape() as tape:
-        losses = model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]
-        total = tf.add_n([weight * tf.reduce_mean(value) for weight, value in losses.values()])
-    for variable, gradient in zip(player.variables, tape.gradient(total, player.variables)):
-        assert gradient is not None, variable.path
-        assert np.any(tf.convert_to_tensor(gradient) != 0), variable.path
+    assert_every_variable_gets_a_gradient(model, images)
     assert np.isfinite(model.log_prob(images, 3)).all()
     z = model.codes(images)
     observed = model.to_observation(images)[0]

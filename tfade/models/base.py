@@ -71,7 +71,9 @@ class GenerativeModel(Contract, TrainingStep, keras.Model):
     def losses(self, batch: Batch, seeds: Seeds) -> dict[str, dict[str, tf.Tensor | Weighted]]:
         """Every player's terms on this replica's part of the batch.
 
-        Networks run in training mode whichever player moves, so batch normalisation follows every pass.
+        Networks run in training mode whichever player moves, so batch normalisation follows every pass. The losses are
+        traced without AutoGraph, as Keras traces its steps: control flow on tensors is `tf.cond`, `tf.while_loop`, or
+        stands in a `tf.function` of its own.
 
         Args:
             batch: the fields that the class names in `fields`; images as the pipeline yields them, uint8

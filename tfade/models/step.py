@@ -1,6 +1,5 @@
 """The one training step that every model shares: passes, gradients, replicas, precision, reports."""
 
-import functools
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -119,7 +118,7 @@ class TrainingStep:
         if self.jit_compile:
             step = tf.function(step, jit_compile=True, autograph=False)
 
-        @functools.partial(tf.function, autograph=False)
+        @tf.function(autograph=False)
         def train_function(iterator):
             logs = strategy.run(step, args=(next(iterator),))
             # Every replica reports the same means (see RunningMeans), so any of them will do.

@@ -1,7 +1,6 @@
 """Singular values of a generator's Jacobian: how far it stretches and squeezes around its codes."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -77,7 +76,7 @@ def jacobians(decode: Callable, codes, chunk: int = 256) -> Iterator[np.ndarray]
     dimensions = int(np.prod(decode(codes[:1]).shape[1:]))
     size = min(chunk, dimensions)
 
-    @functools.partial(tf.function, autograph=False)
+    @tf.function(autograph=False)
     def rows(code, places):
         copies = tf.repeat(code[None], size, axis=0)
         with tf.GradientTape(watch_accessed_variables=False) as tape:

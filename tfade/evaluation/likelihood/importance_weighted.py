@@ -1,6 +1,5 @@
 """The importance-weighted bound on log p(x) of a model with an encoder and a decoder."""
 
-import functools
 from collections.abc import Callable
 
 import gin
@@ -66,7 +65,7 @@ def importance_weighted_bound(
     x = checked_examples("x", x)
     _require_density(posterior(x[:1]))
 
-    @functools.partial(tf.function, autograph=False)
+    @tf.function(autograph=False)
     def log_weights(x, seed, count):
         q = posterior(x)
         z = q.sample(count, seed=seed)

@@ -1,6 +1,5 @@
 """The training of the independent Wasserstein critic, and what is measured with it."""
 
-import functools
 from collections.abc import Callable
 
 import keras
@@ -50,7 +49,7 @@ def train_critic(
     schedule = keras.optimizers.schedules.PolynomialDecay(learning_rate, steps, 0.0)
     optimizer = keras.optimizers.Adam(schedule, beta_1=0.5, beta_2=0.9)
 
-    @functools.partial(tf.function, autograph=False)
+    @tf.function(autograph=False)
     def step(real, fake, mix):
         real, fake = _scaled(real), _scaled(fake)
 
