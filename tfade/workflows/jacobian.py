@@ -67,7 +67,8 @@ def _measure(run: OpenRun, num_codes: int, temperature: float, seed: int, label:
         raise UsageError(f"label={label}, but run_dir={str(run.path)!r} is a {type(model).__name__}, which {need}")
 
     def decode(latents):
-        return model.decode(latents, **model.conditions(None if label is None else tf.fill([len(latents)], label)))
+        labels = None if label is None else tf.fill(tf.shape(latents)[:1], label)
+        return model.decode(latents, **model.conditions(labels))
 
     def progress(done):
         if done % 16 == 0 or done == num_codes:
