@@ -13,10 +13,15 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras.src.backend.common import global_state
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
+
+# Whoever seeds TensorFlow's own generators empties its cache of kernels, and a quarter of the suite's time went into filling
+# it again. No draw comes from these generators (`test_architecture`).
+tf.random.set_seed = lambda seed: None
 
 from tests.helpers import eagerly
 from tfade.data.digits import digits
@@ -41,7 +46,8 @@ def pytest_addoption(parser):
 
 @pytest.fixture(autouse=True)
 def seeded():
-    """The same weights and draws in every test, whichever tests ran before it."""
+    """The same weights, draws and names of layers in every test, whichever tests ran before it."""
+    global_state.set_global_attribute("object_name_uids", None)
     keras.utils.set_random_seed(0)
 
 

@@ -24,12 +24,13 @@ def shared_data():
 
 @pytest.fixture(scope="session")
 def tfds_dir(shared_data, request, tmp_path_factory):
-    """A TFDS folder with mnist and fashion_mnist, built once and kept in pytest's cache folder if there is one."""
+    """A TFDS folder with mnist, built once and kept in pytest's cache folder if there is one."""
     cache = getattr(request.config, "cache", None)
     done = (cache.mkdir("tfade_tfds") if cache else tmp_path_factory.mktemp("tfds")) / "prepared"
     if not done.exists():
         building = pathlib.Path(tempfile.mkdtemp(dir=done.parent))
-        subprocess.run([sys.executable, shared_data / "prepare_tfds.py", building], check=True, capture_output=True)
+        command = [sys.executable, shared_data / "prepare_tfds.py", building, "mnist"]
+        subprocess.run(command, check=True, capture_output=True)
         shutil.rmtree(building / "downloads")
         try:
             os.replace(building, done)

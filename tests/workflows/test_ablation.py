@@ -1,11 +1,14 @@
 """Tables of runs: their description, configurations, sizes and times."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 
 from launch import common
 from tests.helpers import ROOT, TINY
 from tfade.errors import UsageError
+from tfade.models import base
 from tfade.networks.dcgan import DCGANGenerator
 from tfade.training.isolation import frozen
 from tfade.workflows import ablation_runs
@@ -13,6 +16,13 @@ from tfade.workflows.ablation import Ablation, Row
 from tfade.workflows.ablation_command import read_table, sort_bindings
 
 WORKSPACE = common.workspace()
+
+
+@pytest.fixture
+def untraced():
+    """Models are compiled without tracing their losses, which takes most of the time and tells nothing of their size."""
+    with mock.patch.object(base, "checked_terms", lambda model, stage: []):
+        yield
 
 
 @pytest.mark.parametrize(
@@ -30,6 +40,7 @@ def test_tables_are_checked(changed, message):
         Ablation(**settings)
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize(("name", "data"), [("ade_table1", "digits"), ("ade_table1_colour", "color_digits")])
 def test_the_rows_have_as_many_parameters(name, data, tmp_path):
     """16×16×1, and 32×32×3."""
@@ -48,6 +59,7 @@ def test_the_rows_have_as_many_parameters(name, data, tmp_path):
 KINDS = ("normal", "IAF")
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize(("name", "count"), [("ade_table2", 6), ("vae_table", 8)])
 def test_every_row_of_the_other_tables_can_be_built(name, count, tmp_path):
     """With as many parameters as its name says: twice the width is more, another discriminator is not."""
@@ -94,6 +106,7 @@ def test_rows_of_large_tables_can_be_built(name, tmp_path):
     assert min(plan.parameters.values()) > 0
 
 
+@pytest.mark.usefixtures("untraced")
 def test_the_rows_of_the_hybrids_have_one_generator(tmp_path):
     table = read_table(WORKSPACE, str(ROOT / "gin" / "tables" / "hybrids.gin"), [])
     files = {row.name: ablation_runs.gin_files_of(WORKSPACE, tmp_path, row, table, []) for row in table.rows}
@@ -102,6 +115,7 @@ def test_the_rows_of_the_hybrids_have_one_generator(tmp_path):
     assert table.check_parameters(counts) < 0.001
 
 
+@pytest.mark.usefixtures("untraced")
 def test_the_last_file_overrides_the_others(tmp_path):
     """The row, then the table, then the user's file."""
     over = tmp_path / "over.gin"
