@@ -60,8 +60,6 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
     endpoints = _endpoints(model)
     if not endpoints:
         raise UsageError(f"{type(model).__name__} answers no question that could be exported")
-    for name, function in endpoints.items():
-        setattr(module, name, function)
     signatures = {name: function.get_concrete_function() for name, function in endpoints.items()}
     names = list(signatures)
     signatures["serving_default"] = signatures[names[0]]

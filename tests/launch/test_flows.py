@@ -11,7 +11,6 @@ from launch import evaluate, jacobian, sample
 from tests.helpers import ROOT, TINY, fails, run, train_here
 from tfade import load_run
 from tfade.data.loading import load
-from tfade.export import export
 
 TOY = str(ROOT / "gin" / "data" / "toy_gaussian.gin")
 DENSE = "Stack.parts = (@couplings/Stack,)"  # vectors have nothing to be flattened
@@ -88,24 +87,6 @@ def test_vectors_are_drawn_and_shown(vector_run, tmp_path, capsys):
     assert Image.open(tmp_path / "v.png").mode == "RGB"
     assert list((vector_run / "samples").glob("samples-*.png"))
     fails(capsys, sample.main, [f"--run_dir={vector_run}", f"--out={tmp_path / 'folder'}"], "out=", "vectors", ".npz")
-
-
-def test_exports_answer_for_likelihoods(image_run, vector_run, tmp_path):
-    model = load_run(image_run)
-    assert {"log_prob", "log_prob_uint8", "encode", "sample_from_latents"} <= set(export(model, tmp_path / "images"))
-    images = load("digits", "test").fetch(np.arange(5))
-    served = tf.saved_model.load(str(tmp_path / "images")).signatures
-    live = model.log_prob(images)
-    np.testing.assert_allclose(served["log_prob_uint8"](images=tf.constant(images))["log_prob"], live, rtol=1e-5)
-    model = load_run(vector_run)
-    names = set(export(model, tmp_path / "vectors"))
-    assert "log_prob" in names
-    assert "log_prob_uint8" not in names
-    vectors = load("toy:gaussian", "test").fetch(np.arange(5))
-    served = tf.saved_model.load(str(tmp_path / "vectors")).signatures
-    np.testing.assert_allclose(
-        served["log_prob"](images=tf.constant(vectors))["log_prob"], model.log_prob(vectors), rtol=1e-5
-    )
 
 
 def test_invalid_temperatures_are_rejected(image_run, tmp_path, capsys):
