@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from launch import sample
-from tests.helpers import assert_same_state, newest_state, run, train_here
+from tests.helpers import assert_same_state, eagerly, newest_state, run, train_here
 from tfade import load_run
 from tfade.errors import UsageError
 from tfade.files import read_arrays
@@ -14,12 +14,14 @@ from tfade.training.checkpoint_file import FORMAT, read_state, write_state
 from tfade.training.checkpoints import Checkpoints
 
 QUIET = "Visualisation.samples = 0"
+pytestmark = pytest.mark.usefixtures("eager")
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("damage") / "run"
-    assert train_here(run_dir, QUIET) == 0
+    with eagerly():
+        assert train_here(run_dir, QUIET) == 0
     return run_dir
 
 

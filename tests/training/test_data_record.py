@@ -13,6 +13,7 @@ from tfade import locks
 from tfade.errors import UsageError
 
 NPZ_RECIPE = (ROOT / "gin" / "vgh_pp.gin", TINY)
+pytestmark = pytest.mark.usefixtures("eager")
 
 
 def images_in(folder, count=40, seed=0):

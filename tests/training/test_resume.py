@@ -79,6 +79,7 @@ def test_killed_stopped_and_continued_ends_bit_for_bit_like_the_uninterrupted(tm
         assert (whole / "samples" / picture).read_bytes() == (broken / "samples" / picture).read_bytes()
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_longer_run_continues_a_finished_one(tmp_path):
     assert train_here(tmp_path / "grown", "steps = 3") == 0
     assert train_here(tmp_path / "grown", "steps = 6") == 0

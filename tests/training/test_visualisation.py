@@ -8,13 +8,14 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.helpers import train_here
+from tests.helpers import eagerly, train_here
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     run = tmp_path_factory.mktemp("showing") / "run"
-    assert train_here(run) == 0
+    with eagerly():
+        assert train_here(run) == 0
     return run
 
 
