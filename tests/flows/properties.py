@@ -20,7 +20,19 @@ from tfade.flows.layer import FlowLayer, size_of
 LOG_DET_TOLERANCE = 1e-8
 COMPILED_TOLERANCE = 1e-8  # float64; XLA orders sums as it likes
 # Each kind of operation once; XLA takes seconds for what the other checks do in milliseconds.
-BY_XLA = {"maf", "iaf_gated", "affine", "spline", "checkerboard_odd", "glow", "planar", "radial_1", "lu", "convolution", "vectors"}
+BY_XLA = {
+    "maf",
+    "iaf_gated",
+    "affine",
+    "spline",
+    "checkerboard_odd",
+    "glow",
+    "planar",
+    "radial_1",
+    "lu",
+    "convolution",
+    "vectors",
+}
 EXTREMES = (1e6, -1e6, 1e3, -1e3, 1.0, 0.0)
 
 

@@ -146,6 +146,8 @@ class Case(NamedTuple):
         schedule: of its players.
         stages: of its training.
         unmoved: variables that their player's loss does not depend on, by their names in the state.
+        twin: another case has the same class on the same paths, so without --full this one is neither exported nor
+            restored nor taken to two replicas or half precision.
     """
 
     kind: Callable[[Spec], GenerativeModel]
@@ -153,13 +155,14 @@ class Case(NamedTuple):
     schedule: tuple | None = None
     stages: tuple[Stage, ...] = ()
     unmoved: tuple[str, ...] = ()
+    twin: bool = False
 
 
 CASES = {
     "BiGAN": Case(part(BiGAN, penalty=GradientPenalty, **INFERENCE)),
-    "ALI of vectors": Case(part(BiGAN, latent_size=2, gaussian_codes=True, **VECTOR_INFERENCE), "vectors"),
+    "ALI of vectors": Case(part(BiGAN, latent_size=2, gaussian_codes=True, **VECTOR_INFERENCE), "vectors", twin=True),
     "VEEGAN": Case(part(VEEGAN, reconstructor_fools_discriminator=True, penalty=R1, **INFERENCE)),
-    "VEEGAN of vectors": Case(part(VEEGAN, latent_size=2, **VECTOR_INFERENCE), "vectors"),
+    "VEEGAN of vectors": Case(part(VEEGAN, latent_size=2, **VECTOR_INFERENCE), "vectors", twin=True),
     "AAE": Case(part(AAE, latent_size=3, gaussian_codes=True, **AUTOENCODER)),
     "GAN": Case(part(GAN, latent_size=3, generator=toys.DECODER, discriminator=CRITIC)),
     "GAN of vectors": Case(
@@ -167,7 +170,7 @@ CASES = {
         "vectors",
         (("discriminator",) * 2, ("generator",)),
     ),
-    "DRAGAN": Case(part(GAN, latent_size=3, penalty=DRAGAN, generator=toys.DECODER, discriminator=CRITIC)),
+    "DRAGAN": Case(part(GAN, latent_size=3, penalty=DRAGAN, generator=toys.DECODER, discriminator=CRITIC), twin=True),
     "BEGAN": Case(
         part(
             BEGAN,
@@ -175,7 +178,7 @@ CASES = {
             discriminator=part(AutoencodingDiscriminator, hidden_size=3, **IMAGE_NETWORKS),
         )
     ),
-    "α-GAN": Case(part(VGHPlusPlus, divergence=LogRatio, code_divergence=LogRatio, **HYBRID)),
+    "α-GAN": Case(part(VGHPlusPlus, divergence=LogRatio, code_divergence=LogRatio, **HYBRID), twin=True),
     "VAEGAN": Case(
         part(
             VAEGAN,
@@ -196,10 +199,10 @@ CASES = {
             **IMAGE_NETWORKS,
         )
     ),
-    "AVB of vectors": Case(part(TINY_AVB, joint_discriminator=PAIRS, penalty=R1, **MLPS), "vectors"),
+    "AVB of vectors": Case(part(TINY_AVB, joint_discriminator=PAIRS, penalty=R1, **MLPS), "vectors", twin=True),
     "GLF": Case(part(GLF, latent_size=3, prior=FLOW_OF_CODES, perceptual=toys.EdgeFeatures, **INFOGAN)),
     "regularised GLF of vectors": Case(
-        part(GLF, latent_size=2, prior=FLOW_OF_CODES, regularized=True, **MLPS), "vectors"
+        part(GLF, latent_size=2, prior=FLOW_OF_CODES, regularized=True, **MLPS), "vectors", twin=True
     ),
     "RAE": Case(
         part(RAE, latent_size=3, prior=part(VAEDensity, 4, 1), smoothness=DecoderGradient, **SPECTRAL),
@@ -250,7 +253,8 @@ CASES = {
     "auxiliary classifier": Case(part(ConditionalGAN, latent_size=3, auxiliary_weight=1.0, penalty=None, **AUXILIARY)),
     "ConditionalVAE": Case(CONDITIONAL_VAE),
     "conditional ADE": Case(
-        part(ADE, autoencoder=part(CONDITIONAL_VAE, flow=FEATURES), discriminator=OF_CLASSES["discriminator"])
+        part(ADE, autoencoder=part(CONDITIONAL_VAE, flow=FEATURES), discriminator=OF_CLASSES["discriminator"]),
+        twin=True,
     ),
     "conditional": Case(toys.ConditionalAutoencoder),
     "two stages": Case(toys.TwoStages, stages=toys.STAGES),
