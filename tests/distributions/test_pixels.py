@@ -75,7 +75,7 @@ def test_means_are_means_of_draws(kind):
     layer = built(kind)
     theta = parameters(layer, 2.0 if kind is DiscretizedLogistic else 1.0)  # some near the ends, whose tails are cut
     draws = layer.distribution(theta).sample(4000, seed=(1, 2))
-    np.testing.assert_allclose(tf.reduce_mean(layer.as_image(draws), 0), layer.mean(theta), atol=0.03)
+    np.testing.assert_allclose(tf.reduce_mean(layer.as_image(draws), 0), layer.mean(theta), atol=0.05)
 
 
 def test_what_the_distribution_is_of():
@@ -87,7 +87,7 @@ def test_what_the_distribution_is_of():
     many = tf.repeat(unit, 2000, 0)
     binary = built(Bernoulli).target(many, tf.random.stateless_uniform(many.shape, (0, 1)))
     assert set(np.unique(binary)) == {0.0, 1.0}
-    np.testing.assert_allclose(tf.reduce_mean(binary, 0), unit[0], atol=0.05)
+    np.testing.assert_allclose(tf.reduce_mean(binary, 0), unit[0], atol=0.08)
     np.testing.assert_allclose(built(Categorical).as_image(built(Categorical).target(unit, noise)), unit, atol=1e-6)
 
 

@@ -129,6 +129,45 @@ class DistributionLayer(keras.layers.Layer):
         return self.event_shape[0]
 
 
+class LayerDistribution(tfd.Distribution):
+    """A layer of vectors, without a context, as a distribution that is thrown away after use.
+
+    A subclass defines `_sample_n`, and `_log_prob` where there is a density.
+
+    Args:
+        layer: the layer, built.
+        temperature: T, a scalar.
+    """
+
+    def __init__(self, layer: DistributionLayer, temperature: tf.Tensor):
+        parameters = dict(locals())
+        self._layer, self._temperature = layer, temperature
+        super().__init__(
+            dtype=tf.as_dtype(layer.variable_dtype),
+            reparameterization_type=tfd.FULLY_REPARAMETERIZED,
+            validate_args=False,
+            allow_nan_stats=True,
+            parameters=parameters,
+            name=layer.name,
+        )
+
+    def _event_shape(self):
+        return tf.TensorShape(self._layer.event_shape)
+
+    def _event_shape_tensor(self):
+        return tf.constant(self._layer.event_shape, tf.int32)
+
+    def _batch_shape(self):
+        return tf.TensorShape([])
+
+    def _batch_shape_tensor(self):
+        return tf.zeros(0, tf.int32)
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return {}
+
+
 class StandardisedLayer(DistributionLayer):
     """A density of x that is described in terms of u = (x - m) / s, with m and s set from data by `initialise`.
 

@@ -4,11 +4,9 @@ import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfade.distributions.layer import DistributionLayer
+from tfade.distributions.layer import DistributionLayer, LayerDistribution
 from tfade.errors import UsageError, check_class, check_whole
 from tfade.networks.mlp import LatentMapping
-
-tfd = tfp.distributions
 
 
 @gin.register
@@ -48,38 +46,10 @@ class ImplicitDensity(DistributionLayer):
         return ImplicitDistribution(self, temperature)
 
 
-class ImplicitDistribution(tfd.Distribution):
-    """An `ImplicitDensity` as a distribution that is thrown away after use; `log_prob` raises NotImplementedError."""
-
-    def __init__(self, layer: ImplicitDensity, temperature: tf.Tensor):
-        parameters = dict(locals())
-        self._layer, self._temperature = layer, temperature
-        super().__init__(
-            dtype=tf.as_dtype(layer.variable_dtype),
-            reparameterization_type=tfd.FULLY_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=layer.name,
-        )
+class ImplicitDistribution(LayerDistribution):
+    """An `ImplicitDensity` as a distribution; `log_prob` raises NotImplementedError."""
 
     def _sample_n(self, n, seed=None):
         shape = (n, self._layer.noise_size)
         noise = tf.random.stateless_normal(shape, tfp.random.sanitize_seed(seed), dtype=self.dtype)
         return self._layer.push(self._temperature * noise)
-
-    def _event_shape(self):
-        return tf.TensorShape(self._layer.event_shape)
-
-    def _event_shape_tensor(self):
-        return tf.constant(self._layer.event_shape, tf.int32)
-
-    def _batch_shape(self):
-        return tf.TensorShape([])
-
-    def _batch_shape_tensor(self):
-        return tf.zeros(0, tf.int32)
-
-    @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
-        return {}

@@ -7,7 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfade.distributions.gaussian import diagonal_normal
-from tfade.distributions.layer import StandardisedLayer
+from tfade.distributions.layer import LayerDistribution, StandardisedLayer
 from tfade.distributions.scales import SCALE_RANGE, bounded_log_scale, checked_range
 from tfade.errors import UsageError, check_sizes
 from tfade.networks.mlp import SkipMLP
@@ -88,20 +88,8 @@ class VAEDensity(StandardisedLayer):
         return VAEDistribution(self, temperature)
 
 
-class VAEDistribution(tfd.Distribution):
-    """A `VAEDensity` as a distribution that is thrown away after use."""
-
-    def __init__(self, layer: VAEDensity, temperature: tf.Tensor):
-        parameters = dict(locals())
-        self._layer, self._temperature = layer, temperature
-        super().__init__(
-            dtype=tf.as_dtype(layer.variable_dtype),
-            reparameterization_type=tfd.FULLY_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=layer.name,
-        )
+class VAEDistribution(LayerDistribution):
+    """A `VAEDensity` as a distribution."""
 
     def _log_prob(self, x):
         size = self._layer.event_shape[0]
@@ -115,19 +103,3 @@ class VAEDistribution(tfd.Distribution):
         shape = (n, 2, self._layer.event_shape[0])
         noise = tf.random.stateless_normal(shape, tfp.random.sanitize_seed(seed), dtype=self.dtype)
         return self._layer.draw(noise, self._temperature)
-
-    def _event_shape(self):
-        return tf.TensorShape(self._layer.event_shape)
-
-    def _event_shape_tensor(self):
-        return tf.constant(self._layer.event_shape, tf.int32)
-
-    def _batch_shape(self):
-        return tf.TensorShape([])
-
-    def _batch_shape_tensor(self):
-        return tf.zeros(0, tf.int32)
-
-    @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
-        return {}
