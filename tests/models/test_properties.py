@@ -31,7 +31,6 @@ from tfade.spec import Batch
 from tfade.training import model_pictures, strategy
 from tfade.training.checkpoints import Checkpoints, restore, snapshot
 
-POLICIES = ("mixed_float16", "mixed_bfloat16")
 TRAINED = 2  # steps; a case with stages has entered its last one
 OF_EXAMPLES = ("codes", "decode", "reconstruct", "translate", "translate_back", "discriminate", "classify", "log_prob")
 WITH_LABELS = ("encode", "codes", "decode", "reconstruct", "interpolate", "discriminate", "log_prob")
@@ -155,11 +154,8 @@ def test_two_replicas_train_like_one(not_twin, case, trained):
         assert apart <= 0.02 * moved + 1e-5 * (1.0 + np.linalg.norm(alone)), name
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-def test_a_step_in_half_precision_is_finite(not_twin, request, case, policy):
-    """One of the two for every second case; with --full both."""
-    if list(CASES.values()).index(case) % 2 != POLICIES.index(policy) and not request.config.getoption("full"):
-        pytest.skip("the other policy; --full takes both")
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_a_step_in_half_precision_is_finite(not_twin, case, policy):
     with strategy.precision(policy):
         model = built(case)
         for optimizer in model.optimizers.values():
