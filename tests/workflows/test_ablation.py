@@ -92,6 +92,8 @@ def test_every_row_of_the_tables_of_adversaries_can_be_built(name, tmp_path):
 
 SOME = {  # rows that are more than a recipe; one of each block
     "glf_table1": ("VAE", "@vae/Row(), @two_stage/Row()"),
+    "glf_codes": ("GLF", "@glf/Row(), @over_mixture/Row(), @gmm50/Row()"),
+    "glf_beta": ("GLF", "@glf/Row(), @s1/Row()"),
     "hybrid_classification": ("coupling, λ = 0", "@c0/Row(), @m_small/Row(), @r1/Row()"),
 }
 
