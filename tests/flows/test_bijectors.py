@@ -181,7 +181,7 @@ def test_32_couplings_keep_their_inverse_in_float32(dimensions, transformer):
     value = np.random.default_rng(0).normal(size=(64, dimensions)).astype("float32")
     bijector = layer.bijector()
     there, back = bijector.inverse(value), bijector.forward(value)
-    assert min(np.abs(there - value).max(), np.abs(back - value).max()) > 0.5
+    assert min(np.abs(there - value).max(), np.abs(back - value).max()) > 0.1
     assert np.abs(bijector.forward(tf.identity(there)) - value).max() < 1e-4
     assert np.abs(bijector.inverse(tf.identity(back)) - value).max() < 1e-4
 

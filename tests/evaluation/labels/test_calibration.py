@@ -78,7 +78,7 @@ def test_the_metrics_ask_the_model(tmp_path):
     other = tmp_path / "other.npz"
     np.savez(other, images=(3 + x).astype(np.float32), labels=np.zeros(50, np.int64))
     found = OutlierDetection(f"npz:{other}", num_real=5)(subject)
-    assert found[0].value > 0.9
+    assert found[0].value > 0.7
     assert found[0].protocol["num_outside"] == 5
     with pytest.raises(NotApplicable, match="names no other data set"):
         OutlierDetection()(subject)

