@@ -235,7 +235,7 @@ def test_each_level_has_free_bits_of_its_own(images):
     """The first level spends more than λ; the last one less, which costs λ and has no gradient."""
     model = model_of("sum", compiled=True)
     first, last = model.decoder.level_layers
-    first.bottom_up.trainable_variables[1].assign_add([1.0, 1.0, 0.0, 0.0])  # to the means
+    first.bottom_up.trainable_variables[1].assign_add([3.0, 3.0, 0.0, 0.0])  # to the means
     seeds = model._seeds(0)
     target = model.observation_model.target(model.unit(images), model.uniform_noise(seeds))
     noise = seeds.normal("code", (6, 1, model.latent_size))

@@ -77,7 +77,7 @@ def test_bfloat16_has_weights_and_their_maths_in_float32(make, images, context):
     try:
         network = make(2)
         assert {variable.dtype for variable in network.trainable_variables} == {"float32"}
-        np.testing.assert_allclose(tf.cast(network(images, context), tf.float32), exact, rtol=0.1, atol=0.1)
+        np.testing.assert_allclose(tf.cast(network(images, context), tf.float32), exact, rtol=0.1, atol=0.25)
     finally:
         keras.config.set_dtype_policy("float32")
 

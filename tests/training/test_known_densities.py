@@ -1,6 +1,7 @@
 """Densities fitted to draws from densities whose entropy is known."""
 
 import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -69,7 +70,8 @@ def test_curved_and_many_modes(fit):
 def test_a_mixture_of_ten_is_recovered(method):
     generator = np.random.default_rng(0)
     weights = generator.dirichlet(np.full(10, 5.0))
-    means = generator.normal(0, 8, (10, 3))
+    corners = [*itertools.product((-10.0, 10.0), repeat=3), (0.0, 0.0, 20.0), (0.0, 0.0, -20.0)]
+    means = np.array(corners) + generator.normal(0, 1, (10, 3))  # apart, so that k-means tells them apart
     factors = np.eye(3) + np.tril(generator.normal(0, 0.4, (10, 3, 3)))
 
     def draws(count):
