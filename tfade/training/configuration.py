@@ -45,9 +45,11 @@ def parse(
         if not Path(file).is_file():
             raise UsageError(f"gin_file={str(file)!r} does not exist; give the path of a recipe such as gin/vgh_pp.gin")
         try:
-            Path(file).read_text(encoding="utf-8")
+            text = Path(file).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"gin_file={str(file)!r} cannot be read as UTF-8 text: {error}") from error
+        if "\0" in text:  # Python's tokenizers differ in what they say of one
+            raise UsageError(f"gin_file={str(file)!r} holds null characters, as no gin configuration does")
     for line in bindings:
         _refuse_unquoted(line)
     if root is not None and str(root) not in gin_config._LOCATION_PREFIXES:
