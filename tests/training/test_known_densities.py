@@ -87,7 +87,7 @@ def test_a_mixture_of_ten_is_recovered(method):
         draws(10_000), GaussianMixture, method=method, steps=500, learning_rate=1e-2, progress=lambda line: None
     )
     held_out = draws(10_000)
-    assert abs(np.mean(log_density(held_out)) - np.mean(model.log_prob(held_out))) < 0.05
+    assert abs(np.mean(log_density(held_out)) - np.mean(model.log_prob(held_out))) < 0.08
     fitted = model.distribution()
     found = fitted.components_distribution.mean().numpy()
     mine, theirs = linear_sum_assignment(np.linalg.norm(found[:, None] - means, axis=-1))

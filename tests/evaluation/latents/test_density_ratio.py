@@ -15,7 +15,7 @@ from tfade.evaluation.latents.gaussian_study import AffineGaussian, DensityRatio
 from tfade.evaluation.latents.ratio_classifier import Trainer
 
 ONE = 0.5 * (0.25 + 1 - 1 - np.log(0.25))  # KL(N(1, ¼) ‖ N(0, 1))
-SMALL = RatioClassifier(layers=2, width=32, steps=600, batch_size=256, learning_rate=1e-3)
+SMALL = RatioClassifier(layers=2, width=32, steps=600, batch_size=1024, learning_rate=1e-3)
 
 
 @pytest.fixture(scope="module")
