@@ -160,7 +160,7 @@ class Case(NamedTuple):
 
 CASES = {
     "BiGAN": Case(part(BiGAN, penalty=GradientPenalty, **INFERENCE)),
-    "ALI of vectors": Case(part(BiGAN, latent_size=2, gaussian_codes=True, **VECTOR_INFERENCE), "vectors", twin=True),
+    "ALI of vectors": Case(part(BiGAN, latent_size=2, gaussian_codes=True, **VECTOR_INFERENCE), "vectors"),
     "VEEGAN": Case(part(VEEGAN, reconstructor_fools_discriminator=True, penalty=R1, **INFERENCE)),
     "VEEGAN of vectors": Case(part(VEEGAN, latent_size=2, **VECTOR_INFERENCE), "vectors", twin=True),
     "AAE": Case(part(AAE, latent_size=3, gaussian_codes=True, **AUTOENCODER)),
@@ -253,8 +253,7 @@ CASES = {
     "auxiliary classifier": Case(part(ConditionalGAN, latent_size=3, auxiliary_weight=1.0, penalty=None, **AUXILIARY)),
     "ConditionalVAE": Case(CONDITIONAL_VAE),
     "conditional ADE": Case(
-        part(ADE, autoencoder=part(CONDITIONAL_VAE, flow=FEATURES), discriminator=OF_CLASSES["discriminator"]),
-        twin=True,
+        part(ADE, autoencoder=part(CONDITIONAL_VAE, flow=FEATURES), discriminator=OF_CLASSES["discriminator"])
     ),
     "conditional": Case(toys.ConditionalAutoencoder),
     "two stages": Case(toys.TwoStages, stages=toys.STAGES),
