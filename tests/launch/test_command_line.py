@@ -96,7 +96,7 @@ def test_wrong_configurations(tmp_path, capsys, bindings, words):
         (b"import nothere\n", ["nothere", "file.gin"]),
         (b"from __gin__ import dynamic_registration\nimport os\nx = @os.getcwd()\n", ["dynamic registration"]),
         ("# Größe\n".encode("latin-1"), ["file.gin", "UTF-8"]),
-        (b"\x00\x01\x02", ["file.gin", "gin configuration"]),
+        (b"\x00\x01\x02", ["file.gin", "null characters"]),
         (b"steps = %nothing\n", ["'nothing"]),
     ],
     ids=["include", "circle", "import", "dynamic", "encoding", "binary", "macro"],

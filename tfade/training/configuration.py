@@ -3,8 +3,8 @@
 import contextlib
 import copy
 import difflib
-import functools
 import inspect
+import io
 import logging
 import os
 import re
@@ -44,12 +44,7 @@ def parse(
     for file in files:
         if not Path(file).is_file():
             raise UsageError(f"gin_file={str(file)!r} does not exist; give the path of a recipe such as gin/vgh_pp.gin")
-        try:
-            text = Path(file).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"gin_file={str(file)!r} cannot be read as UTF-8 text: {error}") from error
-        if "\0" in text:  # Python's tokenizers differ in what they say of one
-            raise UsageError(f"gin_file={str(file)!r} holds null characters, as no gin configuration does")
+        _text(file)
     for line in bindings:
         _refuse_unquoted(line)
     if root is not None and str(root) not in gin_config._LOCATION_PREFIXES:
@@ -92,11 +87,27 @@ def _refuse_unquoted(line: str) -> None:
         )
 
 
+def _text(file: str | Path) -> io.StringIO:
+    """The text of a gin file, open under its name.
+
+    Raises:
+        UsageError: it is not UTF-8 text.
+    """
+    try:
+        text = io.StringIO(Path(file).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"gin_file={str(file)!r} cannot be read as UTF-8 text: {error}") from error
+    if "\0" in text.getvalue():  # Python's tokenizers differ in what they say of one
+        raise UsageError(f"gin_file={str(file)!r} holds null characters, as no gin configuration does")
+    text.name = str(file)  # for gin's errors
+    return text
+
+
 @contextlib.contextmanager
 def _utf8_files() -> Iterator[None]:
-    """gin opens files with the encoding of the locale; inside, with UTF-8."""
+    """gin opens files with the encoding of the locale; inside, it gets the text of a file, included ones too."""
     callers = list(gin_config._FILE_READERS)
-    gin_config._FILE_READERS.insert(0, (functools.partial(open, encoding="utf-8"), os.path.isfile))
+    gin_config._FILE_READERS.insert(0, (_text, os.path.isfile))
     try:
         yield
     finally:
