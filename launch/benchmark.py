@@ -1,7 +1,9 @@
-"""Measures the training step: against a hand-written one, with data, guard and `fit`; flows; residual blocks; ADE; GLF.
+"""Measures the training step: against a hand-written one, with data, guard and `fit`; flows; PyTorch.
 
 Every figure is a ratio of two things timed in turn in this one run, so that a noisy machine slows both alike.
 """
+
+import importlib
 
 from launch import common
 from launch.flags import Parser, whole
@@ -15,16 +17,17 @@ def main(arguments: list[str]) -> int | None:
     parser.add_argument("--steps", type=whole(10), default=200, help="timed steps of each kind")
     parser.add_argument(
         "--part",
-        choices=("step", "flows", "residual", "ade", "glf", "pixelcnn", "all"),
+        choices=("step", "flows", "peers", "residual", "ade", "glf", "pixelcnn", "peak", "all"),
         default="step",
         help="the training step of a recipe, flows against nflows and zuko (pip install torch nflows zuko), "
-        "a residual block against its reference, AV-ADE or GLF against its parts, cached against naive sampling of a "
-        "PixelCNN, or all",
+        "convolutional models against PyTorch (pip install torch pythae), a residual block against its reference, "
+        "AV-ADE or GLF against its parts, cached against naive sampling of a PixelCNN, steps against the machine's "
+        "peak, or all",
     )
     parser.add_argument("--compile_peers", action="store_true", help="time the peers under torch.compile too (minutes)")
     parser.add_argument("--threads", type=whole(1), default=1, help="of flows and peers; with --part=all of everything")
     flags = parser.parse_args(arguments)
-    if flags.part in ("flows", "residual", "ade", "glf", "pixelcnn") and (flags.gin_file or flags.gin_bindings):
+    if flags.part not in ("step", "all") and (flags.gin_file or flags.gin_bindings):
         parser.error(
             f"--gin_file and --gin_bindings apply to --part=step only; --part={flags.part} has its own recipes"
         )
@@ -35,26 +38,19 @@ def main(arguments: list[str]) -> int | None:
 
 def figures(flags):
     """(name, value, limit or None) of every figure of the parts that are asked for."""
-    if flags.part in ("flows", "all"):  # first, while the number of threads can still be set
-        from launch.benchmarks import flows
-
-        yield from flows.measure(flags.steps, flags.compile_peers, flags.threads)
-    if flags.part in ("residual", "all"):
-        from launch.benchmarks import residual
-
-        yield from residual.measure(flags.steps)
-    if flags.part in ("ade", "all"):
-        from launch.benchmarks import ade
-
-        yield from ade.measure(max(10, flags.steps // 5))
-    if flags.part in ("glf", "all"):
-        from launch.benchmarks import glf
-
-        yield from glf.measure(flags.steps)
-    if flags.part in ("pixelcnn", "all"):
-        from launch.benchmarks import pixel_cnn
-
-        yield from pixel_cnn.measure()
+    against_peers, few = (flags.steps, flags.compile_peers, flags.threads), max(10, flags.steps // 5)
+    parts = {  # part → its module and its settings; the first ones set the number of threads while that can be done
+        "flows": ("flows", against_peers),
+        "peers": ("torch_peers", against_peers),
+        "residual": ("residual", (flags.steps,)),
+        "ade": ("ade", (few,)),
+        "glf": ("glf", (flags.steps,)),
+        "pixelcnn": ("pixel_cnn", ()),
+        "peak": ("peak", (few,)),
+    }
+    for part, (module, settings) in parts.items():
+        if flags.part in (part, "all"):
+            yield from importlib.import_module(f"launch.benchmarks.{module}").measure(*settings)
     if flags.part in ("step", "all"):
         from launch.benchmarks import step
 

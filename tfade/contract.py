@@ -4,8 +4,10 @@ import functools
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from tfade.errors import UsageError
+from tfade.questions import needs, unanswered
 from tfade.spec import Spec
 
 QUESTIONS = (
@@ -13,41 +15,6 @@ QUESTIONS = (
     *("discriminate", "classify", "log_prob", "log_density"),
     *("observation", "to_observation", "to_image", "log_likelihood"),
 )
-
-
-def unanswered(reason: str) -> Callable:
-    """A question that has no answer: the method keeps its signature and docstring, and raises NotImplementedError."""
-
-    def decorate(method):
-        @functools.wraps(method)
-        def decline(self, *args, **kwargs):
-            raise self.cannot(method.__name__, reason)
-
-        decline.reason = reason
-        return decline
-
-    return decorate
-
-
-def needs(*questions: str, network: str | None = None, likelihood: str | None = None) -> Callable:
-    """A method that answers only where the model answers other `questions`, has a `network` or a `likelihood`."""
-
-    def decorate(method):
-        @functools.wraps(method)
-        def answer(self, *args, **kwargs):
-            if network is not None and network not in self.networks:
-                raise self.cannot(method.__name__, f"it has no {network}")
-            if likelihood not in (None, self.likelihood):
-                raise self.cannot(method.__name__, f"its likelihood is {self.likelihood} and not {likelihood}")
-            for question in questions:
-                if reason := getattr(getattr(type(self), question), "reason", None):
-                    raise self.cannot(method.__name__, reason)
-            return method(self, *args, **kwargs)
-
-        answer.questions, answer.network, answer.likelihood = questions, network, likelihood
-        return answer
-
-    return decorate
 
 
 def forwarded(member: str, *questions: str) -> Callable:
@@ -227,16 +194,39 @@ class Contract:
         return self.decode(self.codes(x, **condition), **condition)
 
     @needs("encode", "decode")
-    def interpolate(self, first, last, steps: int = 8, labels=None) -> tf.Tensor:
-        """Images on straight lines between codes: [n, steps, H, W, C], from `first` [n, H, W, C] to `last`."""
+    def interpolate(self, first, last, steps: int = 8, labels=None, in_noise: bool = False) -> tf.Tensor:
+        """Images on straight lines between codes: [n, steps, H, W, C], from `first` [n, H, W, C] to `last`.
+
+        Args:
+            first, last: examples.
+            steps: images on a line, its ends included.
+            labels: of a conditional model, [n].
+            in_noise: lines are straight in the noise that the prior's flow makes codes of, not among the codes.
+
+        Raises:
+            UsageError: `in_noise` of a model whose prior is no flow.
+        """
         self.checked_labels(labels)
         condition = self.conditions(labels)
-        ends = [self.codes(images, **condition)[:, None] for images in (first, last)]
+        ends = [self.codes(images, **condition) for images in (first, last)]
+        if in_noise:
+            flow = self.prior_flow()
+            if flow is None:
+                raise UsageError(f"in_noise=True, but the prior of this {type(self).__name__} is no flow; leave it out")
+            ends = [flow.inverse(codes) for codes in ends]
         weights = tf.reshape(tf.linspace(0.0, 1.0, steps), (1, -1, 1))
-        codes = tf.reshape(ends[0] * (1 - weights) + ends[1] * weights, (-1, ends[0].shape[-1]))
+        codes = ends[0][:, None] * (1 - weights) + ends[1][:, None] * weights
+        codes = tf.reshape(codes, (-1, ends[0].shape[-1]))
+        if in_noise:
+            codes = flow.forward(codes)
         if self.conditional:
             condition = self.conditions(tf.repeat(labels, steps))
         return tf.reshape(self.decode(codes, **condition), (-1, steps, *self.spec.shape))
+
+    def prior_flow(self) -> tfp.bijectors.Bijector | None:
+        """The bijector from noise to latents of a prior that is a flow; None of other priors, or without one."""
+        prior = self.prior() if self.answers("prior") else None
+        return getattr(prior, "bijector", None)  # TFP's transformed distributions are of two classes
 
     # ---- A second domain ----
 

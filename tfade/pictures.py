@@ -68,6 +68,13 @@ def before_and_after(images, reconstructions, columns: int, *, stacked: bool = F
     return grid(np.concatenate(rows), columns, stacked=stacked)
 
 
+def side_by_side(*parts) -> np.ndarray:
+    """Grids with a row of images for each line, [n, steps, H, W, 1 or 3] each, beside each other."""
+    grids = [grid(np.concatenate(np.asarray(lines)), np.shape(lines)[1]) for lines in parts]
+    gap = np.full((len(grids[0]), 4 * GAP, 3), 255, np.uint8)
+    return np.concatenate([grids[0], *(part for lines in grids[1:] for part in (gap, lines))], axis=1)
+
+
 def in_rows(*parts) -> np.ndarray:
     """A grid with a row for each of the parts, [n, H, W, 1 or 3] each, of whatever channels."""
     return np.concatenate([grid(images, len(images)) for images in parts])

@@ -9,15 +9,12 @@ of ours to one peer: the fastest peer has the largest. Part of `python -m launch
 import functools
 import importlib.util
 import statistics
-import time
 from collections.abc import Callable
 
 from launch import common
 from launch.benchmarks.peers import BATCH, PEER_FLOWS, RATE, installed, normal_batch, their_density, their_training_step
-from launch.benchmarks.timing import Figures, seconds, with_data
+from launch.benchmarks.timing import BLOCK, Figures, block_seconds, seconds, with_data
 
-BLOCK = 10  # calls timed at a time
-SETTLE = 0.05  # seconds of calls before: the other library's threads spin for milliseconds after their last work
 LIMIT = 0.85
 COUPLINGS = (64, 256, 8)  # dimensions, width of both hidden layers, layers
 AUTOREGRESSIVE = ((16, 128, 5), (64, 256, 5), (16, 128, 1))  # the last one is limited by the cost of a call: reported
@@ -85,14 +82,6 @@ def comparisons() -> list[tuple[str, Callable, dict[str, Callable], float | None
             theirs = {name: functools.partial(their_density, flow, *arguments) for name, (_, flow) in peers.items()}
             cases.append((title, functools.partial(our_density, *arguments), theirs, LIMIT if layers > 1 else None))
     return cases
-
-
-def block_seconds(call: Callable) -> float:
-    """Seconds of one call, from a block of them."""
-    began = time.perf_counter()
-    while time.perf_counter() - began < SETTLE:
-        call()
-    return seconds(lambda: [call() for _ in range(BLOCK)]) / BLOCK
 
 
 def fastest(calls: list[Callable]) -> Callable:

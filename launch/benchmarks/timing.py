@@ -4,6 +4,8 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 
+BLOCK = 10  # calls timed at a time by `block_seconds`
+SETTLE = 0.05  # seconds of calls before: another library's threads spin for milliseconds after their last work
 Figures = Iterator[tuple[str, float, float | None]]  # name, value, limit or None
 
 
@@ -12,6 +14,14 @@ def seconds(call: Callable) -> float:
     began = time.perf_counter()
     call()
     return time.perf_counter() - began
+
+
+def block_seconds(call: Callable) -> float:
+    """Seconds of one call, from a block of them."""
+    began = time.perf_counter()
+    while time.perf_counter() - began < SETTLE:
+        call()
+    return seconds(lambda: [call() for _ in range(BLOCK)]) / BLOCK
 
 
 def paired(one: Callable, other: Callable, count: int, warm_up: int = 5) -> tuple[float, float]:

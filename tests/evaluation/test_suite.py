@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation.replay import Replay
-from tfade.contract import Contract, unanswered
+from tfade.contract import Contract
 from tfade.data.digits import digits
 from tfade.data.loading import load
 from tfade.data.source import ArraySource
@@ -26,6 +26,7 @@ from tfade.evaluation import (
     evaluate,
     select,
 )
+from tfade.questions import unanswered
 
 
 class Faulty(Replay):

@@ -10,9 +10,13 @@ from launch import common
 from launch.benchmarks import ade as ade_benchmark
 from launch.benchmarks import flows as flow_benchmark
 from launch.benchmarks import glf as glf_benchmark
+from launch.benchmarks import peak as peak_benchmark
 from launch.benchmarks import residual as residual_benchmark
+from launch.benchmarks import torch_peers
 from tests.helpers import ROOT, SPEC_BINDING, TINY
 from tfade.data import load
+from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
+from tfade.networks.discriminators import CodeDiscriminator, ConvDiscriminator
 from tfade.training import configuration
 from tfade.training.recipe import Recipe, build_model
 
@@ -106,3 +110,80 @@ def test_glf_is_timed_against_steps_that_train(monkeypatch):
         assert changed == moved
     monkeypatch.setattr(glf_benchmark, "CODES", 400)
     assert 0 < glf_benchmark.mixture_seconds() < glf_benchmark.EM_LIMIT
+
+
+def test_operations_of_products_and_convolutions_with_their_gradients():
+    """Two for each multiplication with its addition; what no result depends on is not executed and not counted."""
+    image, kernel = tf.ones((2, 8, 8, 3)), tf.Variable(tf.ones((5, 5, 3, 4)))
+    left, right = tf.ones((6, 3)), tf.ones((6, 7))
+
+    @tf.function
+    def convolved(unused):
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            tf.nn.conv2d(unused, kernel, 1, "SAME")
+            value = tf.reduce_sum(tf.nn.conv2d(image, kernel, 2, "SAME") ** 2)
+        return tape.gradient(value, [image, kernel.value()]), tf.matmul(left, right, transpose_a=True)
+
+    graph = convolved.get_concrete_function(tf.TensorSpec(image.shape)).graph
+    counts = sorted(filter(None, map(peak_benchmark.operations_of, peak_benchmark.executed(graph))))
+    convolution = 2 * (2 * 4 * 4 * 4) * (5 * 5 * 3)
+    assert counts == sorted([2 * 3 * 7 * 6, *[convolution] * 2])
+
+
+def test_operations_of_a_training_step(monkeypatch):
+    """A GAN of dense layers, whose players move in turn: passes, gradients of weights and gradients passed through."""
+    bindings = (
+        *("Recipe.model = @GAN", "GAN.generator = @MLPDecoder", "GAN.discriminator = @MLPDiscriminator"),
+        *("GAN.penalty = None", "GAN.latent_size = 4", "MLPDecoder.width = 5", "MLPDecoder.depth = 1"),
+        *("MLPDiscriminator.width = 6", "MLPDiscriminator.depth = 1"),
+        "Optimization.schedule = (('discriminator',), ('generator',))",
+    )
+    _, model = ade_benchmark.step_of("fragments/toys", bindings, ("data/toy_ring",))
+    monkeypatch.setattr(peak_benchmark, "BATCH", 8)
+    first, last = (4 * 5, 5 * 2), (2 * 6, 6 * 1)  # multiplications of the layers of G and of D for one example
+    of_discriminator = sum(first) + 2 * (sum(last) + sum(last) + last[1])  # on data and on fakes
+    of_generator = sum(first) + sum(last) + sum(last) + sum(first) + first[1]
+    assert peak_benchmark.step_operations(model) == 8 * 2 * (of_discriminator + of_generator)
+
+
+PEER_NETWORKS = {
+    "generator": lambda: DCGANGenerator((16, 16, 3), 5, width=4),
+    "decoder": lambda: DCGANGenerator((16, 16, 1), 5, width=4, kernel_size=5, activation=None),
+    "encoder": lambda: DCGANEncoder((16, 16, 3), 7, width=4),
+    "discriminator": lambda: ConvDiscriminator((16, 16, 1), channels=(3, 4), dense=(6,)),
+    "codes": lambda: CodeDiscriminator(5, width=8),
+}
+
+
+@pytest.mark.parametrize("make", PEER_NETWORKS.values(), ids=PEER_NETWORKS)
+def test_a_peer_in_pytorch_is_the_same_function(make):
+    torch = pytest.importorskip("torch", reason="PyTorch is optional")
+    from launch.benchmarks.torch_networks import translated
+
+    network = make()
+    generator = np.random.default_rng(0)
+    for variable in network.variables:
+        variable.assign(variable + 0.1 * generator.uniform(size=variable.shape))
+    x = generator.normal(size=(6, *network.input_shape[1:])).astype(np.float32)
+    given = torch.tensor(x if x.ndim == 2 else x.transpose(0, 3, 1, 2))
+    for training in (True, False):
+        ours, theirs = (
+            network(x, training=training).numpy(),
+            translated(network).train(training)(given).detach().numpy(),
+        )
+        np.testing.assert_allclose(ours, theirs if ours.ndim == 2 else theirs.transpose(0, 2, 3, 1), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", torch_peers.SYSTEMS)
+def test_a_peer_in_pytorch_trains(name, monkeypatch):
+    for package in ("torch", *["pythae"] * ("pythae" in name)):
+        pytest.importorskip(package, reason=f"{package} is optional")
+    monkeypatch.setattr(torch_peers, "BATCH", 4)
+    recipe, bindings, kind = torch_peers.SYSTEMS[name]
+    widths = [f"DCGAN{network}.width = 2" for network in ("Encoder", "Generator", "Discriminator")]
+    _, model = ade_benchmark.step_of(recipe, (*bindings, *widths))
+    step = torch_peers.peer_step(model, kind)
+    values = [step() for _ in range(3)]
+    assert np.isfinite(values).all()
+    assert len(set(values)) == 3

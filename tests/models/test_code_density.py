@@ -75,6 +75,24 @@ def test_the_density_of_linear_codes_of_gaussian_data_is_the_closed_form():
     np.testing.assert_allclose(model.validate(Batch(x[:256]))["code_nll"], -found, rtol=1e-5)
 
 
+def test_interpolation_in_noise_goes_through_the_flow_between_the_same_ends():
+    model = GLF(SHAPE, 4, **NETWORKS, prior=FLOW)
+    generator = np.random.default_rng(2)
+    for variable in model.trainable_variables:  # or codes are near 0, where every flow is near a linear map
+        variable.assign_add(0.5 * generator.normal(size=variable.shape))
+    images = generator.uniform(size=(4, *SHAPE)).astype(np.float32)
+    codes = model.codes(images)
+    noise = model.prior().bijector.inverse(codes)
+    middle = model.decode(model.prior().bijector.forward((noise[:2] + noise[2:]) / 2))
+    lines = model.interpolate(images[:2], images[2:], 3, in_noise=True)
+    np.testing.assert_allclose(lines[:, 1], middle, atol=1e-5)
+    assert np.abs(lines[:, 1] - model.decode((codes[:2] + codes[2:]) / 2)).max() > 1e-3
+    np.testing.assert_allclose(lines[:, 0], model.reconstruct(images[:2]), atol=1e-5)
+    np.testing.assert_allclose(lines[:, 2], model.reconstruct(images[2:]), atol=1e-5)
+    with pytest.raises(UsageError, match="in_noise=True, but the prior of this RAE is no flow"):
+        RAE(SHAPE, 4, **NETWORKS).interpolate(images[:2], images[2:], in_noise=True)
+
+
 @pytest.mark.parametrize("regularized", [False, True])
 def test_the_flows_loss_reaches_the_encoder_only_where_it_is_meant_to(images, regularized):
     model = GLF(SHAPE, 3, prior=FLOW, regularized=regularized, beta=7.0, **NETWORKS)

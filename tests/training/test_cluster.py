@@ -13,7 +13,8 @@ from tests.helpers import fails, train_arguments
 from tests.training.test_workers import free_ports
 from tfade.errors import UsageError
 from tfade.training import cluster
-from tfade.training.cluster import Cluster, Task, await_others, cluster_of, told_who_left
+from tfade.training.cluster import Cluster, Task, await_others, cluster_of, slurm_resolver, told_who_left
+from tfade.training.strategy import make_strategy
 
 WORKERS = ["127.0.0.1:2001", "127.0.0.1:2002"]
 GOOD = {"cluster": {"worker": WORKERS}, "task": {"type": "worker", "index": 1}}
@@ -70,6 +71,46 @@ def test_descriptions_that_are_right(monkeypatch):
     monkeypatch.delenv("TF_CONFIG")
     assert cluster_of(Resolver()) is None
     assert cluster_of(None) is None
+
+
+SLURM = {
+    **{"SLURM_PROCID": "2", "SLURM_STEP_NUM_TASKS": "3"},
+    **{"SLURM_STEP_NODELIST": "node[07-08]", "SLURM_STEP_TASKS_PER_NODE": "2,1"},
+}
+
+
+def test_the_tasks_of_a_slurm_step(monkeypatch):
+    """Two on one node, at two ports, and one on another; a machine without GPUs will do."""
+    for name, value in SLURM.items():
+        monkeypatch.setenv(name, value)
+    found = cluster_of(slurm_resolver(20007))
+    assert found.own == Task("worker", 2, "node08:20007")
+    assert [task.address for task in found.others] == ["node07:20007", "node07:20008"]
+
+
+@pytest.mark.parametrize("missing", ["SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_NODELIST"])
+def test_outside_of_a_slurm_step(tmp_path, monkeypatch, capsys, missing):
+    for name, value in SLURM.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv(missing)
+    arguments = train_arguments(tmp_path / "run", "Recipe.strategy = 'slurm'")
+    fails(capsys, train.main, arguments, "strategy='slurm'", missing.removeprefix("SLURM_"), "srun")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("kind", ["tpu", "tpu:nobody"])
+def test_a_tpu_that_is_not_there(kind):
+    with pytest.raises(UsageError, match=f"strategy='{kind}', but no TPU answers") as raised:
+        make_strategy(kind)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", ["gpus", "slurm:a", "slurm:", "auto:1", ""])
+def test_strategies_that_there_are_not(kind):
+    with pytest.raises(UsageError, match="is none of 'auto', 'multi_worker', 'slurm'"):
+        make_strategy(kind)
+    with pytest.raises(UsageError, match="devices=2 has no effect with strategy='slurm'"):
+        make_strategy("slurm", 2)
 
 
 def clusters(count: int) -> list[Cluster]:

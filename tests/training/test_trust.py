@@ -79,19 +79,16 @@ def test_an_author_s_module_needs_trust(tmp_path, monkeypatch, capsys):
     assert "\nimport " not in text
     (tmp_path / "executed").unlink()
     code = (
-        "import sys; from launch import sample; from launch.common import guarded;"
-        f"sys.exit(guarded(sample.main, ['--run_dir={tmp_path / 'run'}', '--out={tmp_path / 'x.png'}', *sys.argv[1:]]))"
+        "import os, sys; from launch import sample; from launch.common import guarded;"
+        f"flags = ['--run_dir={tmp_path / 'run'}', '--out={tmp_path / 'x.png'}'];"
+        f"executed = lambda: os.path.exists({str(tmp_path / 'executed')!r});"
+        "first = guarded(sample.main, flags), executed();"
+        "print(*first, guarded(sample.main, [*flags, '--trust_imports']), executed())"
     )
-
-    def opened(*flags):
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
-        command = [sys.executable, "-c", code, *flags]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
-
-    refused = opened()
-    assert refused.returncode == 2
-    assert name in refused.stderr
-    assert "--trust_imports" in refused.stderr
-    assert not (tmp_path / "executed").exists()
-    assert opened("--trust_imports").returncode == 0
-    assert (tmp_path / "executed").exists()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    opened = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path, check=False
+    )
+    assert opened.stdout.splitlines()[-1] == "2 False 0 True", opened.stdout + opened.stderr
+    assert name in opened.stderr
+    assert "--trust_imports" in opened.stderr

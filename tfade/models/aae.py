@@ -2,7 +2,6 @@
 
 import gin
 
-from tfade.contract import unanswered
 from tfade.distributions.standard import StandardNormal
 from tfade.errors import check_choice, check_finite
 from tfade.models.latent import Autoencoder
@@ -11,6 +10,7 @@ from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.networks.discriminators import CodeDiscriminator
 from tfade.objectives.divergences import CrossEntropy
 from tfade.objectives.reconstruction import REDUCTIONS, squared_error
+from tfade.questions import unanswered
 from tfade.seeds import Seeds
 from tfade.spec import Batch
 

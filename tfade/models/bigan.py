@@ -2,7 +2,6 @@
 
 import gin
 
-from tfade.contract import unanswered
 from tfade.distributions.standard import StandardNormal
 from tfade.models.latent import Autoencoder
 from tfade.models.players import Player
@@ -10,6 +9,7 @@ from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.networks.joint import JointDiscriminator
 from tfade.objectives.divergences import CrossEntropy
 from tfade.objectives.reconstruction import absolute_error
+from tfade.questions import unanswered
 from tfade.seeds import Seeds
 from tfade.spec import Batch
 

@@ -2,13 +2,13 @@
 
 import tensorflow as tf
 
-from tfade.contract import unanswered
 from tfade.distributions.standard import StandardNormal
 from tfade.errors import check_choice, check_finite
 from tfade.models.latent import Autoencoder
 from tfade.models.perceptual import Perceptual
 from tfade.models.players import Player, Weighted
 from tfade.objectives.reconstruction import REDUCTIONS, squared_error
+from tfade.questions import unanswered
 from tfade.seeds import Seeds
 from tfade.spec import Batch
 

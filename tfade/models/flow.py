@@ -4,7 +4,7 @@ import gin
 import tensorflow as tf
 
 from tfade import numerics
-from tfade.contract import as_spec, needs
+from tfade.contract import as_spec
 from tfade.distributions.standard import StandardNormal
 from tfade.errors import UsageError, check_whole
 from tfade.flows.layer import FlowLayer, size_of
@@ -13,6 +13,7 @@ from tfade.flows.preprocessing import Flatten
 from tfade.flows.stack import Stack
 from tfade.models.latent import LatentVariableModel, deterministic
 from tfade.models.players import Player
+from tfade.questions import needs
 from tfade.seeds import Seeds, example_keys, per_example_noise
 from tfade.spec import Batch
 

@@ -4,7 +4,6 @@ import gin
 import tensorflow as tf
 
 from tfade import numerics
-from tfade.contract import unanswered
 from tfade.distributions.pushforward import ImplicitDensity
 from tfade.errors import UsageError, check_finite, check_positive, check_whole
 from tfade.models.latent import LatentVariableModel, deterministic
@@ -14,6 +13,7 @@ from tfade.networks.code_table import CodeTable
 from tfade.networks.infogan import InfoGANDecoder
 from tfade.objectives.mmd import squared_distances
 from tfade.objectives.reconstruction import absolute_error
+from tfade.questions import unanswered
 from tfade.seeds import Seeds
 from tfade.spec import Batch
 

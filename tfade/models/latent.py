@@ -6,13 +6,13 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfade import numerics
-from tfade.contract import needs
 from tfade.distributions.gaussian import diagonal_normal
 from tfade.distributions.layer import DistributionLayer, build_latent_distribution
 from tfade.distributions.standard import StandardNormal
 from tfade.errors import LARGEST, UsageError, check_whole
 from tfade.models.adversary import Adversary
 from tfade.models.base import GenerativeModel
+from tfade.questions import needs
 from tfade.seeds import Seeds, as_seed
 
 

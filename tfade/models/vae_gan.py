@@ -7,7 +7,6 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfade.contract import unanswered
 from tfade.distributions.gaussian import diagonal_normal
 from tfade.errors import UsageError, check_finite
 from tfade.models.latent import Autoencoder
@@ -15,6 +14,7 @@ from tfade.models.players import Player, Weighted
 from tfade.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 from tfade.objectives.divergences import CrossEntropy
 from tfade.objectives.reconstruction import absolute_error, squared_error
+from tfade.questions import unanswered
 from tfade.seeds import Seeds
 from tfade.spec import Batch
 

@@ -3,7 +3,6 @@
 import gin
 
 from tfade import numerics
-from tfade.contract import unanswered
 from tfade.errors import UsageError, check_class, check_finite
 from tfade.models.latent import Autoencoder
 from tfade.models.players import Player, Weighted
@@ -11,6 +10,7 @@ from tfade.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerato
 from tfade.networks.discriminators import CodeDiscriminator
 from tfade.objectives.divergences import CrossEntropy
 from tfade.objectives.reconstruction import absolute_error
+from tfade.questions import unanswered
 from tfade.seeds import Seeds
 from tfade.spec import Batch
 

@@ -1,4 +1,4 @@
-"""The workers of a cluster: what TF_CONFIG says of them, that all of them are there, and which of them has left."""
+"""The workers of a cluster: what TF_CONFIG or Slurm says of them, that all are there, and which of them has left."""
 
 import contextlib
 import errno
@@ -13,6 +13,8 @@ from tfade.errors import UsageError
 
 PATIENCE = 60.0  # seconds that workers wait for each other at the start
 NOTE_AFTER = 10.0  # seconds of waiting after which it is said
+FIRST_PORT = 8888  # of Slurm's workers on a machine
+MOST_TASKS = 4_096  # of Slurm's, on a machine
 EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 # What TensorFlow raises where another process of a collective is gone.
 LOST = (
@@ -78,6 +80,28 @@ def cluster_of(resolver: tf.distribute.cluster_resolver.ClusterResolver | None) 
         raise UsageError("TF_CONFIG gives one address to several workers; give each its own host:port")
     own = next(task for task in found if (task.kind, task.index) == (kind, index))
     return Cluster(own, tuple(task for task in found if task is not own))
+
+
+def slurm_resolver(port: int = FIRST_PORT) -> tf.distribute.cluster_resolver.ClusterResolver:
+    """The tasks of this step of a Slurm job, `srun`: each is a worker.
+
+    Each task uses the devices that Slurm shows it (`srun --gpus-per-task=1`). TensorFlow's resolver would divide those
+    of a node among its tasks, which fails where there are none or where Slurm has done so.
+
+    Args:
+        port: of the first task on each machine; the next ones follow.
+
+    Raises:
+        UsageError: this process is no task of a step.
+    """
+    try:
+        return tf.distribute.cluster_resolver.SlurmClusterResolver(
+            port_base=port, gpus_per_node=MOST_TASKS, gpus_per_task=1, auto_set_gpu=False
+        )
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise UsageError(
+            f"strategy='slurm', but this process is no task of a Slurm step ({error}); start it with srun"
+        ) from error
 
 
 def await_others(cluster: Cluster, patience: float = PATIENCE, say: Callable[[str], None] = print) -> None:

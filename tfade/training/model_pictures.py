@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from tfade import pictures
 from tfade.data.source import Source
@@ -51,11 +50,16 @@ def reconstruction_picture(model: GenerativeModel, held_out: Source, count: int)
 
 
 def interpolation_picture(model: GenerativeModel, held_out: Source, pairs: int, steps: int) -> np.ndarray:
-    """Rows of decoded points between the codes of two images: straight lines in code space."""
+    """Rows of decoded points between the codes of two images: straight lines in code space.
+
+    To their right, where the prior is a flow, the points between the same ends on straight lines in its noise.
+    """
     ends, labels = examples(model, held_out, 2 * min(held_out.spec.num_examples // 2, pairs))
     condition = model.conditions(None if labels is None else labels[0::2])
-    images = model.interpolate(ends[0::2], ends[1::2], steps, **condition)
-    return pictures.grid(tf.reshape(images, (-1, *model.image_shape)), steps)
+    spaces = (False,) if model.prior_flow() is None else (False, True)
+    return pictures.side_by_side(
+        *(model.interpolate(ends[0::2], ends[1::2], steps, in_noise=space, **condition) for space in spaces)
+    )
 
 
 def cycle_picture(translate: Callable, translate_back: Callable, held_out: Source, count: int) -> np.ndarray:

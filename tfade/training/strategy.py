@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfade.errors import UsageError, check_whole
-from tfade.training.cluster import EXAMPLE, await_others, cluster_of
+from tfade.training.cluster import EXAMPLE, FIRST_PORT, await_others, cluster_of, slurm_resolver
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -17,31 +17,59 @@ def make_strategy(kind: str = "auto", devices: int | None = None) -> tf.distribu
     """The `tf.distribute` strategy of a run.
 
     Args:
-        kind: "auto", or "multi_worker" for a cluster that TensorFlow finds in TF_CONFIG (call this before any
-            other TensorFlow operation then).
+        kind: "auto", all devices of this machine; "multi_worker" or "slurm", a cluster that TF_CONFIG or the step of a
+            Slurm job describes; "slurm:PORT" where another job of the machine uses port 8888; "tpu", the TPU of this
+            machine, or "tpu:NAME". For all but "auto" call this before any other TensorFlow operation.
         devices: how many replicas; None takes all GPUs, or the one CPU.
 
     Returns:
         TensorFlow's default strategy for one device, a mirrored one for several.
 
     Raises:
-        UsageError: an unknown kind, fewer devices than asked for, or as `cluster_of` and `await_others`.
+        UsageError: an unknown kind, fewer devices than asked for, no cluster or TPU, or as `cluster_of` and
+            `await_others`.
     """
+    name, colon, which = kind.partition(":")
+    takes = {"auto": not colon, "multi_worker": not colon, "slurm": which.isdecimal() or not colon, "tpu": True}
+    if not takes.get(name):
+        raise UsageError(
+            f"strategy={kind!r} is none of 'auto', 'multi_worker', 'slurm', 'slurm:PORT', 'tpu' and 'tpu:NAME'"
+        )
+    if name != "auto" and devices is not None:
+        raise UsageError(f"devices={devices!r} has no effect with strategy={kind!r}, whose devices are all used")
+    if name == "tpu":
+        return _tpu(kind, which)
+    return _one_machine(devices) if name == "auto" else _several_workers(kind, which)
+
+
+def _several_workers(kind: str, port: str) -> tf.distribute.Strategy:
     if kind == "multi_worker":
-        if devices is not None:
-            raise UsageError(
-                f"devices={devices!r} has no effect with strategy='multi_worker'; TF_CONFIG names the workers"
-            )
         resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-        cluster = cluster_of(resolver)
-        if cluster is None:
-            raise UsageError(
-                f"strategy={kind!r}, but TF_CONFIG describes no cluster; write {EXAMPLE}, or leave out the strategy"
-            )
-        await_others(cluster)
-        return tf.distribute.MultiWorkerMirroredStrategy(resolver)
-    if kind != "auto":
-        raise UsageError(f"strategy={kind!r} is neither 'auto' nor 'multi_worker'")
+    else:
+        resolver = slurm_resolver(int(port or FIRST_PORT))
+    cluster = cluster_of(resolver)
+    if cluster is None:
+        raise UsageError(
+            f"strategy={kind!r}, but TF_CONFIG describes no cluster; write {EXAMPLE}, or leave out the strategy"
+        )
+    await_others(cluster)
+    return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+
+
+def _tpu(kind: str, address: str) -> tf.distribute.Strategy:
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=address or "local")
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    except (ValueError, RuntimeError, OSError, tf.errors.OpError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UsageError(
+            f"strategy={kind!r}, but no TPU answers ({reason}); give the name of one, or 'auto'"
+        ) from error
+
+
+def _one_machine(devices: int | None) -> tf.distribute.Strategy:
     gpus = tf.config.list_logical_devices("GPU")
     found = gpus or tf.config.list_logical_devices("CPU")
     if devices is not None:

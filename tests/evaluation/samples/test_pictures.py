@@ -5,13 +5,14 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from tensorflow_probability.python.bijectors import Shift
 
 from tfade.contract import Contract
 from tfade.data.digits import digits
 from tfade.data.source import ArraySource
 from tfade.errors import UsageError
 from tfade.evaluation import NotApplicable, Pictures, Subject
-from tfade.evaluation.samples.pictures import columns, first_samples
+from tfade.evaluation.samples.pictures import BETWEEN, columns, first_samples
 
 
 class Noise(Contract):
@@ -36,6 +37,23 @@ class Sampling(Noise):
     """A model without an encoder."""
 
     reconstruct = Contract.reconstruct
+
+
+class Between(Noise):
+    """A model that interpolates the images themselves."""
+
+    encode = decode = lambda self, x, labels=None: x
+
+    def __init__(self, flow):
+        super().__init__()
+        self.flow = flow
+
+    def prior_flow(self):
+        return self.flow
+
+    def interpolate(self, first, last, steps=8, labels=None, in_noise=False):
+        assert self.flow is not None or not in_noise
+        return np.linspace(first / 255, last / 255, steps, axis=1)
 
 
 def subject_of(model, **settings):
@@ -70,8 +88,19 @@ def test_figures_of_images_and_of_vectors():
     assert min(Image.open(io.BytesIO(figure.png)).size) > 200
 
 
+@pytest.mark.parametrize(("flow", "spaces"), [(None, 1), (Shift(0.5), 2)])
+def test_interpolations_in_code_space_and_beside_them_in_noise(flow, spaces):
+    figures = Pictures(6, 5, interpolations=3)(subject_of(Between(flow), num_samples=10))
+    assert [figure.name for figure in figures] == ["samples", "reconstructions", "interpolation"]
+    assert "3 pairs of images of the test split" in figures[2].caption
+    assert ("noise" in figures[2].caption) == (spaces == 2)
+    wide, high = Image.open(io.BytesIO(figures[2].png)).size
+    assert wide / high == pytest.approx(spaces * BETWEEN / 3, rel=0.05)
+    assert len(Pictures(6, 5, interpolations=0)(subject_of(Between(flow), num_samples=10))) == 2
+
+
 def test_settings():
     assert (columns(64, stacked=True), columns(64, stacked=False), columns(3, stacked=False)) == (4, 11, 3)
-    for argument in ("samples", "reconstructions"):
-        with pytest.raises(UsageError, match=rf"Pictures\.{argument}=0"):
-            Pictures(**{argument: 0})
+    for argument, value in (("samples", 0), ("reconstructions", 0), ("interpolations", -1)):
+        with pytest.raises(UsageError, match=rf"Pictures\.{argument}={value}"):
+            Pictures(**{argument: value})

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfade.contract import Contract, unanswered
+from tfade.contract import Contract
 from tfade.data import load
 from tfade.data.painted import paint
 from tfade.data.source import ArraySource
 from tfade.errors import UsageError
 from tfade.evaluation import Subject, evaluate, frechet_distance, select
 from tfade.evaluation.translating import exact_translation
+from tfade.questions import unanswered
 
 NAMES = "translated_labels,cycle_error,translation_frechet_distance"
 GREY, PAINTED = "first_half:digits", "painted:second_half:digits"

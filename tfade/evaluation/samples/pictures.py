@@ -1,41 +1,47 @@
-"""Pictures of samples and reconstructions."""
+"""Pictures of samples, reconstructions and interpolations."""
 
 import gin
 import numpy as np
 
 from tfade import pictures
-from tfade.errors import UsageError
+from tfade.errors import check_whole
 from tfade.evaluation.checks import to_uint8
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Figure, NotApplicable
 
 POINTS = 2000  # vectors in a scatter plot
 TRANSLATIONS = 12  # images in the row of a cycle
+BETWEEN = 8  # images on a line between two codes
 
 
 @gin.register
 class Pictures(Metric):
-    """Grids of the first of the samples and of reconstructions or translations of held-out images; no numbers.
+    """Grids of the first of the samples, and of reconstructions, interpolations or translations of held-out images.
+
+    No numbers. Interpolations are straight lines between codes and, where the prior is a flow, in its noise.
 
     Vectors are shown as a scatter plot beside held-out ones.
 
     Args:
         samples: in the grid.
         reconstructions: held-out images, evenly spaced over the split, each with its reconstruction below it.
+        interpolations: pairs of held-out images; 0 for none.
     """
 
     name = "pictures"
 
-    def __init__(self, samples: int = 64, reconstructions: int = 24):
-        for argument, count in (("samples", samples), ("reconstructions", reconstructions)):
-            if count < 1:
-                raise UsageError(f"Pictures.{argument}={count!r} is below 1")
-        self.samples, self.reconstructions = samples, reconstructions
+    def __init__(self, samples: int = 64, reconstructions: int = 24, interpolations: int = 6):
+        check_whole("Pictures.samples", samples)
+        check_whole("Pictures.reconstructions", reconstructions)
+        check_whole("Pictures.interpolations", interpolations, 0)
+        self.samples, self.reconstructions, self.interpolations = samples, reconstructions, interpolations
 
     def __call__(self, subject):
         if not subject.real.spec.is_image:
             return [_scatter(subject)]
         shown = {"sample": self._samples, "reconstruct": self._reconstructions}
+        if min(self.interpolations, subject.real.spec.num_examples // 2):
+            shown["interpolate"] = self._interpolations
         figures = [show(subject) for question, show in shown.items() if subject.model.answers(question)]
         if subject.model.answers("translate") and subject.model.answers("translate_back"):
             figures += _cycles(subject)
@@ -63,6 +69,19 @@ class Pictures(Metric):
             "under each row its reconstructions."
         )
         return Figure("reconstructions", caption, pictures.png(pictures.magnified(picture)))
+
+    def _interpolations(self, subject) -> Figure:
+        model, chosen = subject.model, _spread(subject.real, 2 * self.interpolations)
+        begins, ends = chosen[: len(chosen) // 2 * 2 : 2], chosen[1::2]
+        first, last = subject.real.fetch(begins), subject.real.fetch(ends)
+        condition = subject.conditions(subject.real, begins)
+        spaces = (False,) if model.prior_flow() is None else (False, True)
+        lines = [model.interpolate(first, last, BETWEEN, in_noise=space, **condition) for space in spaces]
+        caption = (
+            f"Straight lines between the codes of {len(first)} pairs of images of the {subject.real.spec.split} split"
+            + ("." if len(spaces) == 1 else "; to their right the same in the noise of the prior's flow.")
+        )
+        return Figure("interpolation", caption, pictures.png(pictures.magnified(pictures.side_by_side(*lines))))
 
 
 def first_samples(subject, count: int) -> np.ndarray:

@@ -2,13 +2,13 @@
 
 import gin
 
-from tfade.contract import unanswered
 from tfade.distributions.gaussian import DiagonalNormal
 from tfade.distributions.pixels import IsotropicNormal
 from tfade.distributions.standard import StandardNormal
 from tfade.models.vae.model import VAE
 from tfade.networks.conditional import ConditionalGenerator
 from tfade.networks.dcgan import DCGANEncoder
+from tfade.questions import unanswered
 
 
 @gin.register
