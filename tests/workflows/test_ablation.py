@@ -92,7 +92,7 @@ def test_every_row_of_the_tables_of_adversaries_can_be_built(name, tmp_path):
 
 SOME = {  # rows that are more than a recipe; one of each block
     "glf_table1": ("VAE", "@vae/Row(), @two_stage/Row()"),
-    "glf_codes": ("GLF", "@glf/Row(), @over_mixture/Row(), @gmm50/Row()"),
+    "glf_codes": ("GLF", "@glf/Row(), @over_mixture_long/Row(), @gmm50/Row()"),
     "glf_beta": ("GLF", "@glf/Row(), @s1/Row()"),
     "hybrid_classification": ("coupling, λ = 0", "@c0/Row(), @m_small/Row(), @r1/Row()"),
 }
@@ -120,9 +120,10 @@ def test_the_rows_of_the_hybrids_have_one_generator(tmp_path):
 @pytest.mark.usefixtures("untraced")
 def test_the_last_file_overrides_the_others(tmp_path):
     """The row, then the table, then the user's file."""
-    over = tmp_path / "over.gin"
+    over, latents = tmp_path / "over.gin", tmp_path / "latents.gin"
     over.write_text("DCGANGenerator.width = 5\n")
-    row = Row("A", ("gin/vae.gin",), ("DCGANGenerator.width = 3", "VAE.latent_size = 4"))
+    latents.write_text("VAE.latent_size = 4\n")
+    row = Row("A", ("gin/vae.gin", str(latents)), ("DCGANGenerator.width = 3",))
     table = Ablation("t", (row,), "A", bindings=("VAE.latent_size = 7",))
     counts = [
         ablation_runs.count_parameters(

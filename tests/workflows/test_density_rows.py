@@ -41,8 +41,10 @@ def test_a_density_takes_the_autoencoder_of_another_row(tmp_path, monkeypatch, t
     assert run(ablation.main, arguments) == 0  # nothing is repeated
 
 
-def test_a_row_names_an_earlier_one():
+def test_rows_that_cannot_be():
     with pytest.raises(UsageError, match="codes_of of B='A' is not an earlier row; those are none"):
         Ablation("t", (Row("B", (), codes_of="A"), Row("A", ())), "A")
+    with pytest.raises(UsageError, match="Row.bindings of A bind steps, which Ablation.bindings override"):
+        Ablation("t", (Row("A", (), bindings=("steps = 9",)),), "A", bindings=("steps=3", "batch_size = 2"))
     with pytest.raises(UsageError, match="Row.codes of B='all'"):
         Row("B", (), codes="all")

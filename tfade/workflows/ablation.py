@@ -69,7 +69,8 @@ class Ablation:
         tolerance: fraction in [0, 1) by which the rows' numbers of parameters of p(x) may differ; None for no limit.
 
     Raises:
-        UsageError: no rows, two rows of one name, no seeds, a reference that is not a row, or a value of a wrong type.
+        UsageError: no rows, two rows of one name, no seeds, a reference that is not a row, a row's binding that those
+            of the table override, or a value of a wrong type.
     """
 
     title: str
@@ -99,6 +100,11 @@ class Ablation:
                 raise UsageError(
                     f"Row.codes_of of {row.name}={row.codes_of!r} is not an earlier row; those are "
                     f"{', '.join(names[:position]) or 'none'}"
+                )
+            if lost := {_bound(line) for line in row.bindings} & {_bound(line) for line in self.bindings}:
+                raise UsageError(
+                    f"Row.bindings of {row.name} bind {', '.join(sorted(lost))}, which Ablation.bindings override; leave "
+                    "it out of one of them"
                 )
         if self.reference not in names:
             raise UsageError(f"Ablation.reference={self.reference!r} is not a row; the rows are {', '.join(names)}")
@@ -136,6 +142,11 @@ class Ablation:
 def slug(name: str) -> str:
     """A row's name as part of a path."""
     return "".join(letter if letter.isalnum() else "_" for letter in name.lower())
+
+
+def _bound(line: str) -> str:
+    """What a gin line binds."""
+    return line.partition("=")[0].strip()
 
 
 def _check_strings(name: str, value) -> None:
