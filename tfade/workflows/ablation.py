@@ -103,8 +103,8 @@ class Ablation:
                 )
             if lost := {_bound(line) for line in row.bindings} & {_bound(line) for line in self.bindings}:
                 raise UsageError(
-                    f"Row.bindings of {row.name} bind {', '.join(sorted(lost))}, which Ablation.bindings override; leave "
-                    "it out of one of them"
+                    f"Row.bindings of {row.name} bind {', '.join(sorted(lost))}, which Ablation.bindings override; "
+                    "leave it out of one of them"
                 )
         if self.reference not in names:
             raise UsageError(f"Ablation.reference={self.reference!r} is not a row; the rows are {', '.join(names)}")
