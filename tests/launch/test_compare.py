@@ -8,10 +8,10 @@ from tfade.evaluation import Figure, Record
 
 
 def test_the_command(tmp_path, capsys):
-    picture = (Figure("samples", "s", b"\x89PNG-a"),)
+    samples, map_of_codes = Figure("samples", "s", b"\x89PNG-a"), Figure("latent_map", "m", b"\x89PNG-b")
     for name, value in (("a", 2.0), ("b<b>", 3.0)):
         record(value).save(tmp_path / name / "evaluation")
-        Record("pictures", 0.1, figures=picture).save(tmp_path / name / "evaluation")
+        Record("pictures", 0.1, figures=(samples, map_of_codes)).save(tmp_path / name / "evaluation")
     out = tmp_path / "c" / "compare.html"
     paths = [tmp_path / "a", tmp_path / "b<b>"]
     assert run(evaluate.main, ["--compare", *paths, f"--out={out}"]) == 0
@@ -21,7 +21,8 @@ def test_the_command(tmp_path, capsys):
     assert max(map(len, printed.splitlines())) <= 160
     outline = Outline(out.read_text())
     assert {"2.00 ± 0.25", "3.00 ± 0.25", "b<b>", "distance"} <= set(outline.text)
-    assert len(outline.sources) == len(outline.alts) == 2
+    assert outline.alts == [f"{name} of {run}" for name in ("samples", "latent map") for run in ("a", "b<b>")]
+    assert len(outline.sources) == 4
     assert all(source.startswith("data:image/png;base64,") for source in outline.sources)
     assert "| a | 2.00 ± 0.25 |" in out.with_suffix(".md").read_text()
 

@@ -94,6 +94,7 @@ SOME = {  # rows that are more than a recipe; one of each block
     "glf_table1": ("VAE", "@vae/Row(), @two_stage/Row()"),
     "glf_codes": ("GLF", "@glf/Row(), @over_mixture_long/Row(), @gmm50/Row()"),
     "glf_beta": ("GLF", "@glf/Row(), @s1/Row()"),
+    "glf_limit": ("GLF", "@glf/Row(), @s001/Row()"),
     "hybrid_classification": ("coupling, λ = 0", "@c0/Row(), @m_small/Row(), @r1/Row()"),
 }
 

@@ -5,19 +5,18 @@ from tfade.reporting import page
 
 
 def html(runs, columns, header, rows, notes) -> str:
-    """A page with the table, the notes, the samples of all runs, and each column's protocol."""
+    """A page with the table, the notes, the figures of all runs by name, and each column's protocol."""
     protocols = [
         page.details(column.header, page.definitions({words(k): format_value(v) for k, v in column.protocol.items()}))
         for column in columns
     ]
-    samples = [
-        page.picture(figure.png, f"samples of {run.label}", run.label)
-        for run in runs
-        for record in run.records
-        for figure in record.figures
-        if figure.name == "samples"
-    ]
+    figures: dict[str, list[str]] = {}
+    for run in runs:
+        for figure in (figure for record in run.records for figure in record.figures):
+            picture = page.picture(figure.png, f"{words(figure.name)} of {run.label}", run.label)
+            figures.setdefault(figure.name, []).append(picture)
     parts = [page.table(header, rows), page.element("ul", *(page.element("li", note) for note in notes))]
-    if samples:
-        parts += [page.element("h2", "Samples"), page.element("div", *samples, class_="figures small")]
+    for name, pictures in figures.items():
+        heading = words(name).capitalize()
+        parts += [page.element("h2", heading), page.element("div", *pictures, class_="figures small")]
     return page.page("Comparison", *parts, page.element("h2", "Protocols"), *protocols)
