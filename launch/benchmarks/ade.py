@@ -43,8 +43,8 @@ def step_of(recipe: str, bindings: Sequence[str] = (), files: Sequence[str] = ()
 
     paths = [str(common.ROOT / "gin" / f"{name}.gin") for name in (recipe, *files)]
     with common.workspace().configured(paths, bindings):
-        settings, dataset = with_data()
-        model = build_model(settings)
+        model = build_model(with_data()[0])
+        _, dataset = with_data(model.batches_per_step)
     model.make_train_function()
     iterator = iter(dataset)
     return lambda: float(next(iter(model.train_function(iterator).values()))), model

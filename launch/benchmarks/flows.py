@@ -46,13 +46,16 @@ def measure(steps: int, compile_peers: bool = False, threads: int = 1) -> Figure
     yield from real_nvp_step(steps)
 
 
-def set_threads(count: int) -> None:
-    """As many threads for TensorFlow as for torch: those within an operation; handing operations over costs more."""
+def set_threads(count: int, between: int = 1) -> None:
+    """As many threads for TensorFlow within an operation as for torch.
+
+    Between small operations one is best: handing them over costs more.
+    """
     import tensorflow as tf
 
     try:
         tf.config.threading.set_intra_op_parallelism_threads(count)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(between)
     except RuntimeError:  # TensorFlow has started; this happens in tests only
         print(f"TensorFlow runs already and keeps its number of threads; torch gets {count}")
     if importlib.util.find_spec("torch"):

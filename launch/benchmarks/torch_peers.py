@@ -39,7 +39,7 @@ def measure(steps: int, compile_peers: bool, threads: int) -> Figures:
     """
     if not installed("torch"):
         return
-    set_threads(threads)
+    set_threads(threads, between=threads)
     for name, (recipe, bindings, theirs) in SYSTEMS.items():
         if theirs == "pythae_vae" and not installed("pythae"):
             continue
