@@ -1,4 +1,4 @@
-"""One worker of a cluster: trains as `launch.train` does and writes its own copy of every variable.
+"""One worker of a cluster: trains as `launch.train` does and, at its end, writes its own copy of every variable.
 
 python -m tests.training.worker OUT.npz FLAGS…          (TF_CONFIG in the environment)
 """
@@ -8,17 +8,19 @@ import sys
 import numpy as np
 
 
-def main(out: str, arguments: list[str]) -> None:
+def main(out: str, arguments: list[str]) -> int:
     from launch import common
-    from launch.train import argument_parser
+    from launch import train as launcher
+    from tfade.training import train
     from tfade.training.checkpoints import snapshot
-    from tfade.training.train import train
 
-    flags = argument_parser().parse_args(arguments)
-    with common.workspace().configured(flags.gin_file, flags.gin_bindings):
-        model = train(flags.run_dir)
-    np.savez(out, **snapshot(model.state()))
+    models, loop = [], train.TrainingLoop
+    train.TrainingLoop = lambda model, *rest: models.append(model) or loop(model, *rest)
+    try:
+        return common.guarded(launcher.main, arguments)
+    finally:
+        np.savez(out, **snapshot(models[0].state()))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
