@@ -7,6 +7,7 @@ import socket
 import time
 
 import numpy as np
+import pytest
 
 from tests.helpers import ROOT, TINY, assert_same_state, newest_state, start, train_arguments, train_here
 from tfade.files import read_arrays
@@ -40,7 +41,7 @@ def test_two_workers_equal_two_replicas_and_leave_together(tmp_path):
     flags = train_arguments(run, "Recipe.strategy = 'multi_worker'", "steps = 100000", monitor, *settings, files=files)
     workers = start_workers("tests.training.worker", flags, lambda index: tmp_path / f"{index}.npz")
     deadline = time.monotonic() + 200
-    while not any(int(path.stem.removeprefix("step-")) >= 9 for path in (run / "checkpoints").glob("step-*.npz")):
+    while last_step(run) < 9:
         assert time.monotonic() < deadline
         assert [worker.poll() for worker in workers] == [None, None], [w.communicate()[0] for w in workers]
         time.sleep(0.02)
@@ -64,3 +65,40 @@ def test_two_workers_equal_two_replicas_and_leave_together(tmp_path):
         assert a.keys() == b.keys()
         for name, value in a.items():
             np.testing.assert_allclose(value, b[name], rtol=1e-4, atol=1e-4, err_msg=name)
+
+
+def test_workers_that_are_killed_again_and_again_end_bit_for_bit(tmp_path, request):
+    """A supervisor starts both again with the same command; ten times one of them is killed, now here, now there."""
+    if not request.config.getoption("full"):
+        pytest.skip("minutes: with --full")
+    draws = np.random.default_rng(0)
+    files, whole, broken = (ROOT / "gin" / "vae.gin", TINY), tmp_path / "whole", tmp_path / "broken"
+    settings = ("Recipe.strategy = 'multi_worker'", "steps = 900", "CheckpointSettings.every_steps = 5")
+    quiet = ("Recipe.interval = 300", "Visualisation.samples = 0")
+
+    def started(run):
+        return start_workers("launch.train", train_arguments(run, *settings, *quiet, files=files))
+
+    begins = []
+    for kill in range(10):
+        workers, deadline = started(broken), time.monotonic() + 200
+        before = last_step(broken)
+        while last_step(broken) <= before:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(draws.uniform(0, 0.5))
+        workers[int(draws.integers(2))].kill()
+        assert all(worker.wait(timeout=120) for worker in workers), f"kill {kill} came after the end"
+        begins.append(before)
+    for run in (broken, whole):
+        assert [worker.wait(timeout=300) for worker in started(run)] == [0, 0]
+    assert begins == sorted(set(begins))
+    assert begins[-1] < 900
+    assert_same_state(newest_state(whole), newest_state(broken))
+    assert (whole / "history.csv").read_text() == (broken / "history.csv").read_text()
+
+
+def last_step(run) -> int:
+    """The step of a run's newest checkpoint; -1 before there is one."""
+    found = (run / "checkpoints").glob("step-*.npz")
+    return max((int(path.stem.removeprefix("step-")) for path in found), default=-1)
