@@ -1,10 +1,12 @@
 """What TensorBoard and samples/ hold after a run."""
 
 import csv
+import io
 import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -50,9 +52,15 @@ def test_every_player_and_term_has_a_curve(run, events):
         np.testing.assert_allclose(values, [float(row[term]) for row in rows], rtol=1e-6)
 
 
-def test_pictures_histograms_and_configuration_are_there(events):
+def test_pictures_histograms_and_configuration_are_there(events, run):
     tags = set(events.Tags()["tensors"])
     assert {"samples", "reconstructions", "interpolation", "codes/encoded", "codes/prior", "configuration"} <= tags
+    width, height, png = events.Tensors("samples")[-1].tensor_proto.string_val
+    assert png == (run / "samples" / "samples-000000006.png").read_bytes()
+    assert Image.open(io.BytesIO(png)).size == (int(width), int(height))
+    buckets = tf.make_ndarray(events.Tensors("codes/prior")[-1].tensor_proto)  # left, right, count
+    assert buckets[:, 2].sum() == 16 * 6  # Visualisation.codes of that many latents
+    assert [point.step for point in events.Tensors("codes/prior")] == [3, 6]
     text = events.Tensors("configuration")[0].tensor_proto.string_val[0].decode()
     assert "Recipe.model = @VGHPlusPlus" in text
     assert "'shape': (16, 16, 3)" in text

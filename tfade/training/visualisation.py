@@ -4,9 +4,12 @@ import dataclasses
 import time
 
 import gin
+import numpy as np
 import tensorflow as tf
+from tensorboard.plugins.histogram.summary_v2 import histogram_pb
+from tensorboard.plugins.image import metadata as image_metadata
 
-from tfade import pictures
+from tfade import files, pictures
 from tfade.data.source import Source
 from tfade.errors import check_whole
 from tfade.training import model_pictures
@@ -110,11 +113,26 @@ class TensorBoard(StepCallback):
             interpolation_steps=settings.interpolation_steps,
         ):
             picture = pictures.magnified(picture)
-            tf.summary.image(name, picture[None])
-            pictures.save(self._run.samples / f"{name}-{self.step:09d}.png", picture)
+            png = pictures.png(picture)
+            _summarise_image(name, png, picture.shape)
+            path = self._run.samples / f"{name}-{self.step:09d}.png"
+            files.write_atomically(path, lambda file, png=png: file.write(png))
         if model.answers("encode") and model.spec.is_image:
             x, labels = model_pictures.examples(model, self._held_out, settings.codes)
             codes = model.encode(x, **model.conditions(labels)).sample(seed=(PICTURE_SEED, 0))
-            tf.summary.histogram("codes/encoded", codes)
+            _summarise_histogram("codes/encoded", codes)
             if model.answers("prior"):
-                tf.summary.histogram("codes/prior", model.prior().sample(settings.codes, seed=(PICTURE_SEED, 1)))
+                _summarise_histogram("codes/prior", model.prior().sample(settings.codes, seed=(PICTURE_SEED, 1)))
+
+
+def _summarise_image(name: str, png: bytes, shape) -> None:
+    """What `tf.summary.image` writes, of a picture that is encoded already."""
+    height, width = shape[:2]
+    tf.summary.write(name, [str(width), str(height), png], metadata=image_metadata.create_summary_metadata(None, None))
+
+
+def _summarise_histogram(name: str, values) -> None:
+    """What `tf.summary.histogram` writes, without its dozens of operations; values that are not finite are left out."""
+    values = np.asarray(values)
+    summary = histogram_pb(name, values[np.isfinite(values)])
+    tf.summary.experimental.write_raw_pb(summary.SerializeToString())
