@@ -226,6 +226,8 @@ class Contract:
     def prior_flow(self) -> tfp.bijectors.Bijector | None:
         """The bijector from noise to latents of a prior that is a flow; None of other priors, or without one."""
         prior = self.prior() if self.answers("prior") else None
+        if isinstance(prior, tfp.distributions.MultivariateNormalLinearOperator):  # TFP transforms a normal for it, too
+            return None
         return getattr(prior, "bijector", None)  # TFP's transformed distributions are of two classes
 
     # ---- A second domain ----

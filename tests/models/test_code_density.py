@@ -14,6 +14,7 @@ from tfade.data.source import ArraySource
 from tfade.distributions.flow import FlowDistribution
 from tfade.distributions.gaussian import FullNormal
 from tfade.distributions.mixture import GaussianMixture
+from tfade.distributions.standard import StandardNormal
 from tfade.distributions.vae_density import VAEDensity
 from tfade.errors import UsageError
 from tfade.flows.actnorm import ActNorm
@@ -89,8 +90,9 @@ def test_interpolation_in_noise_goes_through_the_flow_between_the_same_ends():
     assert np.abs(lines[:, 1] - model.decode((codes[:2] + codes[2:]) / 2)).max() > 1e-3
     np.testing.assert_allclose(lines[:, 0], model.reconstruct(images[:2]), atol=1e-5)
     np.testing.assert_allclose(lines[:, 2], model.reconstruct(images[2:]), atol=1e-5)
-    with pytest.raises(UsageError, match="in_noise=True, but the prior of this RAE is no flow"):
-        RAE(SHAPE, 4, **NETWORKS).interpolate(images[:2], images[2:], in_noise=True)
+    for prior in (StandardNormal, FullNormal, part(GaussianMixture, components=2)):
+        with pytest.raises(UsageError, match="in_noise=True, but the prior of this RAE is no flow"):
+            RAE(SHAPE, 4, **NETWORKS, prior=prior).interpolate(images[:2], images[2:], in_noise=True)
 
 
 @pytest.mark.parametrize("regularized", [False, True])
