@@ -1,7 +1,6 @@
 """Two logical CPU devices, small real images, and small networks for every test."""
 
 import functools
-import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -39,13 +38,6 @@ TINY = {
     "discriminator": functools.partial(DCGANDiscriminator, width=4),
     "code_discriminator": functools.partial(CodeDiscriminator, width=16),
 }
-
-
-def pytest_collection_finish():
-    """Imports and tests stay to the end: passing them at every collection of garbage takes 3 % of the suite's time."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(autouse=True)

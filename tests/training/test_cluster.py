@@ -107,7 +107,7 @@ def test_a_tpu_that_is_not_there(kind):
 
 @pytest.mark.parametrize("kind", ["gpus", "slurm:a", "slurm:", "auto:1", ""])
 def test_strategies_that_there_are_not(kind):
-    with pytest.raises(UsageError, match="is none of 'auto', 'multi_worker', 'slurm'"):
+    with pytest.raises(UsageError, match="is unknown; use 'auto', 'multi_worker', 'slurm'"):
         make_strategy(kind)
     with pytest.raises(UsageError, match="devices=2 has no effect with strategy='slurm'"):
         make_strategy("slurm", 2)

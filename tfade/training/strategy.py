@@ -29,11 +29,11 @@ def make_strategy(kind: str = "auto", devices: int | None = None) -> tf.distribu
         UsageError: an unknown kind, fewer devices than asked for, no cluster or TPU, or as `cluster_of` and
             `await_others`.
     """
-    name, colon, which = kind.partition(":")
+    name, colon, which = str(kind).partition(":")
     takes = {"auto": not colon, "multi_worker": not colon, "slurm": which.isdecimal() or not colon, "tpu": True}
     if not takes.get(name):
         raise UsageError(
-            f"strategy={kind!r} is none of 'auto', 'multi_worker', 'slurm', 'slurm:PORT', 'tpu' and 'tpu:NAME'"
+            f"strategy={kind!r} is unknown; use 'auto', 'multi_worker', 'slurm', 'slurm:PORT', 'tpu' or 'tpu:NAME'"
         )
     if name != "auto" and devices is not None:
         raise UsageError(f"devices={devices!r} has no effect with strategy={kind!r}, whose devices are all used")
