@@ -1,6 +1,7 @@
 """Grids of images, and scatter plots of vectors, as PNG files that a person can read."""
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -68,9 +69,15 @@ def before_and_after(images, reconstructions, columns: int, *, stacked: bool = F
     return grid(np.concatenate(rows), columns, stacked=stacked)
 
 
-def side_by_side(*parts) -> np.ndarray:
-    """Grids with a row of images for each line, [n, steps, H, W, 1 or 3] each, beside each other."""
-    grids = [grid(np.concatenate(np.asarray(lines)), np.shape(lines)[1]) for lines in parts]
+def interpolations(model, first, last, steps: int, condition: Mapping) -> np.ndarray:
+    """A row of `steps` images for each pair of `first` and `last`, [n, H, W, C]: straight lines between their codes.
+
+    To their right, where the model's prior is a flow, those in its noise. `condition` are the labels of a conditional
+    model.
+    """
+    spaces = (False,) if model.prior_flow() is None else (False, True)
+    parts = [np.asarray(model.interpolate(first, last, steps, in_noise=space, **condition)) for space in spaces]
+    grids = [grid(np.concatenate(lines), steps) for lines in parts]
     gap = np.full((len(grids[0]), 4 * GAP, 3), 255, np.uint8)
     return np.concatenate([grids[0], *(part for lines in grids[1:] for part in (gap, lines))], axis=1)
 

@@ -9,7 +9,7 @@ import resource
 from collections.abc import Callable, Sequence
 
 from launch import common
-from launch.benchmarks.timing import Figures, paired, with_data
+from launch.benchmarks.timing import Figures, paired
 
 LIMIT = 1.05
 
@@ -39,12 +39,14 @@ def measure(steps: int) -> Figures:
 
 def step_of(recipe: str, bindings: Sequence[str] = (), files: Sequence[str] = ()) -> tuple[Callable, object]:
     """A call that takes one training step of a recipe with `files` and `bindings` over it, and its model."""
-    from tfade.training.recipe import build_model
+    from tfade.data.pipeline import batches
+    from tfade.training.recipe import build_model, recipe_of_data
 
     paths = [str(common.ROOT / "gin" / f"{name}.gin") for name in (recipe, *files)]
     with common.workspace().configured(paths, bindings):
-        model = build_model(with_data()[0])
-        _, dataset = with_data(model.batches_per_step)
+        settings, source, _ = recipe_of_data()
+        model = build_model(settings)
+        dataset = batches(source, settings.batch_size, settings.seed, batches_per_step=model.batches_per_step)
     model.make_train_function()
     iterator = iter(dataset)
     return lambda: float(next(iter(model.train_function(iterator).values()))), model

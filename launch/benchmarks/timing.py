@@ -36,10 +36,10 @@ def paired(one: Callable, other: Callable, count: int, warm_up: int = 5) -> tupl
     return statistics.median(a / b for a, b in pairs), statistics.median(a for a, _ in pairs)
 
 
-def with_data(batches_per_step: int = 1):
+def with_data():
     """The configured recipe with the specification of its data, and its batches of images for training."""
     from tfade.data.pipeline import batches
     from tfade.training.recipe import recipe_of_data
 
     recipe, source, _ = recipe_of_data()
-    return recipe, batches(source, recipe.batch_size, recipe.seed, batches_per_step=batches_per_step)
+    return recipe, batches(source, recipe.batch_size, recipe.seed)

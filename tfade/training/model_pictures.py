@@ -50,16 +50,10 @@ def reconstruction_picture(model: GenerativeModel, held_out: Source, count: int)
 
 
 def interpolation_picture(model: GenerativeModel, held_out: Source, pairs: int, steps: int) -> np.ndarray:
-    """Rows of decoded points between the codes of two images: straight lines in code space.
-
-    To their right, where the prior is a flow, the points between the same ends on straight lines in its noise.
-    """
+    """Rows of decoded points between held-out images, see `tfade.pictures.interpolations`."""
     ends, labels = examples(model, held_out, 2 * min(held_out.spec.num_examples // 2, pairs))
     condition = model.conditions(None if labels is None else labels[0::2])
-    spaces = (False,) if model.prior_flow() is None else (False, True)
-    return pictures.side_by_side(
-        *(model.interpolate(ends[0::2], ends[1::2], steps, in_noise=space, **condition) for space in spaces)
-    )
+    return pictures.interpolations(model, ends[0::2], ends[1::2], steps, condition)
 
 
 def cycle_picture(translate: Callable, translate_back: Callable, held_out: Source, count: int) -> np.ndarray:

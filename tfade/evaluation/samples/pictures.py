@@ -74,14 +74,12 @@ class Pictures(Metric):
         model, chosen = subject.model, _spread(subject.real, 2 * self.interpolations)
         begins, ends = chosen[: len(chosen) // 2 * 2 : 2], chosen[1::2]
         first, last = subject.real.fetch(begins), subject.real.fetch(ends)
-        condition = subject.conditions(subject.real, begins)
-        spaces = (False,) if model.prior_flow() is None else (False, True)
-        lines = [model.interpolate(first, last, BETWEEN, in_noise=space, **condition) for space in spaces]
+        picture = pictures.interpolations(model, first, last, BETWEEN, subject.conditions(subject.real, begins))
         caption = (
             f"Straight lines between the codes of {len(first)} pairs of images of the {subject.real.spec.split} split"
-            + ("." if len(spaces) == 1 else "; to their right the same in the noise of the prior's flow.")
+            + ("." if model.prior_flow() is None else "; to their right the same in the noise of the prior's flow.")
         )
-        return Figure("interpolation", caption, pictures.png(pictures.magnified(pictures.side_by_side(*lines))))
+        return Figure("interpolation", caption, pictures.png(pictures.magnified(picture)))
 
 
 def first_samples(subject, count: int) -> np.ndarray:
