@@ -1,5 +1,6 @@
 """Trains a recipe, or continues its run; then evaluates, exports and shows what came out."""
 
+import time
 from pathlib import Path
 
 from launch import common
@@ -12,10 +13,12 @@ def argument_parser() -> Parser:
     parser.add_gin_flags()
     parser.add_argument("--run_dir", type=writable_folder, help="run directory; runs/<recipe> by default")
     parser.add_argument("--train_only", action="store_true", help="leave out evaluation and export at the end")
+    parser.add_argument("--verbose", action="store_true", help="print at the end how long each phase took")
     return parser
 
 
 def main(arguments: list[str]) -> int | None:
+    started = time.perf_counter()
     parser = argument_parser()
     flags = parser.parse_args(arguments)
     if not flags.gin_file:
@@ -23,10 +26,16 @@ def main(arguments: list[str]) -> int | None:
     run_dir = Path(flags.run_dir or Path("runs") / Path(flags.gin_file[0]).stem)
     workspace = common.workspace()
 
+    from tfade.stopwatch import Stopwatch
     from tfade.workflows.training import train_recipe
 
+    stopwatch = Stopwatch(started)
+    stopwatch.end("imports")
     with workspace.configured(flags.gin_file, flags.gin_bindings):
-        return common.exit_status(train_recipe(workspace, run_dir, flags.train_only))
+        report = train_recipe(workspace, run_dir, flags.train_only, stopwatch)
+    if flags.verbose:
+        print(f"seconds:     {stopwatch}")
+    return common.exit_status(report)
 
 
 if __name__ == "__main__":

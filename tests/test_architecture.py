@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
-    {"countdown", "errors", "files", "kernels", "questions"},
+    {"countdown", "errors", "files", "kernels", "questions", "stopwatch"},
     {"locks", "numerics", "seeds", "pictures", "spec", "fitting"},
     {"data", "networks", "contract"},
     {"flows"},

@@ -54,11 +54,14 @@ def test_other_metrics_have_a_column_for_every_result():
 
 
 def test_what_applies_to_no_row_has_no_column_and_no_note():
-    """A table of vectors: neither bits per dimension nor a distance in features of a classifier."""
+    """A table of vectors: neither bits per dimension nor a distance in features of a classifier, but nats."""
     protocol = {"data": "toy:ring", "split": "test", "shape": [2], "num_fake": 2500}
-    run = RunReport("A", 0, 100, results={"mode_coverage": Result("mode_coverage", 8, None, protocol)})
+    values = {"mode_coverage": 8, "negative_log_likelihood": 1.5}
+    run = RunReport("A", 0, 100, results={name: Result(name, value, None, protocol) for name, value in values.items()})
     table = Table("t", {"A": {}}, "A", (0,))
-    assert cells(table, [run])[0] == ["", "mode coverage", "parameters of p(x)", "minutes"]
+    header, (row,) = cells(table, [run])
+    assert header == ["", "mode coverage", "negative log likelihood", "parameters of p(x)", "minutes"]
+    assert row[2] == "1.50"
     notes = footnotes(table, [run])
     assert "2,500 samples." in notes
     assert not any("Bits per dimension" in note or "Fréchet" in note for note in notes)

@@ -78,11 +78,11 @@ def test_every_row_of_the_other_tables_can_be_built(name, count, tmp_path):
         assert large[1] == large[2] == pytest.approx(large[0], rel=0.02)  # nor their flows
 
 
-TABLES = {"mode_collapse": 7, "gan_zoo": 7, "conditional": 3}
+TABLES = {"mode_collapse": 7, "gan_zoo": 7, "conditional": 3, "residual_flow": 3, "residual_flow_vectors": 3}
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_every_row_of_the_tables_of_adversaries_can_be_built(name, tmp_path):
+def test_every_row_of_small_tables_can_be_built(name, tmp_path):
     table = read_table(WORKSPACE, str(ROOT / "gin" / "tables" / f"{name}.gin"), [])
     files = [ablation_runs.gin_files_of(WORKSPACE, tmp_path, row, table, [TINY]) for row in table.rows]
     counts = [ablation_runs.count_parameters(WORKSPACE, paths, []) for paths in files]
@@ -95,6 +95,8 @@ SOME = {  # rows that are more than a recipe; one of each block
     "glf_codes": ("GLF", "@glf/Row(), @over_mixture_long/Row(), @gmm50/Row()"),
     "glf_beta": ("GLF", "@glf/Row(), @s1/Row()"),
     "glf_limit": ("GLF", "@glf/Row(), @s001/Row()"),
+    "pixel_vae": ("VAE", "@vae/Row(), @levels/Row(), @logistics/Row()"),
+    "pixel_vae_bernoulli": ("VAE", "@vae/Row(), @pixel_cnn/Row(), @pixel_vae/Row()"),
     "hybrid_classification": ("coupling, λ = 0", "@c0/Row(), @m_small/Row(), @r1/Row()"),
 }
 

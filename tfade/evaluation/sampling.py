@@ -1,13 +1,14 @@
 """The samples of an evaluation: drawn batch by batch, each by a seed of its own."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from tfade.contract import Contract
 from tfade.data.source import Source
 from tfade.errors import UsageError
+from tfade.evaluation.batched import Batched
 from tfade.evaluation.progress import ticks
 from tfade.evaluation.result import NotApplicable
 
@@ -71,12 +72,31 @@ class Sampler:
         first = index * self.batch_size
         # A finite set of images gives each once, so nothing beyond the last may be asked of it.
         wanted = min(self.batch_size, self.num_samples - first) if self._model.finite else self.batch_size
-        labels = self._labels_of_batches[first : first + wanted] if self._model.conditional else None
-        seed = batch_seed(self._seed, index)
-        drawn = self._model.sample(wanted, temperature=self._temperature, seed=seed, **self._model.conditions(labels))
+        return self._checked(self._draw(wanted, *self._arguments(index, wanted)), wanted)
+
+    def _arguments(self, index: int, count: int) -> tuple[int, dict]:
+        """The seed of a batch, and the conditions of its first `count` samples."""
+        first = index * self.batch_size
+        labels = self._labels_of_batches[first : first + count] if self._model.conditional else None
+        return batch_seed(self._seed, index), self._model.conditions(labels)
+
+    def _draw(self, count: int, seed, condition: dict):
+        return self._model.sample(count, temperature=self._temperature, seed=seed, **condition)
+
+    def _checked(self, drawn, wanted: int):
         if len(drawn) != wanted:
             raise UsageError(f"samples: the model gave {len(drawn)} when asked for {wanted}")
         return drawn
+
+    def _batches(self) -> Iterator:
+        """All batches, as `batch` gives them."""
+        count = -(-self.num_samples // self.batch_size)
+        if self._model.finite:
+            yield from map(self.batch, range(count))
+        else:
+            arguments = [self._arguments(index, self.batch_size) for index in range(count)]
+            for drawn in draw_batches(functools.partial(self._draw, self.batch_size), arguments):
+                yield self._checked(drawn, self.batch_size)
 
     def fill(self, samples: np.ndarray, checked: Callable) -> np.ndarray:
         """All samples, in an array [num_samples, ...] that is filled with them.
@@ -89,14 +109,31 @@ class Sampler:
             UsageError: samples of another shape than the array's, and as `batch`.
             NotImplementedError: the model does not sample.
         """
-        for start in ticks(self._progress, "samples", range(0, self.num_samples, self.batch_size), self.num_samples):
-            drawn = checked(self.batch(start // self.batch_size))[: self.num_samples - start]
+        starts = ticks(self._progress, "samples", range(0, self.num_samples, self.batch_size), self.num_samples)
+        for start, drawn in zip(starts, self._batches()):
+            drawn = checked(drawn)[: self.num_samples - start]
             if drawn.shape[1:] != samples.shape[1:]:
                 raise UsageError(
                     f"samples have shape {list(drawn.shape)}; the data have {list(samples.shape[1:])} each"
                 )
             samples[start : start + self.batch_size] = drawn
         return samples
+
+
+def draw_batches(draw: Callable, arguments: Sequence[tuple]) -> Iterator:
+    """`draw(*arguments)` of one batch after another, in a graph where there are many; see `Batched`.
+
+    Args:
+        draw: a seed and further tensors → samples.
+        arguments: of every batch; no two have the same seed.
+    """
+    first, frozen = None, False
+    for index, drawn in enumerate(Batched(draw)(arguments, len(arguments))):
+        if index == 0:
+            first = drawn
+        elif index == 1:  # a graph of a model whose noise is not TensorFlow's holds the noise of the trace
+            frozen = np.array_equal(first, drawn)
+        yield draw(*arguments[index]) if frozen else drawn
 
 
 def batch_seed(seed: int, batch: int) -> int:

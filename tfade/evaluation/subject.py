@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from tfade.contract import Contract
 from tfade.data.source import Source
 from tfade.errors import UsageError
+from tfade.evaluation.batched import devices
 from tfade.evaluation.checks import checked_features, to_uint8
 from tfade.evaluation.choice import chosen
 from tfade.evaluation.features.classifier import Classifier, StackedClassifier, train_classifier
@@ -199,7 +200,7 @@ class Subject:
 
     def extract(self, images: np.ndarray, extractor=None) -> Extracted:
         """An extractor's outputs for uint8 images, those of `feature_extractor` by default."""
-        extractor, size = extractor or self.feature_extractor, BATCHES_A_TICK * self.batch_size
+        extractor, size = extractor or self.feature_extractor, BATCHES_A_TICK * len(devices()) * self.batch_size
         starts = ticks(self.progress, "features", range(0, max(len(images), 1), size), len(images))
         parts = [extractor.outputs(images[start : start + size], self.batch_size) for start in starts]
         return Extracted(*(None if pieces[0] is None else np.concatenate(pieces) for pieces in zip(*parts)))
@@ -280,18 +281,6 @@ class Subject:
             )
         except NotImplementedError as error:
             raise NotApplicable(str(error)) from error
-
-    def batches(self, source: Source, name: str) -> Iterator[tuple[np.ndarray, np.ndarray, dict]]:
-        """Every example of a source once, in order: indices, examples, and conditions (see `conditions`).
-
-        Args:
-            source: the examples.
-            name: what is computed from them, for lines of progress.
-        """
-        total = source.spec.num_examples
-        for start in ticks(self.progress, name, range(0, total, self.batch_size), total):
-            indices = np.arange(start, min(start + self.batch_size, total))
-            yield indices, source.fetch(indices), self.conditions(source, indices)
 
     def require_images(self) -> None:
         """Raises NotApplicable if the data are vectors."""

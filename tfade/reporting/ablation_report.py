@@ -91,14 +91,16 @@ def write_report(folder: Path, table: Table, runs: Sequence[RunReport]) -> str:
 def cells(table: Table, runs: Sequence[RunReport]) -> tuple[list[str], list[list[str]]]:
     """The header, and a list of texts for each row; means over seeds, ± the deviation where there are several.
 
-    A usual metric that applies to no row, such as bits per dimension to models of vectors, has no column.
+    A usual metric that applies to no row, such as bits per dimension to models of vectors, has no column; where there
+    are no bits, nats have one.
     """
     published = list(dict.fromkeys(name for numbers in table.published.values() for name in numbers))
     found = dict.fromkeys(name for run in runs for name in run.results)
     usual = _usual_columns(table, runs)
     if found:
         usual = {title: column for title, column in usual.items() if any(text != "–" for text in column.values())}
-    extra = [name for name in found if name not in USUAL]
+    hidden = USUAL if "bits_per_dim" in found else [name for name in USUAL if name != "negative_log_likelihood"]
+    extra = [name for name in found if name not in hidden]
     header = ["", *usual, *map(words, extra), "parameters of p(x)", "minutes"]
     header += [f"paper: {name}" for name in published]
     rows = []
@@ -158,10 +160,9 @@ def footnotes(table: Table, runs: Sequence[RunReport]) -> list[str]:
         )
     if "bits_per_dim" in measured:
         notes.append(
-            "Bits per dimension are upper bounds of held-out images; in brackets, those of an inference network and "
-            "one σ fitted around the frozen generator, which was trained for no likelihood"
-            + "".join(f" ({text})" for text in dict.fromkeys(filter(None, map(_fit, found))))
-            + "."
+            "Bits per dimension are of held-out images, upper bounds where there are latent variables; in brackets, "
+            "those of an inference network and one σ fitted around the frozen generator, which was trained for no "
+            "likelihood" + "".join(f" ({text})" for text in dict.fromkeys(filter(None, map(_fit, found)))) + "."
         )
     if "num_fake" in protocol:
         against = f" against {protocol['num_real']:,} images" if "num_real" in protocol else ""

@@ -14,6 +14,7 @@ from tfade.data.source import Source
 from tfade.errors import NonFiniteError
 from tfade.models.base import GenerativeModel
 from tfade.models.stages import GRADIENT_NORM
+from tfade.stopwatch import Stopwatch
 from tfade.training.run_directory import RunDirectory
 
 
@@ -152,6 +153,22 @@ class History(StepCallback):
     def on_epoch_end(self, epoch, logs=None):
         self._rows.append({"step": self.step, **{name: repr(float(value)) for name, value in logs.items()}})
         self._run.write_history(self._rows)
+
+
+class FirstStep(StepCallback):
+    """Tells a stopwatch when the first step has been taken, which waits for tracing and for the first data.
+
+    Args:
+        stopwatch: is told.
+    """
+
+    def __init__(self, stopwatch: Stopwatch):
+        super().__init__()
+        self._stopwatch = stopwatch
+
+    def on_step(self, logs):
+        if "first step" not in self._stopwatch.seconds:
+            self._stopwatch.end("first step")
 
 
 class Record(keras.callbacks.Callback):

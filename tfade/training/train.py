@@ -16,8 +16,9 @@ from tfade.data.source import Source
 from tfade.errors import UsageError
 from tfade.kernels import cpu_kernels
 from tfade.models.base import GenerativeModel
+from tfade.stopwatch import Stopwatch
 from tfade.training import checkpoints, configuration, recorded_configuration
-from tfade.training.callbacks import History, Progress, Record, Validation
+from tfade.training.callbacks import FirstStep, History, Progress, Record, Validation
 from tfade.training.checkpoint_callback import CheckpointSettings
 from tfade.training.cluster import cluster_of, told_who_left
 from tfade.training.loop import TrainingLoop, last_good
@@ -36,6 +37,7 @@ def train(
     evaluated: bool = False,
     finish: Callable[[RunDirectory], None] = lambda run: None,
     say: Callable[[str], None] = print,
+    stopwatch: Stopwatch | None = None,
 ) -> GenerativeModel:
     """Trains, or continues to train, the run that the current gin configuration describes.
 
@@ -45,6 +47,7 @@ def train(
         evaluated: whether an evaluation will follow, which needs the test split.
         finish: called once training is done, in the one process that writes, while the directory is still locked.
         say: receives messages for the user.
+        stopwatch: is told when phases end.
 
     Returns:
         The trained model.
@@ -59,10 +62,12 @@ def train(
     strategy = make_strategy(recipe.strategy, recipe.devices)
     run = RunDirectory(run_dir)
     with told_who_left(cluster_of(strategy.cluster_resolver), functools.partial(last_good, run)):
-        return _train(run, strategy, revision, evaluated, finish, say)
+        return _train(run, strategy, revision, evaluated, finish, say, stopwatch or Stopwatch())
 
 
-def _train(run: RunDirectory, strategy: tf.distribute.Strategy, revision, evaluated, finish, say) -> GenerativeModel:
+def _train(
+    run: RunDirectory, strategy: tf.distribute.Strategy, revision, evaluated, finish, say, stopwatch: Stopwatch
+) -> GenerativeModel:
     recipe, source, other = recipe_of_data()
     validation_split = data.load_if_there(recipe.data, "validation")
     # What selects a checkpoint must not be what tests it: the test split is looked at, and validates nothing.
@@ -73,8 +78,10 @@ def _train(run: RunDirectory, strategy: tf.distribute.Strategy, revision, evalua
             data.load(recipe.other_data, "test")
     settings, visualisation = configuration.make(CheckpointSettings), configuration.make(Visualisation)
     keras.utils.set_random_seed(recipe.seed)
+    stopwatch.end("data")
     with strategy.scope():
         model = build_model(recipe)
+    stopwatch.end("model")
     begin = _distributed(strategy, model.fields, source, other, recipe)
     for state in model.stages:
         begin(0, state.batches_per_step)  # checks the batch size early
@@ -99,8 +106,10 @@ def _train(run: RunDirectory, strategy: tf.distribute.Strategy, revision, evalua
             History(run),
             TensorBoard(run, config, held_out, recipe.batch_size, visualisation, other_held_out),
             Record(run.environment, ran_on),
+            FirstStep(stopwatch),
         ]
         loop(checkpoints.Checkpoints(run.checkpoints, settings.keep, say, run.identifier), observers, say)()
+        stopwatch.end("training")
         finish(run)
     return model
 

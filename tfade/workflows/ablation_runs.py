@@ -26,7 +26,7 @@ from tfade.workflows.latent_density import lines_of, model_line
 from tfade.workflows.workspace import OpenRun, Workspace
 
 SAMPLES_SHOWN = 64
-GENERATIVE = ("generator", "decoder", "flow", "pixels", "prior")  # networks that p(x) is made of
+GENERATIVE = ("generator", "decoder", "flow", "density", "pixels", "prior")  # networks that p(x) is made of
 
 
 class PlannedRun(NamedTuple):

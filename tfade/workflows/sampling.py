@@ -7,7 +7,7 @@ import numpy as np
 
 from tfade import files, pictures
 from tfade.errors import UsageError
-from tfade.evaluation.sampling import BATCH, batch_seed
+from tfade.evaluation.sampling import BATCH, batch_seed, draw_batches
 from tfade.models.base import GenerativeModel
 
 COUNT = 64  # samples where no number is asked for
@@ -87,13 +87,16 @@ def draw(
         temperature, seed: of the samples.
         labels: of a conditional model, int [count].
     """
+    # Every call draws a whole batch and the surplus is cut: one traced shape.
+    starts = range(0, count, BATCH)
+    chosen = (None if labels is None else np.resize(labels[start : start + BATCH], BATCH) for start in starts)
+    arguments = [(batch_seed(seed, batch), model.conditions(each)) for batch, each in enumerate(chosen)]
+
+    def sample(seed, condition):
+        return model.sample(BATCH, temperature=temperature, seed=seed, **condition)
+
     parts = []
-    for start in range(0, count, BATCH):
-        # Every call draws a whole batch and the surplus is cut: one traced shape.
-        chosen = None if labels is None else np.resize(labels[start : start + BATCH], BATCH)
-        images = model.sample(
-            BATCH, temperature=temperature, seed=batch_seed(seed, start // BATCH), **model.conditions(chosen)
-        )
+    for start, images in zip(starts, draw_batches(sample, arguments)):
         images = pictures.to_uint8(images) if model.spec.is_image else np.asarray(images)
         parts.append(images[: count - start])
         if count > 10 * BATCH:

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tfade.data.source import Source
 from tfade.errors import UsageError
+from tfade.evaluation.batched import Batched
 from tfade.evaluation.checks import checked_images
 from tfade.evaluation.features.classifier_cache import (
     data_identity,
@@ -45,10 +46,11 @@ class Classifier:
         self.num_features = network.output_shape[0][-1]
         self.accuracy = float(record["accuracy"])
         self.fingerprint = weights_fingerprint(network.get_weights())
-        self._forward = tf.function(
+        forward = tf.function(
             lambda images: network(tf.cast(images, tf.float32) / 255, training=False),
             input_signature=[tf.TensorSpec((None, *self.shape), tf.uint8)],
         )
+        self._forward = Batched(forward, traced=True)
 
     @property
     def protocol(self) -> dict:
@@ -73,10 +75,10 @@ class Classifier:
             UsageError: not uint8 images of the classifier's shape.
         """
         images = checked_images("images", images, self.shape)
-        pieces = [self._forward(images[start : start + batch_size]) for start in range(0, len(images), batch_size)]
-        if not pieces:
+        if not len(images):
             return np.zeros((0, self.num_features), np.float32), np.zeros((0, self.num_classes))
-        features, logits = (np.concatenate(parts) for parts in zip(*pieces))
+        batches = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
+        features, logits = (np.concatenate(parts) for parts in zip(*self._forward(zip(batches), len(batches))))
         return features, softmax(logits)
 
     def modes(self, images, batch_size: int = 500) -> np.ndarray:

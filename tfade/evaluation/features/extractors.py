@@ -1,6 +1,7 @@
 """Feature extractors of images: the interface, and extractors from a Keras model or from any function."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -11,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfade.errors import UsageError
+from tfade.evaluation.batched import Batched
 from tfade.evaluation.checks import checked_images
 from tfade.evaluation.features.classifier_cache import weights_fingerprint
 from tfade.evaluation.features.probabilities import modes_of
@@ -120,9 +122,8 @@ class KerasExtractor:
             images = tf.cast(images, tf.float32) if size is None else resized(images, size, resize)
             return network(_PREPROCESSING[preprocessing](images), training=False)
 
-        self._forward = tf.function(
-            forward, input_signature=[tf.TensorSpec((None, None, None, self._channels), tf.uint8)]
-        )
+        signature = [tf.TensorSpec((None, None, None, self._channels), tf.uint8)]
+        self._forward = Batched(tf.function(forward, signature), traced=True)
 
     def outputs(self, images, batch_size: int = 500) -> tuple[np.ndarray, np.ndarray | None]:
         """Features float32 [N, D] and probabilities float64 [N, K], or None, of uint8 images [N, H, W, C].
@@ -152,7 +153,9 @@ class CallableExtractor:
     def __init__(self, function: Callable, name: str, fingerprint: str = "none", resize: str = "none"):
         if not callable(function) or not name:
             raise UsageError(f"function={function!r} and name={name!r}: give a function and a name for it")
-        self._function = function
+        self._function = lambda batches, count: itertools.starmap(
+            function, batches
+        )  # as it is written: it may be anything
         self.protocol = {"extractor": name, "extractor_fingerprint": fingerprint, "resize": resize}
 
     def outputs(self, images, batch_size: int = 500) -> tuple[np.ndarray, np.ndarray | None]:
@@ -164,6 +167,11 @@ class CallableExtractor:
 def in_batches(forward: Callable, images: np.ndarray, batch_size: int) -> list[np.ndarray]:
     """The outputs of `forward` for all images, float features [N, D] first; the last batch may be short.
 
+    Args:
+        forward: a `Batched`, or what is called like one.
+        images: uint8 [N, H, W, C].
+        batch_size: images at a time.
+
     Raises:
         UsageError: no images, a batch size below 1, or features that are not [n, D].
     """
@@ -172,10 +180,9 @@ def in_batches(forward: Callable, images: np.ndarray, batch_size: int) -> list[n
             f"images has shape {list(images.shape)} and batch_size={batch_size}; give at least one image and a "
             "batch_size ≥ 1"
         )
+    batches = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
     parts = []
-    for start in range(0, len(images), batch_size):
-        batch = images[start : start + batch_size]
-        found = forward(batch)
+    for batch, found in zip(batches, forward(zip(batches), len(batches))):
         found = [np.asarray(part) for part in (found if isinstance(found, (tuple, list)) else (found,))]
         if found[0].ndim != 2 or any(len(part) != len(batch) for part in found):
             raise UsageError(

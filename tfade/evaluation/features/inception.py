@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfade.errors import UsageError
+from tfade.evaluation.batched import Batched
 from tfade.evaluation.features.extractors import in_batches, three_channels
 from tfade.evaluation.features.inception_graph import SIDE, inception_network, load_graph_weights
 from tfade.evaluation.features.probabilities import softmax
@@ -59,10 +60,11 @@ class InceptionExtractor:
         self.sha256 = _present(Path(path), url, sha256)
         self.network = inception_network()
         load_graph_weights(self.network, path)
-        self._forward = tf.function(
+        forward = tf.function(
             lambda images: self.network((resized(images, (SIDE, SIDE), self.resize) - 128.0) / 128.0, training=False),
             input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)],
         )
+        self._forward = Batched(forward, traced=True)
 
     @property
     def protocol(self) -> dict:

@@ -4,6 +4,7 @@ import gin
 import numpy as np
 
 from tfade.errors import UsageError, check_whole
+from tfade.evaluation.answers import answers
 from tfade.evaluation.checks import checked_features, checked_integers, checked_probabilities
 from tfade.evaluation.metric import Metric, Work
 from tfade.evaluation.result import NotApplicable, Result, standard_error
@@ -72,8 +73,9 @@ class Calibration(Metric):
         if not subject.model.answers("classify"):
             raise NotApplicable(f"{type(subject.model).__name__} does not classify")
         rows, labels = [], []
-        for indices, examples, _ in subject.batches(subject.real, "classes"):
-            rows.append(np.asarray(subject.model.classify(examples)))
+        found = answers(subject, lambda x, condition, seed: subject.model.classify(x), subject.real, "classes")
+        for indices, _, log_probabilities in found:
+            rows.append(np.asarray(log_probabilities))
             labels.append(subject.real.labels(indices))
         found = calibration(log_probabilities=np.concatenate(rows), labels=np.concatenate(labels), bins=self.bins)
         return [result.with_protocol(**subject.protocol()) for result in found]

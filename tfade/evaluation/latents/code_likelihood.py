@@ -4,11 +4,10 @@ import gin
 import numpy as np
 
 from tfade.errors import check_choice
-from tfade.evaluation.latents.codes import prior_of
+from tfade.evaluation.answers import answers
+from tfade.evaluation.latents.codes import codes_of, prior_of
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import NotApplicable, Result
-from tfade.evaluation.sampling import batch_seed
-from tfade.seeds import as_seed
 
 CODES = ("centres", "samples")
 
@@ -37,15 +36,15 @@ class CodeLikelihood(Metric):
             raise NotApplicable(f"{type(subject.model).__name__} has no encoder")
         results = []
         for name, source in (("code_nll", subject.real), ("training_code_nll", subject.train)):
-            nats = []
-            for rows, images, condition in subject.batches(source, f"codes of {source.spec.split}"):
-                if self.codes == "samples":
-                    seed = as_seed(batch_seed(subject.seed, int(rows[0])))
-                    codes = subject.model.encode(images, **condition).sample(seed=seed)
-                else:
-                    codes = subject.model.codes(images, **condition)
-                nats.append(-np.asarray(prior.log_prob(codes), np.float64))
-            nats = np.concatenate(nats)
+            found = answers(
+                subject,
+                lambda images, condition, seed: prior.log_prob(
+                    codes_of(subject.model, images, condition, seed, self.codes)
+                ),
+                source,
+                f"codes of {source.spec.split}",
+            )
+            nats = -np.concatenate([np.asarray(each, np.float64) for *_, each in found])
             error = float(nats.std(ddof=1) / np.sqrt(len(nats))) if len(nats) > 1 else None
             stated = {**subject.protocol(), "split": source.spec.split, "codes": self.codes, "num_codes": len(nats)}
             results.append(Result(name, float(nats.mean()), error, {**stated, **subject.model.code_protocol}))

@@ -7,8 +7,11 @@ import weakref
 from collections.abc import Callable
 
 import numpy as np
+import tensorflow as tf
 
+from tfade.contract import Contract
 from tfade.distributions.topdown_latents import TopDownLatents
+from tfade.evaluation.answers import answers
 from tfade.evaluation.latents.aggregate_posterior import MixtureDraws, mixture_draws
 from tfade.evaluation.progress import ticker
 from tfade.evaluation.result import NotApplicable
@@ -110,13 +113,20 @@ def centres(subject: Subject) -> tuple[np.ndarray, str]:
     """The centre of every training image's posterior, float64 [N, D]: its mean if that is known; and which it is."""
     if subject.posteriors.means is not None:
         return subject.posteriors.means, "of the posterior"
-    codes = [subject.model.codes(x, **condition) for _, x, condition in subject.batches(subject.train, "codes")]
-    return np.concatenate(codes), "`codes`"
+    found = answers(subject, lambda x, condition, seed: subject.model.codes(x, **condition), subject.train, "codes")
+    return np.concatenate([codes for *_, codes in found]), "`codes`"
 
 
 def bounds(subject: Subject, indices: np.ndarray) -> np.ndarray:
     """The bound of these training images, nats [n]."""
-    train, size = subject.train, subject.batch_size
-    blocks = (indices[start : start + size] for start in range(0, len(indices), size))
-    nats = [subject.model.log_prob(train.fetch(rows), **subject.conditions(train, rows)) for rows in blocks]
-    return np.concatenate(nats).astype(np.float64)
+    found = answers(
+        subject, lambda x, condition, seed: subject.model.log_prob(x, **condition), subject.train, "bounds", indices
+    )
+    return np.concatenate([nats for *_, nats in found]).astype(np.float64)
+
+
+def codes_of(model: Contract, x, condition: dict, seed, codes: str) -> tf.Tensor:
+    """Codes of examples, float32 [batch, latent_size]: "centres" of the posteriors, or "samples" of them by a seed."""
+    if codes == "samples":
+        return model.encode(x, **condition).sample(seed=as_seed(seed))
+    return model.codes(x, **condition)

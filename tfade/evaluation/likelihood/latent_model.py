@@ -83,7 +83,7 @@ def latent_model(model: Contract, data, sigma: float | None = None) -> LatentMod
     if sigma is not None:
         raise UsageError(f"sigma={sigma!r}, but {name} has its own p(x | z); leave sigma None")
     repeats = Repeats([data])
-    x, log_det = repeats.apply(lambda rows: model.to_observation(data[rows]), ROWS)
+    x, log_det = repeats.apply(model.to_observation, ROWS, fetch=lambda rows: (data[rows],))
     return LatentModel(
         x,
         log_det,
@@ -148,10 +148,10 @@ def dequantised(data, repeats: Repeats | None = None) -> np.ndarray:
         return data.astype(np.float32)
     unit = np.asarray(numerics.checked_unit(data, data.shape[1:]))
 
-    def draw(rows):
-        return (numerics.dequantised(unit[rows], per_example_noise(tf.constant(unit[rows]))),)
+    def draw(images):
+        return (numerics.dequantised(images, per_example_noise(tf.convert_to_tensor(images))),)
 
-    return (repeats or Repeats([data])).apply(draw, ROWS)[0]
+    return (repeats or Repeats([data])).apply(draw, ROWS, fetch=lambda rows: (unit[rows],))[0]
 
 
 def _posterior(model: Contract, encode: Callable, x) -> Callable | None:

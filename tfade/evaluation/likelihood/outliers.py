@@ -5,6 +5,7 @@ import numpy as np
 
 from tfade.data.loading import load
 from tfade.errors import UsageError, check_between
+from tfade.evaluation.answers import answers
 from tfade.evaluation.choice import choose
 from tfade.evaluation.likelihood.nll import checked_nats
 from tfade.evaluation.metric import Metric, Work
@@ -67,16 +68,13 @@ class OutlierDetection(Metric):
         data: the other data set, as `tfade.data.load` names it, such as "tfds:mnist" for a model of Fashion-MNIST.
         num_real: test data of either set, at most.
         accepted: see `outlier_detection`.
-        batch_size: examples at a time.
     """
 
     name = "outlier_detection"
     default = False
 
-    def __init__(
-        self, data: str | None = None, num_real: int = 2000, accepted: float = ACCEPTED, batch_size: int = 100
-    ):
-        self.data, self.num_real, self.accepted, self.batch_size = data, num_real, accepted, batch_size
+    def __init__(self, data: str | None = None, num_real: int = 2000, accepted: float = ACCEPTED):
+        self.data, self.num_real, self.accepted = data, num_real, accepted
 
     def work(self, subject):
         return Work(2 * min(self.num_real, subject.real.spec.num_examples), "likelihoods of examples")
@@ -99,5 +97,5 @@ class OutlierDetection(Metric):
 
     def _nats(self, subject, source) -> np.ndarray:
         indices = choose(source, self.num_real, subject.seed)
-        batches = (indices[start : start + self.batch_size] for start in range(0, len(indices), self.batch_size))
-        return np.concatenate([np.asarray(subject.model.log_prob(source.fetch(rows))) for rows in batches])
+        found = answers(subject, lambda x, condition, seed: subject.model.log_prob(x), source, "likelihoods", indices)
+        return np.concatenate([nats for *_, nats in found])

@@ -1,6 +1,7 @@
 """Examples that come more than once: noise of their own for each, and standard errors that count them together."""
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Self
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from tfade.contract import Contract
 from tfade.data.source import Source
+from tfade.evaluation.batched import Batched
 from tfade.evaluation.progress import ticker
 from tfade.evaluation.subject import Subject
 from tfade.seeds import repetition
@@ -64,24 +66,31 @@ class Repeats:
                 yield int(number), rows[start : start + size]
 
     def apply(
-        self, function: Callable[[np.ndarray], tuple], size: int, tick: Callable[[int], None] = lambda done: None
+        self,
+        function: Callable[..., tuple],
+        size: int,
+        tick: Callable[[int], None] = lambda done: None,
+        fetch: Callable[[np.ndarray], tuple] = lambda rows: (rows,),
     ) -> tuple[np.ndarray, ...]:
-        """The arrays that `function` makes of positions [n], each [n, ...]; together [N, ...] in the set's order.
+        """The arrays that `function` makes of examples, each [n, ...]; together [N, ...] in the set's order.
 
         Inside of it `per_example_noise` gives repeats noise of their own.
 
         Args:
-            function: positions of examples that differ → arrays, a row for each.
+            function: what `fetch` returns → tensors, a row for each example; see `Batched`.
             size: how many at a time.
             tick: is told how many are done.
+            fetch: positions [n] of examples that differ → arguments of `function`; the positions by default.
         """
         order, found, done = [], [], 0
-        for number, rows in self.parts(size):
+        for number, parts in itertools.groupby(self.parts(size), key=lambda part: part[0]):
+            chosen = [rows for _, rows in parts]
             with repetition(number):
-                found.append([np.asarray(part) for part in function(rows)])
-            order.append(rows)
-            done += len(rows)
-            tick(done)
+                for rows, answer in zip(chosen, Batched(function)(map(fetch, chosen), len(chosen))):
+                    found.append([np.asarray(part) for part in answer])
+                    done += len(rows)
+                    tick(done)
+            order += chosen
         places = np.argsort(np.concatenate(order), kind="stable")
         return tuple(np.concatenate(parts)[places] for parts in zip(*found))
 
@@ -102,10 +111,11 @@ def log_probs(
     source, size = subject.real, size or subject.batch_size
     repeats = Repeats.among(source, indices, size)
 
-    def ask(rows):
-        chosen = indices[rows]
-        condition = subject.conditions(source, chosen)
-        return (model.log_prob(source.fetch(chosen), num_samples=num_samples, **condition),)
+    def fetch(rows):
+        return source.fetch(indices[rows]), subject.conditions(source, indices[rows])
 
-    (values,) = repeats.apply(ask, size, ticker(subject.progress, name, len(indices)))
+    def ask(examples, condition):
+        return (model.log_prob(examples, num_samples=num_samples, **condition),)
+
+    (values,) = repeats.apply(ask, size, ticker(subject.progress, name, len(indices)), fetch)
     return values.astype(np.float64), repeats

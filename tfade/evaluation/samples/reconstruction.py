@@ -6,6 +6,7 @@ import gin
 import numpy as np
 
 from tfade.errors import UsageError
+from tfade.evaluation.answers import answers
 from tfade.evaluation.checks import checked_integers, checked_unit, to_uint8
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Result
@@ -92,8 +93,14 @@ class ReconstructionError(Metric):
         labelled = subject.labelled
         sums, same = ErrorSums(), ([], [])
         subject.require_images()
-        for _, images, condition in subject.batches(subject.real, "reconstructions"):
-            reconstructed = checked_unit("reconstructions", subject.model.reconstruct(images, **condition))
+        found = answers(
+            subject,
+            lambda images, condition, seed: subject.model.reconstruct(images, **condition),
+            subject.real,
+            "reconstructions",
+        )
+        for _, images, reconstructed in found:
+            reconstructed = checked_unit("reconstructions", reconstructed)
             sums.update(real=images, fake=reconstructed)
             if labelled:
                 same[0].extend(subject.classifier.modes(images, subject.batch_size).tolist())

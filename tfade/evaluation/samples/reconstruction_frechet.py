@@ -4,14 +4,14 @@ import gin
 import numpy as np
 
 from tfade.errors import check_choice
+from tfade.evaluation.answers import answers
 from tfade.evaluation.checks import to_uint8
+from tfade.evaluation.latents.codes import codes_of
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import NotApplicable
 from tfade.evaluation.samples.frechet import frechet_distance
 from tfade.evaluation.samples.moments import Moments
-from tfade.evaluation.sampling import batch_seed
 from tfade.evaluation.subject import Subject
-from tfade.seeds import as_seed
 
 CODES = ("samples", "centres")
 
@@ -57,13 +57,9 @@ def decoded_codes(subject: Subject, codes: str) -> np.ndarray:
     model, source = subject.model, subject.train
     count = min(subject.num_samples, source.spec.num_examples)
     chosen = np.linspace(0, source.spec.num_examples - 1, count).astype(np.int64)
-    found = []
-    for start in range(0, count, subject.batch_size):
-        rows = chosen[start : start + subject.batch_size]
-        condition, images = subject.conditions(source, rows), source.fetch(rows)
-        if codes == "samples":
-            z = model.encode(images, **condition).sample(seed=as_seed(batch_seed(subject.seed, start)))
-        else:
-            z = model.codes(images, **condition)
-        found.append(to_uint8("reconstructions", model.decode(z, **condition), source.spec.shape))
-    return np.concatenate(found)
+
+    def decoded(images, condition, seed):
+        return model.decode(codes_of(model, images, condition, seed, codes), **condition)
+
+    found = answers(subject, decoded, source, "decoded codes", chosen)
+    return np.concatenate([to_uint8("reconstructions", each, source.spec.shape) for *_, each in found])
