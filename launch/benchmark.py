@@ -17,12 +17,12 @@ def main(arguments: list[str]) -> int | None:
     parser.add_argument("--steps", type=whole(10), default=200, help="timed steps of each kind")
     parser.add_argument(
         "--part",
-        choices=("step", "flows", "peers", "residual", "ade", "glf", "pixelcnn", "peak", "all"),
+        choices=("step", "flows", "peers", "residual", "ade", "glf", "pixelcnn", "peak", "devices", "all"),
         default="step",
         help="the training step of a recipe, flows against nflows and zuko (pip install torch nflows zuko), "
         "convolutional models against PyTorch (pip install torch pythae), a residual block against its reference, "
         "AV-ADE or GLF against its parts, cached against naive sampling of a PixelCNN, steps against the machine's "
-        "peak, or all",
+        "peak, steps by precision on all devices, or all",
     )
     parser.add_argument("--compile_peers", action="store_true", help="time the peers under torch.compile too (minutes)")
     parser.add_argument("--threads", type=whole(1), default=1, help="of flows and peers; with --part=all of everything")
@@ -31,9 +31,12 @@ def main(arguments: list[str]) -> int | None:
         parser.error(
             f"--gin_file and --gin_bindings apply to --part=step only; --part={flags.part} has its own recipes"
         )
+    from launch.benchmarks.devices import describe
+
     print(f"{'figure':<60}{'measured':>10}{'limit':>8}")
     for name, value, limit in figures(flags):
         print(f"{name:<60}{value:>10.4g}{'' if limit is None else f'{limit:>8.4g}'}", flush=True)
+    print("\n".join(describe()))
 
 
 def figures(flags):
@@ -47,6 +50,7 @@ def figures(flags):
         "glf": ("glf", (flags.steps,)),
         "pixelcnn": ("pixel_cnn", ()),
         "peak": ("peak", (few,)),
+        "devices": ("devices", (few,)),
     }
     for part, (module, settings) in parts.items():
         if flags.part in (part, "all"):

@@ -38,17 +38,23 @@ def measure(steps: int) -> Figures:
 
 
 def step_of(recipe: str, bindings: Sequence[str] = (), files: Sequence[str] = ()) -> tuple[Callable, object]:
-    """A call that takes one training step of a recipe with `files` and `bindings` over it, and its model."""
-    from tfade.data.pipeline import batches
+    """A call that takes one training step of a recipe with `files` and `bindings` over it, and its model.
+
+    As in training, it is taken by all GPUs, or by as many replicas as `Recipe.devices` says.
+    """
     from tfade.training.recipe import build_model, recipe_of_data
+    from tfade.training.strategy import make_strategy
+    from tfade.training.train import distributed_batches
 
     paths = [str(common.ROOT / "gin" / f"{name}.gin") for name in (recipe, *files)]
     with common.workspace().configured(paths, bindings):
-        settings, source, _ = recipe_of_data()
-        model = build_model(settings)
-        dataset = batches(source, settings.batch_size, settings.seed, batches_per_step=model.batches_per_step)
+        settings, source, other = recipe_of_data()
+        strategy = make_strategy(settings.strategy, settings.devices)
+        with strategy.scope():
+            model = build_model(settings)
+        begin = distributed_batches(strategy, model.fields, source, other, settings)
     model.make_train_function()
-    iterator = iter(dataset)
+    iterator = iter(begin(0, model.batches_per_step))
     return lambda: float(next(iter(model.train_function(iterator).values()))), model
 
 

@@ -39,12 +39,14 @@ def measure(steps: int) -> Figures:
             yield f"{recipe}, share of the speed of a {name}", speed / (work / seconds), None
 
 
-def peaks() -> tuple[Callable, Callable]:
-    """A large product of matrices and a large convolution."""
+def peaks(dtype: str = "float32", side: int = SIDE) -> tuple[Callable, Callable]:
+    """A large product of matrices, of this many rows and columns, and a large convolution."""
     import tensorflow as tf
 
-    matrix = tf.random.stateless_normal((SIDE, SIDE), (0, 0))
-    images, kernel = tf.random.stateless_normal(IMAGES, (0, 1)), tf.random.stateless_normal(KERNEL, (0, 2))
+    matrix, images, kernel = (
+        tf.cast(tf.random.stateless_normal(shape, (0, index)), dtype)
+        for index, shape in enumerate(((side, side), IMAGES, KERNEL))
+    )
     product = tf.function(lambda: tf.reduce_sum(matrix @ matrix))
     convolution = tf.function(lambda: tf.reduce_sum(tf.nn.conv2d(images, kernel, 1, "SAME")))
     return (lambda: float(product())), (lambda: float(convolution()))
@@ -56,12 +58,14 @@ def convolution_operations() -> int:
 
 
 def step_operations(model) -> int:
-    """Floating-point operations of the products and convolutions in one training step on `BATCH` examples."""
+    """Floating-point operations of the products and convolutions in one replica's training step on `BATCH` examples."""
     import tensorflow as tf
 
     examples = tf.TensorSpec((BATCH, *model.spec.shape), tf.uint8 if model.spec.is_image else tf.float32)
-    graph = tf.function(model.train_step, autograph=False).get_concrete_function(examples).graph
-    return sum(map(operations_of, executed(graph)))
+    strategy = model.distribute_strategy
+    step = tf.function(lambda batch: strategy.run(model.train_step, (batch,)), autograph=False)
+    operations = executed(step.get_concrete_function(examples).graph)
+    return sum(map(operations_of, operations)) // strategy.num_replicas_in_sync
 
 
 def executed(graph) -> list:

@@ -2,12 +2,14 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from launch import common
 from launch.benchmarks import ade as ade_benchmark
+from launch.benchmarks import devices as devices_benchmark
 from launch.benchmarks import flows as flow_benchmark
 from launch.benchmarks import glf as glf_benchmark
 from launch.benchmarks import peak as peak_benchmark
@@ -110,6 +112,42 @@ def test_glf_is_timed_against_steps_that_train(monkeypatch):
         assert changed == moved
     monkeypatch.setattr(glf_benchmark, "CODES", 400)
     assert 0 < glf_benchmark.mixture_seconds() < glf_benchmark.EM_LIMIT
+
+
+SMALL = ("DCGANEncoder.width = 2", "DCGANGenerator.width = 2", "batch_size = 8")
+
+
+@pytest.mark.usefixtures("eager")
+def test_steps_of_two_replicas_are_counted_once():
+    alone, model = ade_benchmark.step_of("vae", SMALL)
+    keras.utils.set_random_seed(0)  # as the fixture of every test does
+    together, mirrored = ade_benchmark.step_of("vae", (*SMALL, "Recipe.devices = 2"))
+    assert together() == pytest.approx(alone(), rel=1e-4)
+    assert mirrored.distribute_strategy.num_replicas_in_sync == 2
+    assert peak_benchmark.step_operations(mirrored) == peak_benchmark.step_operations(model) > 0
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_second_domain_and_labels_reach_the_step():
+    tiny = ("ResidualTranslator.width = 2", "PatchDiscriminator.width = 2", "batch_size = 2")
+    assert math.isfinite(ade_benchmark.step_of("cycle_gan", tiny)[0]())
+    assert math.isfinite(ade_benchmark.step_of("conditional_vae", SMALL)[0]())
+
+
+def test_devices_are_measured_and_described(monkeypatch):
+    """Of every recipe without XLA and with it: time, images, share of the speed of products; no GPU has no memory."""
+    for name, small in (("RECIPES", ("vae",)), ("SIDE", 64)):
+        monkeypatch.setattr(devices_benchmark, name, small)
+    step_of = ade_benchmark.step_of
+    monkeypatch.setattr(devices_benchmark, "step_of", lambda recipe, bindings: step_of(recipe, (*SMALL[:2], *bindings)))
+    figures = {name: value for name, value, limit in devices_benchmark.measure(10)}
+    assert figures.pop("GPUs") == 0
+    assert {name.split(", ")[0] for name in figures} == {"float32", "vae"}
+    assert len(figures) == 1 + 2 * 3
+    assert all(0 < value < math.inf for value in figures.values())
+    rate, time = (figures[f"vae, float32, XLA, {what}"] for what in ("images a second", "milliseconds a step"))
+    assert rate * time == pytest.approx(1000 * devices_benchmark.BATCH)
+    assert any(line.startswith("CPU: ") for line in devices_benchmark.describe())
 
 
 def test_operations_of_products_and_convolutions_with_their_gradients():

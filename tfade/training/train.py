@@ -82,7 +82,7 @@ def _train(
     with strategy.scope():
         model = build_model(recipe)
     stopwatch.end("model")
-    begin = _distributed(strategy, model.fields, source, other, recipe)
+    begin = distributed_batches(strategy, model.fields, source, other, recipe)
     for state in model.stages:
         begin(0, state.batches_per_step)  # checks the batch size early
     for binding in configuration.unused():
@@ -124,10 +124,10 @@ def _check_monitor(monitor: str | None, model: GenerativeModel, validation: Vali
         )
 
 
-def _distributed(
-    strategy, fields, source: Source, other: Source | None, recipe: Recipe
+def distributed_batches(
+    strategy: tf.distribute.Strategy, fields: Sequence[str], source: Source, other: Source | None, recipe: Recipe
 ) -> Callable[[int, int], object]:
-    """(start step, batches per step) → training batches, distributed over the strategy's replicas."""
+    """(start step, batches per step) → training batches with these fields, distributed over a strategy's replicas."""
 
     def begin(start_step: int, batches_per_step: int):
         make = functools.partial(
