@@ -5,6 +5,7 @@ parameters apart, `parameters(context)`: kernels are normalised once, however of
 evaluates them, and a gradient that evaluates them again sees the same numbers.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import gin
@@ -14,8 +15,12 @@ import tensorflow as tf
 from tfade.errors import UsageError, check_between, check_sizes
 from tfade.networks.residual import context_projection
 
-MOST_ITERATIONS = 200  # of a power iteration; a vector that was settled before needs two
-TOLERANCE = 1e-4  # relative growth of σ in one iteration, at which it has settled
+MOST_ROUNDS = 100  # where vectors that were settled before need two
+TOLERANCE = 1e-5  # relative growth of σ in one round, at which it has settled
+VECTORS = 4  # that are iterated together
+POWERS = 4  # of A Aᵀ in a round, between two of which the vectors are made orthogonal
+ROUNDS = 6  # at least, after an update
+FRESH = 17, 4  # seed of the vector that each update starts anew
 FIRST_SLOPE = 0.5  # β before its softplus, as in the code of Chen et al. 2019
 
 
@@ -27,63 +32,89 @@ def lip_swish(x: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
     return x * tf.sigmoid(slope * x) / 1.1
 
 
-def settled_pair(apply: Callable, transpose: Callable, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Left and right singular vectors u, v of a linear map's largest singular value, by power iterations from u.
+def settled_vectors(
+    apply: Callable, transpose: Callable, left: tf.Tensor, least: int = 2
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Singular vectors u, v of a linear map's largest singular value, by subspace iterations.
 
-        v = Aᵀu / ‖Aᵀu‖,   u = A v / ‖A v‖,   until σ = ‖A v‖ grows by less than 1e-4 of itself
+        U ← (A Aᵀ)³ U,   V = orth(Aᵀ U),   U = orth(A V),   until σ(A on V) grows by less than 1e-5 of itself
+
+    One vector that was the first singular vector of an older kernel can stay near the second of the new one: σ hardly
+    grows there, and is taken for settled below the norm. Of several orthogonal ones some have a part of the first.
 
     Args:
-        apply: A, a linear map of tensors.
+        apply: A, a linear map of tensors [batch, ...].
         transpose: Aᵀ.
-        u: the start, of unit norm or not; it comes back, normalised, where A is 0.
+        left: U, the start, [count, ...], no more of them than the rank that A can have.
+        least: rounds that are taken in any case; what is nearly orthogonal to the first one needs some to find it.
 
-    Reference: Behrmann et al. 2019, section 2.1; for convolutions as linear maps Gouk et al. 2018.
+    Returns:
+        U as it settled, orthonormal; u [1, ...] and v [1, ...], which are constants to gradients.
+
+    Reference: Behrmann et al. 2019, section 2.1 (one vector); for convolutions as linear maps Gouk et al. 2018; Golub
+        and Van Loan, "Matrix Computations", section 8.2.4 (several).
     """
+    left = _orthonormal(tf.stop_gradient(left))
 
-    def direction(vector, otherwise):
-        norm = tf.norm(vector)
-        return tf.where(norm > 0, tf.math.divide_no_nan(vector, norm), otherwise), norm
+    def going(count, left, sigma, before):
+        return (count < least) | (sigma - before > TOLERANCE * sigma)
 
-    def going(count, u, sigma, before):
-        return (count < 2) | (sigma - before > TOLERANCE * sigma)
+    def step(count, left, sigma, before):
+        for _ in range(POWERS - 1):
+            left = apply(transpose(left))
+            left = tf.math.divide_no_nan(left, tf.norm(left))
+        image = apply(_orthonormal(transpose(left)))
+        return count + 1, _orthonormal(image), _values(image)[0][-1], sigma
 
-    def step(count, u, sigma, before):
-        right = transpose(u)
-        right, _ = direction(right, right)
-        left, norm = direction(apply(right), u)
-        return count + 1, left, norm, sigma
+    zero = tf.zeros((), left.dtype)
+    left = tf.while_loop(going, step, (0, left, zero, zero), maximum_iterations=MOST_ROUNDS)[1]
+    right = _orthonormal(transpose(left))
+    image = apply(right)
+    weights = _values(image)[1][:, -1]
+    first, of_largest = (tf.einsum("k,k...->...", weights, value)[None] for value in (right, image))
+    u = tf.math.l2_normalize(of_largest)
+    return tf.stop_gradient(left), tf.stop_gradient(u), tf.stop_gradient(first)
 
-    u = tf.math.l2_normalize(tf.stop_gradient(u))
-    start = 0, u, tf.zeros((), u.dtype), tf.zeros((), u.dtype)
-    u = tf.stop_gradient(tf.while_loop(going, step, start, maximum_iterations=MOST_ITERATIONS)[1])
-    right = transpose(u)
-    return u, tf.stop_gradient(direction(right, right)[0])
+
+def _orthonormal(vectors: tf.Tensor) -> tf.Tensor:
+    """An orthonormal basis of what the vectors [count, ...] span, completed where they are not independent."""
+    flat = tf.reshape(vectors, (vectors.shape[0], -1))
+    return tf.reshape(tf.transpose(tf.linalg.qr(tf.transpose(flat))[0]), vectors.shape)
+
+
+def _values(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Singular values of a map, rising, from the images [count, ...] of orthonormal vectors; their weights, columns."""
+    flat = tf.reshape(image, (image.shape[0], -1))
+    squares, weights = tf.linalg.eigh(tf.matmul(flat, flat, transpose_b=True))
+    return tf.sqrt(tf.maximum(squares, 0.0)), weights
 
 
 class LipschitzLinear(keras.layers.Layer):
     """A linear map with the kernel W · min(1, c / σ(W)) and a bias; W is left as it is where its norm is below c.
 
-    σ is the norm of the linear map itself. Its singular vector is stored, and settled again after every update of the
-    kernel; where it is stale (a kernel that was assigned) a call takes as many iterations as it needs. u and v count as
-    constants: the gradient of σ = uᵀ W v reaches W.
+    σ is the norm of the linear map itself. The vectors that it is found by are stored, and settled again after every
+    update of the kernel; where they are stale (a kernel that was assigned) a call takes as many iterations as it needs.
+    Singular vectors count as constants: the gradient of σ = uᵀ W v reaches W.
 
     Args:
         kernel_shape: of the kernel.
-        outputs_shape: of u, one output with a batch of 1.
+        inputs_shape: of one input of the linear map.
+        outputs_shape: of one output.
         coefficient: c in (0, 1).
         initializer: of the kernel.
     """
 
-    def __init__(self, kernel_shape, outputs_shape, coefficient: float, initializer):
+    def __init__(self, kernel_shape, inputs_shape, outputs_shape, coefficient: float, initializer):
         super().__init__()
         self.coefficient = coefficient
         self.kernel = self.add_weight(
             name="kernel", shape=kernel_shape, initializer=initializer, autocast=False, constraint=self._settle
         )
         self.bias = self.add_weight(name="bias", shape=kernel_shape[-1:], initializer="zeros", autocast=False)
-        self.u = self.add_weight(
-            name="u",
-            shape=outputs_shape,
+        count = min(VECTORS, math.prod(inputs_shape), math.prod(outputs_shape))
+        self.left = self.add_weight(
+            name="left",
+            shape=(count, *outputs_shape),
             initializer="random_normal",
             trainable=False,
             autocast=False,
@@ -96,25 +127,25 @@ class LipschitzLinear(keras.layers.Layer):
         raise NotImplementedError
 
     def transposed(self, y: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        """Aᵀ y of one example."""
+        """Aᵀ y."""
         raise NotImplementedError
 
     def limited_kernel(self) -> tf.Tensor:
         """W · min(1, c / σ(W))."""
         kernel = tf.convert_to_tensor(self.kernel)
-        left, right = self._vectors(tf.stop_gradient(kernel))
-        sigma = tf.reduce_sum(left * self.linear(right, kernel))
+        _, u, v = self._vectors(tf.stop_gradient(kernel))
+        sigma = tf.reduce_sum(u * self.linear(v, kernel))
         return kernel * (self.coefficient / tf.maximum(sigma, self.coefficient))
 
-    def _vectors(self, kernel):
-        return settled_pair(
-            lambda x: self.linear(x, kernel), lambda y: self.transposed(y, kernel), tf.convert_to_tensor(self.u)
-        )
+    def _vectors(self, kernel, left=None, least: int = 2):
+        left = tf.convert_to_tensor(self.left) if left is None else left
+        return settled_vectors(lambda x: self.linear(x, kernel), lambda y: self.transposed(y, kernel), left, least)
 
     def _settle(self, kernel):
         """Keras calls it after an update, as a constraint; the kernel stays what it is."""
-        kernel = tf.convert_to_tensor(kernel)
-        self.u.assign(self._vectors(kernel)[0])
+        kernel, left = tf.convert_to_tensor(kernel), tf.convert_to_tensor(self.left)
+        fresh = tf.random.stateless_normal(left[:1].shape, FRESH)  # has a part of a first one that all others lost
+        self.left.assign(self._vectors(kernel, tf.concat([left[:-1], fresh], 0), ROUNDS)[0])
         return kernel
 
 
@@ -122,7 +153,7 @@ class LipschitzDense(LipschitzLinear):
     """x W: σ is the largest singular value of W [inputs, outputs]."""
 
     def __init__(self, inputs: int, outputs: int, coefficient: float, initializer="glorot_uniform"):
-        super().__init__((inputs, outputs), (1, outputs), coefficient, initializer)
+        super().__init__((inputs, outputs), (inputs,), (outputs,), coefficient, initializer)
 
     def linear(self, x, kernel):
         return tf.matmul(x, kernel)
@@ -143,16 +174,15 @@ class LipschitzConv2D(LipschitzLinear):
 
     def __init__(self, inputs_shape, filters: int, kernel_size: int, coefficient: float, initializer="glorot_uniform"):
         *places, channels = inputs_shape
-        self._inputs = (1, *(places if kernel_size > 1 else (1, 1)), channels)
-        super().__init__(
-            (kernel_size, kernel_size, channels, filters), (*self._inputs[:-1], filters), coefficient, initializer
-        )
+        self._inputs = (*(places if kernel_size > 1 else (1, 1)), channels)
+        kernel_shape = (kernel_size, kernel_size, channels, filters)
+        super().__init__(kernel_shape, self._inputs, (*self._inputs[:-1], filters), coefficient, initializer)
 
     def linear(self, x, kernel):
         return tf.nn.conv2d(x, kernel, 1, "SAME")
 
     def transposed(self, y, kernel):
-        return tf.nn.conv2d_transpose(y, kernel, self._inputs, 1, "SAME")
+        return tf.nn.conv2d_transpose(y, kernel, (y.shape[0], *self._inputs), 1, "SAME")
 
 
 class LipschitzNetwork(keras.layers.Layer):
