@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.helpers import eagerly, train_here
+from tests.helpers import ROOT, eagerly, train_here
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +112,15 @@ def test_few_of_many_are_spread_evenly():
     assert spread(10, 4).tolist() == [0, 3, 6, 9]
     assert spread(3, 12).tolist() == [0, 1, 2]
     assert spread(60_000, 10)[-1] == 59_999
+
+
+@pytest.mark.usefixtures("eager")
+def test_what_cannot_be_drawn_ends_no_run(tmp_path, capsys):
+    """A residual flow whose inverse may take one iteration only: its log-likelihood is trained all the same."""
+    files = [str(ROOT / "gin" / name) for name in ("residual_flow.gin", "fragments/residual_flow_vectors.gin")]
+    files.append(str(ROOT / "gin" / "data" / "toy_moons.gin"))
+    small = ("steps = 2", "batch_size = 8", "blocks/Stack.repeat = 1", "ResidualBlock.max_iterations = 1")
+    assert train_here(tmp_path / "run", *small, files=files) == 0
+    output = capsys.readouterr().out
+    assert "note: pictures of step 2 left out: " in output
+    assert "has not converged after 1 iterations" in output

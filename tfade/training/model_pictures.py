@@ -1,9 +1,11 @@
 """Pictures of what a model answers: samples, reconstructions, interpolations, translations."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from tfade import pictures
 from tfade.data.source import Source
@@ -23,6 +25,20 @@ def examples(model: GenerativeModel, source: Source, count: int) -> tuple[np.nda
     """Examples of a source, and their labels for a conditional model."""
     indices = spread(source.spec.num_examples, count)
     return source.fetch(indices), source.labels(indices) if model.conditional else None
+
+
+@contextlib.contextmanager
+def optional(what: str, say: Callable[[str], None] = print) -> Iterator[None]:
+    """Inside, a question that the model answers by an error is a note: a picture that cannot be drawn ends no run.
+
+    Args:
+        what: is drawn.
+        say: receives the note.
+    """
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:  # such as an inverse that has not converged
+        say(f"note: {what} left out: {' '.join(error.message.split())}")
 
 
 def sample_picture(model: GenerativeModel, count: int, seed: int = PICTURE_SEED) -> np.ndarray:
