@@ -19,6 +19,7 @@ from tests.flows.properties import (
 )
 from tfade.errors import UsageError
 from tfade.flows.actnorm import ActNorm
+from tfade.flows.fixed_point import fixed_point
 from tfade.flows.multiscale import MultiScale
 from tfade.flows.noise import PerExampleNoise, TrainingNoise
 from tfade.flows.power_series import number_of_terms, poisson_tail
@@ -313,6 +314,15 @@ def test_the_inverse_is_found_to_its_tolerance_and_says_how():
     assert bool(found.converged)
     assert 3 < int(found.iterations) < 200
     assert float(found.change) < 1e-4
+
+
+def test_steps_that_rounding_keeps_from_shrinking_end_the_search():
+    """A contraction whose own terms are rounded more coarsely than its value; steps that are larger are an error."""
+    for coarse, converges in ((3e-6, True), (3e-5, False)):
+        found = fixed_point(lambda x, c=coarse: 0.94 * x - c * tf.sign(x), tf.constant([[0.5], [0.0]]), 1e-5, 1000)
+        assert bool(found.converged) is converges
+        assert float(tf.abs(found.value[0, 0])) < 2 * coarse
+        assert converges or float(found.change) > coarse / 2
 
 
 def test_an_inverse_that_does_not_converge_is_an_error():

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 SLOWEST = 0.999  # largest measured rate that is believed: of 1 or more nothing could be said about the distance
+STAGNANT = 4.0  # times the rounding of the result, a step that is no smaller than the one before is rounding, too
 FORGETTING = 0.8  # the rate is the largest measured, of old ones this share for every iteration since
 
 
@@ -16,7 +17,8 @@ class FixedPoint(NamedTuple):
     Attributes:
         value: [batch, ...].
         iterations: how many the slowest example took, a scalar.
-        change: the largest last step of an example, relative as in `tolerance`; a scalar.
+        change: the largest last step of an example, relative as in `tolerance`, of those that have not converged if
+            there are any; a scalar.
         converged: whether every example is as near to its fixed point as was asked, a scalar.
     """
 
@@ -30,7 +32,8 @@ def fixed_point(step: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor, tolera
     """x = step(x) for a contraction, by iterating it until x is within `tolerance` of the fixed point.
 
     A small step alone does not say so: where steps shrink by the factor r, the way still to go is r / (1 - r) of the
-    last one. r is measured for every example. Steps of rounding size end the search, too.
+    last one. r is measured for every example. Steps of rounding size end the search, too: those of the result's, and
+    larger ones that no longer shrink, as the contraction's own terms may be larger than its value.
 
     Args:
         step: the contraction, of [batch, ...].
@@ -46,7 +49,8 @@ def fixed_point(step: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor, tolera
         return tf.reduce_max(tf.abs(value), axes)
 
     def near(change, rate):
-        return (change * rate / (1.0 - rate) <= tolerance) | (change <= rounding)
+        at_rest = (change <= rounding) | ((change <= STAGNANT * rounding) & (rate >= SLOWEST))
+        return (change * rate / (1.0 - rate) <= tolerance) | at_rest
 
     def going(count, value, change, rate):
         return ~tf.reduce_all(near(change, rate))
@@ -65,4 +69,6 @@ def fixed_point(step: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor, tolera
 
     begin = 0, start, everywhere(np.inf), everywhere(SLOWEST)
     count, value, change, rate = tf.while_loop(going, iterate, begin, maximum_iterations=most)
-    return FixedPoint(value, count, tf.reduce_max(change), tf.reduce_all(near(change, rate)))
+    arrived = near(change, rate)
+    slowest = tf.where(tf.reduce_all(arrived) | ~arrived, change, 0.0)  # of those that did not arrive, if any
+    return FixedPoint(value, count, tf.reduce_max(slowest), tf.reduce_all(arrived))
