@@ -18,7 +18,7 @@ class Stopwatch:
         self.seconds: dict[str, float] = {}
 
     def end(self, phase: str) -> None:
-        """What passed since the last call was of this phase."""
+        """Adds the time since the last call to this phase."""
         now = time.perf_counter()
         self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._last
         self._last = now

@@ -39,10 +39,12 @@ def measure(steps: int) -> Figures:
                 f"Optimization.jit_compile = {xla}",
                 f"batch_size = {batch}",
             )
-            yield from _of_recipe(recipe, f"{recipe}, {precision}{', XLA' if xla else ''}", bindings, steps, peak, gpus)
+            yield from _of_recipe(
+                recipe, f"{recipe}, {precision}{', XLA' if xla else ''}", bindings, batch, steps, peak, gpus
+            )
 
 
-def _of_recipe(recipe: str, name: str, bindings: Sequence[str], steps: int, peak: float, gpus: Sequence) -> Figures:
+def _of_recipe(recipe: str, name: str, bindings: Sequence[str], batch: int, steps: int, peak: float, gpus) -> Figures:
     """The figures of one recipe; `peak`: operations a second of one device."""
     import tensorflow as tf
 
@@ -51,7 +53,6 @@ def _of_recipe(recipe: str, name: str, bindings: Sequence[str], steps: int, peak
     step, model = step_of(recipe, bindings)
     seconds = statistics.median(block_seconds(step) for _ in range(max(2, steps // BLOCK)))
     replicas = model.distribute_strategy.num_replicas_in_sync
-    batch = BATCH if not gpus else GPU_BATCH * replicas
     yield f"{name}, milliseconds a step", 1e3 * seconds, None
     yield f"{name}, images a second", batch / seconds, None
     yield (

@@ -84,7 +84,10 @@ def test_errors_are_those_of_the_code_as_it_is_written():
         results(function, [7] * (FEW + 2))
 
 
-def test_noise_that_is_not_tensorflows_is_not_frozen(source):
+@pytest.mark.parametrize("devices", [1, 2])
+def test_noise_that_is_not_tensorflows_is_not_frozen(source, devices, monkeypatch, two_devices):
+    monkeypatch.setattr(batched, "devices", lambda: two_devices[:devices])
+
     class OfNumPy(Contract):
         def __init__(self):
             self.generator = np.random.default_rng(0)

@@ -116,7 +116,7 @@ def test_few_of_many_are_spread_evenly():
 
 @pytest.mark.usefixtures("eager")
 def test_what_cannot_be_drawn_ends_no_run(tmp_path, capsys):
-    """A residual flow whose inverse may take one iteration only: its log-likelihood is trained all the same."""
+    """One iteration is too few to invert this residual flow; training by maximum likelihood needs no inverse."""
     files = [str(ROOT / "gin" / name) for name in ("residual_flow.gin", "fragments/residual_flow_vectors.gin")]
     files.append(str(ROOT / "gin" / "data" / "toy_moons.gin"))
     small = ("steps = 2", "batch_size = 8", "blocks/Stack.repeat = 1", "ResidualBlock.max_iterations = 1")

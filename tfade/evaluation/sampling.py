@@ -8,6 +8,7 @@ import numpy as np
 from tfade.contract import Contract
 from tfade.data.source import Source
 from tfade.errors import UsageError
+from tfade.evaluation import batched
 from tfade.evaluation.batched import Batched
 from tfade.evaluation.progress import ticks
 from tfade.evaluation.result import NotApplicable
@@ -127,11 +128,11 @@ def draw_batches(draw: Callable, arguments: Sequence[tuple]) -> Iterator:
         draw: a seed and further tensors → samples.
         arguments: of every batch; no two have the same seed.
     """
-    first, frozen = None, False
+    first, frozen, traces = None, False, len(batched.devices())
     for index, drawn in enumerate(Batched(draw)(arguments, len(arguments))):
         if index == 0:
             first = drawn
-        elif index == 1:  # a graph of a model whose noise is not TensorFlow's holds the noise of the trace
+        elif index == traces:  # the next batch of the first one's trace, which holds any noise that is not TensorFlow's
             frozen = np.array_equal(first, drawn)
         yield draw(*arguments[index]) if frozen else drawn
 

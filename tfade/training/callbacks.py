@@ -156,10 +156,10 @@ class History(StepCallback):
 
 
 class FirstStep(StepCallback):
-    """Tells a stopwatch when the first step has been taken, which waits for tracing and for the first data.
+    """Records how long the first step takes, with tracing and the first batch of data.
 
     Args:
-        stopwatch: is told.
+        stopwatch: of the phases of training.
     """
 
     def __init__(self, stopwatch: Stopwatch):

@@ -29,10 +29,10 @@ def examples(model: GenerativeModel, source: Source, count: int) -> tuple[np.nda
 
 @contextlib.contextmanager
 def optional(what: str, say: Callable[[str], None] = print) -> Iterator[None]:
-    """Inside, a question that the model answers by an error is a note: a picture that cannot be drawn ends no run.
+    """Turns an error of the model into a note: a picture that cannot be drawn does not end a run.
 
     Args:
-        what: is drawn.
+        what: is drawn, for the note.
         say: receives the note.
     """
     try:

@@ -47,7 +47,7 @@ def train(
         evaluated: whether an evaluation will follow, which needs the test split.
         finish: called once training is done, in the one process that writes, while the directory is still locked.
         say: receives messages for the user.
-        stopwatch: is told when phases end.
+        stopwatch: records how long each phase takes.
 
     Returns:
         The trained model.

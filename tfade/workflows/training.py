@@ -27,7 +27,7 @@ def train_recipe(
         workspace: of the gin files.
         run_dir: the run directory.
         train_only: whether to leave out evaluation and export.
-        stopwatch: is told when phases end.
+        stopwatch: records how long each phase takes.
 
     Returns:
         The report of the evaluation; None if there was none, or if another process of the cluster has it.
