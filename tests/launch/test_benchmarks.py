@@ -115,13 +115,24 @@ def test_glf_is_timed_against_steps_that_train(monkeypatch):
 
 
 SMALL = ("DCGANEncoder.width = 2", "DCGANGenerator.width = 2", "batch_size = 8")
+DENSE_GAN = (
+    *("Recipe.model = @GAN", "GAN.generator = @MLPDecoder", "GAN.discriminator = @MLPDiscriminator"),
+    *("GAN.penalty = None", "GAN.latent_size = 4", "MLPDecoder.width = 5", "MLPDecoder.depth = 1"),
+    *("MLPDiscriminator.width = 6", "MLPDiscriminator.depth = 1"),
+    "Optimization.schedule = (('discriminator',), ('generator',))",
+)
+
+
+def dense_gan(*bindings: str):
+    """A step of a GAN of dense layers on points of the plane, whose players move in turn, and the GAN."""
+    return ade_benchmark.step_of("fragments/toys", (*DENSE_GAN, *bindings), ("data/toy_ring",))
 
 
 @pytest.mark.usefixtures("eager")
 def test_steps_of_two_replicas_are_counted_once():
-    alone, model = ade_benchmark.step_of("vae", SMALL)
+    alone, model = dense_gan()
     keras.utils.set_random_seed(0)  # as the fixture of every test does
-    together, mirrored = ade_benchmark.step_of("vae", (*SMALL, "Recipe.devices = 2"))
+    together, mirrored = dense_gan("Recipe.devices = 2")
     assert together() == pytest.approx(alone(), rel=1e-4)
     assert mirrored.distribute_strategy.num_replicas_in_sync == 2
     assert peak_benchmark.step_operations(mirrored) == peak_benchmark.step_operations(model) > 0
@@ -136,16 +147,14 @@ def test_a_second_domain_and_labels_reach_the_step():
 
 def test_devices_are_measured_and_described(monkeypatch):
     """Of every recipe without XLA and with it: time, images, share of the speed of products; no GPU has no memory."""
-    for name, small in (("RECIPES", ("vae",)), ("SIDE", 64)):
+    for name, small in (("RECIPES", ("gan",)), ("SIDE", 64), ("step_of", lambda recipe, given: dense_gan(*given))):
         monkeypatch.setattr(devices_benchmark, name, small)
-    step_of = ade_benchmark.step_of
-    monkeypatch.setattr(devices_benchmark, "step_of", lambda recipe, bindings: step_of(recipe, (*SMALL[:2], *bindings)))
     figures = {name: value for name, value, limit in devices_benchmark.measure(10)}
     assert figures.pop("GPUs") == 0
-    assert {name.split(", ")[0] for name in figures} == {"float32", "vae"}
+    assert {name.split(", ")[0] for name in figures} == {"float32", "gan"}
     assert len(figures) == 1 + 2 * 3
     assert all(0 < value < math.inf for value in figures.values())
-    rate, time = (figures[f"vae, float32, XLA, {what}"] for what in ("images a second", "milliseconds a step"))
+    rate, time = (figures[f"gan, float32, XLA, {what}"] for what in ("images a second", "milliseconds a step"))
     assert rate * time == pytest.approx(1000 * devices_benchmark.BATCH)
     assert any(line.startswith("CPU: ") for line in devices_benchmark.describe())
 
@@ -170,14 +179,8 @@ def test_operations_of_products_and_convolutions_with_their_gradients():
 
 
 def test_operations_of_a_training_step(monkeypatch):
-    """A GAN of dense layers, whose players move in turn: passes, gradients of weights and gradients passed through."""
-    bindings = (
-        *("Recipe.model = @GAN", "GAN.generator = @MLPDecoder", "GAN.discriminator = @MLPDiscriminator"),
-        *("GAN.penalty = None", "GAN.latent_size = 4", "MLPDecoder.width = 5", "MLPDecoder.depth = 1"),
-        *("MLPDiscriminator.width = 6", "MLPDiscriminator.depth = 1"),
-        "Optimization.schedule = (('discriminator',), ('generator',))",
-    )
-    _, model = ade_benchmark.step_of("fragments/toys", bindings, ("data/toy_ring",))
+    """Those of a GAN of dense layers: passes, gradients of weights and gradients passed through."""
+    _, model = dense_gan()
     monkeypatch.setattr(peak_benchmark, "BATCH", 8)
     first, last = (4 * 5, 5 * 2), (2 * 6, 6 * 1)  # multiplications of the layers of G and of D for one example
     of_discriminator = sum(first) + 2 * (sum(last) + sum(last) + last[1])  # on data and on fakes
