@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 import tfade.data.work
-from tfade.data import load, load_if_there
+from tfade.data import folder, load, load_if_there
 from tfade.data.images import Header, read_header
 from tfade.errors import UsageError
 
@@ -184,6 +184,20 @@ def test_bombs_are_refused_by_their_header(write_images, monkeypatch):
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded") if self.size == (400, 300) else None)
     with pytest.raises(UsageError, match="300×400 pixels exceed max_pixels=100000"):
         load(f"folder:{root}", carve=None, image_size=8, max_pixels=100_000)
+
+
+def test_splits_share_a_look_at_the_headers_until_a_file_changes(write_images, monkeypatch):
+    looked = []
+    monkeypatch.setattr(folder, "read_header", lambda path, most: looked.append(path) or read_header(path, most))
+    root = write_images({f"{split}/{number}.png": (4, 4) for split in ("train", "test") for number in range(3)})
+    for split in ("train", "test"):
+        assert load(f"folder:{root}", split).spec.shape == (4, 4, 1)
+    assert len(looked) == len(set(looked)) == 6
+    write_images({"test/1.png": (4, 4, 3)})
+    assert load(f"folder:{root}", "train").spec.shape == (4, 4, 3)
+    write_images({"test/1.png": (5, 5)})
+    with pytest.raises(UsageError, match="5×5 pixels where 5 images have 4×4"):
+        load(f"folder:{root}", "train")
 
 
 @pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning")

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import hashlib
 import os
 import pathlib
@@ -168,9 +169,9 @@ def _walk(root: pathlib.Path) -> tuple[list[_File], collections.Counter]:
 
 def _decoded(name, files: list[_File], every: list[_File], transform: Transform, max_pixels: int, classes) -> Iterator:
     """Checks the headers of the whole set, then decodes `files`; ends with one error that lists every problem."""
-    headers, problems = _headers(name, every, transform, max_pixels)
+    grey, found = _checked_headers(name, tuple(every), transform, max_pixels)
+    problems = dict(found)
     if transform.channels is None:
-        grey = all(header.channels == 1 for header in headers.values())
         transform = dataclasses.replace(transform, channels=1 if grey else 3)
     numbers = {label: number for number, label in enumerate(classes)}
     usable = [file for file in files if file.path not in problems]
@@ -199,8 +200,9 @@ def _decoded(name, files: list[_File], every: list[_File], transform: Transform,
         )
 
 
-def _headers(name: str, every: list[_File], transform: Transform, max_pixels: int):
-    """The readable headers and the problems, both by path."""
+@functools.lru_cache(maxsize=2)  # the splits of a set, and of a second domain, check the same files
+def _checked_headers(name: str, every: tuple[_File, ...], transform: Transform, max_pixels: int):
+    """Whether all readable images are grey, and the problems of files by path, from their headers."""
 
     def look(file: _File):
         try:
@@ -227,7 +229,7 @@ def _headers(name: str, every: list[_File], transform: Transform, max_pixels: in
                     f"{header.height}×{header.width} pixels where {count} images have {height}×{width}; "
                     f"load.image_size gives all the same size"
                 )
-    return headers, problems
+    return all(header.channels == 1 for header in headers.values()), problems
 
 
 def _listed(lines: list[str]) -> str:
