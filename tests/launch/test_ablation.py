@@ -39,6 +39,8 @@ def arguments(folder, *bindings):
 
 ONE_SEED = "Ablation.seeds = (0,)"
 GAN_ALONE = ("Ablation.rows = (@gan/Row(),)", ONE_SEED)
+BOUND = "Ablation.metrics = ('likelihood',)"
+DISTANCE = "Ablation.metrics = ('classifier_frechet_distance',)"
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +111,7 @@ def test_a_missing_table_and_wrong_names_are_rejected(tmp_path, capsys):
 
 
 def test_a_row_that_diverges_does_not_stop_the_others(tmp_path, capsys):
-    diverging = ("VAE.kl_weight = 1e38", "Ablation.seeds = (0,)")
+    diverging = ("VAE.kl_weight = 1e38", ONE_SEED, DISTANCE)
     rows = "Ablation.rows = (@vae/Row(), @gan/Row())"
     flags = [flag for flag in arguments(tmp_path, *diverging) if "Ablation.rows" not in flag]
     assert run(ablation.main, [*flags, f"--gin_bindings={rows}"]) == 1
@@ -139,7 +141,7 @@ def test_a_row_whose_evaluation_fails_is_evaluated_again(begun, capsys):
     (begun / "gan-seed0" / "ablation.json").unlink()
     evaluation = "inference_bound.steps = 2", "inference_bound.batch_size = 8", "train_classifier.steps = 3"
     diverging = f"Ablation.evaluation = {(*evaluation, 'inference_bound.learning_rate = 1e30')}"
-    flags = arguments(begun, *GAN_ALONE)
+    flags = arguments(begun, *GAN_ALONE, BOUND)
     assert run(ablation.main, [*flags, f"--gin_bindings={diverging}"]) == 1
     assert "failed: likelihood: " in capsys.readouterr().out
     assert "GAN, seed 0: likelihood: " in (begun / "table.md").read_text()
@@ -151,7 +153,7 @@ def test_a_row_whose_evaluation_fails_is_evaluated_again(begun, capsys):
 
 def test_bindings_of_the_evaluation_are_no_part_of_the_runs(begun):
     """They stand over the table's own, and other ones evaluate a trained row anew."""
-    flags = arguments(begun, *GAN_ALONE)
+    flags = arguments(begun, *GAN_ALONE, BOUND)
     weights = newest_state(begun / "gan-seed0")
     assert run(ablation.main, [*flags, "--gin_bindings=inference_bound.steps = 3"]) == 0
     assert "(steps 3, batch size 8," in (begun / "table.md").read_text()
@@ -225,7 +227,7 @@ def test_errors_name_the_right_launcher(tmp_path, capsys):
 
 def test_a_row_that_is_rejected_does_not_hide_the_others(begun, tmp_path):
     """Its run was begun with another width."""
-    flags = arguments(begun, ONE_SEED, "Ablation.tolerance = None")
+    flags = arguments(begun, ONE_SEED, DISTANCE, "Ablation.tolerance = None")
     changed = "--gin_bindings=gan/Row.bindings = ('DCGANGenerator.width = 3',)"
     small = [flag for flag in flags if not flag.endswith("tiny.gin")]
     tiny = tmp_path / "tiny.gin"
