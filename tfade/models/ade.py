@@ -27,15 +27,15 @@ class ADE(GenerativeModel):
         L_C = -E_q(z|y)[log p(f(y) | z)] + KL(q(z | y) ‖ p(z)) - log |det ∂f/∂y|
         L_Q = -E_p(z)[log D(x̃) - log(1 - D(x̃))],   x̃ = f⁻¹(μ(z))
 
-        autoencoder    1/D (L_C) + w L_Q;   L_Q reaches the decoder, f and a prior that has variables: θ and ψ, not φ
+        autoencoder    1/D (L_C) + w L_Q;   L_Q reaches decoder, f and a prior that has variables, not the encoder
         discriminator  -log D(x) - log(1 - D(x̃)) + penalty
 
-    It holds the autoencoder and answers by it. In a hierarchy z is all latents, drawn from their priors; L_Q reaches
-    neither the layers of the decoder that belong to the posterior, nor the encoder's maps. Samples are what the
-    discriminator sees: decoder means, without noise of pixels or features. D sees data at the middles of their
-    quantisation bins, not dequantised: samples have no such noise, which would give the data away. Latents of the
-    posterior and of the prior are decoded apart: in one batch, batch normalisation would let L_Q reach the encoder
-    through the statistics.
+    It wraps the autoencoder and delegates to it every question but `discriminate`. In a hierarchy z is all latents,
+    drawn from their priors; L_Q reaches neither the layers of the decoder that belong to the posterior, nor the
+    encoder's maps. Samples are what the discriminator sees: decoder means, without noise of pixels or features. D sees
+    data at the middles of their quantisation bins, not dequantised: samples have no such noise, which would give the
+    data away. Latents of the posterior and of the prior are decoded apart: in one batch, batch normalisation would let
+    L_Q reach the encoder through the statistics.
 
     The paper's appendices are not published. What it leaves open, and what is chosen here:
 

@@ -35,7 +35,7 @@ class ConditionalGAN(GAN):
         spec: what the data look like; they have classes.
         latent_size: dimension of z.
         generator: network class, called as `generator(image_shape, latent_size, num_classes=…)`; one that does not take
-            `num_classes` gets the one-hot class behind z.
+            `num_classes` gets z with the one-hot class appended.
         discriminator: network class, called as `discriminator(image_shape, num_classes=…)`.
         auxiliary_weight: a ≥ 0; 1 in the paper. It is of use to a discriminator with an auxiliary classifier only.
         divergence, penalty, dequantise: see `GAN`.

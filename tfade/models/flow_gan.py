@@ -29,8 +29,7 @@ class FlowGAN(FlowModel):
     which is the same objective up to a factor that Adam undoes.
 
     The discriminator sees dequantised images in [0, 1] and the flow's samples in image space, unclipped (the paper's
-    code).
-    The paper takes five discriminator steps to one of the flow, on one batch and one draw of z: in gin
+    code). The paper takes five discriminator steps to one of the flow, on one batch and one draw of z: in gin
     `Optimization.schedule` with `fresh_batches = False` and `fresh_noise = False`. Fresh noise is the default here.
 
     Args:
@@ -39,7 +38,7 @@ class FlowGAN(FlowModel):
         flow, prior: see `FlowModel`.
         discriminator: class of D, called as `discriminator(image_shape)`. One with a gradient penalty must not
             normalise across examples.
-        likelihood_weight: λ ≥ 0. The paper has 0.1 for MNIST and 1 for CIFAR-10; its README has other values.
+        likelihood_weight: λ ≥ 0. The paper has 0.1 for MNIST and 1 for CIFAR-10; the README of its code has others.
         divergence: class of the adversarial losses, see `tfade.objectives.divergences`.
         penalty: class of the discriminator's penalty, see `tfade.objectives.penalties`, with its own weight γ; None for
             none.

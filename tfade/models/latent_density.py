@@ -11,11 +11,10 @@ from tfade.distributions.mixture import GaussianMixture
 from tfade.distributions.topdown import TopDownDecoder
 from tfade.errors import UsageError, check_choice, check_class
 from tfade.models.base import GenerativeModel
+from tfade.models.latent import CODES
 from tfade.models.players import Player
 from tfade.seeds import Seeds, per_example_normal_noise
 from tfade.spec import Batch
-
-CODES = ("centres", "samples")
 
 
 @gin.register
@@ -25,9 +24,9 @@ class LatentDensity(GenerativeModel):
 
         prior  -log p(sg[z]),  z = E(x), the centre of q(z | x), or a draw of it
 
-    It holds the model and answers by it: samples decode draws of the density, `encode`, `decode` and `reconstruct` stay
-    as they were, and a bound stays defined, with the density as its prior. A stage without steps takes over the model's
-    weights before the density is fitted; see `tfade.training.recorded_model`.
+    It wraps the model and delegates every question to it: samples decode draws of the density, `encode`, `decode` and
+    `reconstruct` stay as they were, and a bound stays defined, with the density as its prior. A stage without steps
+    takes over the model's weights before the density is fitted; see `tfade.training.recorded_model`.
 
     Args:
         spec: what the data look like.

@@ -25,8 +25,8 @@ class Optimization:
     """How the players are updated.
 
     Attributes:
-        schedule: phases of one step, see `players.passes`; None updates all players together. A `Stage` may have one of
-            its own.
+        schedule: phases of one step, see `schedule.passes`; None updates all players together. A `Stage` may have its
+            own.
         fresh_batches: every pass takes a batch of its own; otherwise the passes of a step share one.
         fresh_noise: every pass draws its own noise; otherwise the passes of a step share it (Flow-GAN's code).
         clip_norm: largest global norm of a player's gradient, summed over replicas. None: no clipping.

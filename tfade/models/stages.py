@@ -23,7 +23,7 @@ class Stage:
     Attributes:
         name: of the stage; its optimizers and reports are saved under it. Lower case, unique in the run.
         steps: training steps, 1 or more; None for as many as the recipe says; 0 with `fit`.
-        schedule: phases of one step, see `players.passes`; None for that of `Optimization`, where all its players move
+        schedule: phases of one step, see `schedule.passes`; None for that of `Optimization`, where all its players move
             in this stage, otherwise all at once.
         players: names of the players that move; None for all. The networks of the others are not updated.
         optimizer: makes every player's optimizer in this stage, called in the gin scope of the player; None for

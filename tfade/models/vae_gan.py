@@ -30,7 +30,7 @@ class VAEGAN(Autoencoder):
         generator      γ L_h - log D(x̂) - log D(G(z))
         discriminator  -log D(x) - log(1 - D(x̂)) - log(1 - D(G(z)))
 
-    The adversarial loss sends nothing into the encoder, nor L_h anything into D. The paper's generator has the
+    The encoder receives no gradient from the adversarial loss, nor D from L_h. The paper's generator has the
     saturating form (`CrossEntropy.saturating`), and its code skips the updates of a player that is far ahead, which is
     not done here.
 

@@ -3,13 +3,13 @@
 import gin
 
 from tfade import numerics
-from tfade.errors import UsageError, check_class, check_finite
+from tfade.errors import check_choice, check_class, check_finite
 from tfade.models.latent import Autoencoder
 from tfade.models.players import Player, Weighted
 from tfade.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 from tfade.networks.discriminators import CodeDiscriminator
 from tfade.objectives.divergences import CrossEntropy
-from tfade.objectives.reconstruction import absolute_error
+from tfade.objectives.reconstruction import REDUCTIONS, absolute_error
 from tfade.questions import unanswered
 from tfade.seeds import Seeds
 from tfade.spec import Batch
@@ -76,8 +76,7 @@ class VGH(Autoencoder):
             check_finite(name, value)
         check_class("code_divergence", code_divergence)
         check_class("code_penalty", code_penalty, optional=True)
-        if reconstruction_reduction not in ("mean", "sum"):
-            raise UsageError(f"reconstruction_reduction={reconstruction_reduction!r} is neither 'mean' nor 'sum'")
+        check_choice("reconstruction_reduction", reconstruction_reduction, list(REDUCTIONS))
         super().__init__(spec, latent_size, encoder, generator, gaussian_codes=gaussian_codes)
         self.encoder_weight, self.generator_weight = encoder_weight, generator_weight
         self.reconstruction_reduction = reconstruction_reduction

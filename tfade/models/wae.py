@@ -16,8 +16,8 @@ class WAEMMD(CodeDensityAutoencoder):
 
         0.05 Σ (x - x̂)² + λ MMD²(q(z), p(z))
 
-    with images in [0, 1] and the unbiased estimate over codes and draws of the prior of the global batch, on however
-    many replicas it lies; the estimate may be below 0.
+    with images in [0, 1] and the unbiased estimate over the codes of the global batch and as many draws of the
+    prior, whatever the number of replicas; the estimate may be below 0.
 
     Args:
         spec, latent_size, encoder, decoder: see `CodeDensityAutoencoder`.

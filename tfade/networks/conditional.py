@@ -33,9 +33,9 @@ def require_classes(discriminator) -> None:
 
 
 def conditional_generator(make: Callable, shape, latent_size: int, num_classes: int, **arguments) -> keras.Layer:
-    """A network of [z, y], latents with the one-hot class behind them: [batch, latent_size + num_classes].
+    """A network of [z, y], latents with the one-hot class appended: [batch, latent_size + num_classes].
 
-    A class that does not take `num_classes` sees y as latents more, that is, in its first layer alone.
+    A class that does not take `num_classes` sees y as additional latents, that is, in its first layer alone.
     """
     if takes_classes(make):
         return make(shape, latent_size, num_classes=num_classes, **arguments)

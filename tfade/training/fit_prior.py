@@ -10,9 +10,9 @@ from tfade.data.source import Source
 from tfade.distributions.mixture import GaussianMixture
 from tfade.errors import UsageError, check_choice
 from tfade.models.base import GenerativeModel
+from tfade.models.latent import CODES
 
 BATCH_SIZE = 500  # examples encoded at a time
-CODES = ("centres", "samples")
 
 
 @gin.configurable(denylist=["model", "train", "progress"])

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import gin
 
 from tfade.errors import UsageError, check_choice, check_whole
-from tfade.models.latent_density import CODES
+from tfade.models.latent import CODES
 from tfade.reporting.ablation_report import Table
 
 

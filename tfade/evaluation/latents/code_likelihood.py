@@ -8,8 +8,7 @@ from tfade.evaluation.answers import answers
 from tfade.evaluation.latents.codes import codes_of, prior_of
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import NotApplicable, Result
-
-CODES = ("centres", "samples")
+from tfade.models.latent import CODES
 
 
 @gin.register

@@ -46,8 +46,8 @@ class Redraws(Metric):
     """Images of which only the last stages are drawn anew: the pixels, a level of latents and what follows, …
 
     Of each of some samples, everything up to a stage is kept. A figure for each stage shows the sample and its redraws,
-    a number says what share of the variance of the model's images remains, see `variance_shares`. The lecture's three
-    rows are those of a PixelVAE with latents at 8×8: the PixelCNN only, the latents and the PixelCNN, or all.
+    a number says what share of the variance of the model's images remains, see `variance_shares`. For a
+    PixelVAE with latents at 8×8: the PixelCNN only, the latents and the PixelCNN, or everything.
 
     Args:
         sources: samples that parts are kept of.

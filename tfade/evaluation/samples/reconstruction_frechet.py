@@ -12,8 +12,7 @@ from tfade.evaluation.result import NotApplicable
 from tfade.evaluation.samples.frechet import frechet_distance
 from tfade.evaluation.samples.moments import Moments
 from tfade.evaluation.subject import Subject
-
-CODES = ("samples", "centres")
+from tfade.models.latent import CODES
 
 
 @gin.register

@@ -21,8 +21,9 @@ class ConditionalVAE(VAE):
     f does not see the class.
 
     Args:
-        decoder: class of the network of z and y, called as `decoder((H, W, C · size), latent_size, num_classes=…,
-            activation=None)`; one that does not take `num_classes` gets the one-hot class behind z.
+        decoder: class of the network of z and y, called as `decoder((H, W, outputs of pixels), latent_size,
+            num_classes=…, activation=None)`; one that does not take `num_classes` gets z with the one-hot class
+            appended.
         spec, latent_size, encoder, posterior, prior, pixels, flow, context_size, kl_weight, warm_up, free_bits,
             importance_samples: see `VAE`. The decoder has no latents of its own.
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 class GivenClasses:
     """Looks networks up, as a `Network` does; encoder and decoder are given the class of every example.
 
-    Behind the encoder's output, and behind the latents that the decoder gets, stands the one-hot class.
+    The one-hot class is appended to the encoder's output, and to the latents that the decoder gets.
 
     Args:
         network: name → the network.

@@ -27,7 +27,7 @@ class Inferred(NamedTuple):
         log_prior: log p(z), [batch, k].
         log_posterior: log q(z | y), [batch, k].
         kl: KL(q ‖ p), [batch, groups]; see `ELBOTerms.kl`.
-        by_sample: whether the KL divergence is that of the first code, and not in closed form.
+        by_sample: whether the KL divergence of a single vector is that of the first code, and not in closed form.
     """
 
     parameters: tf.Tensor
@@ -44,6 +44,7 @@ class FlatLatents:
 
     Args:
         model: the VAE whose networks these are.
+        size: dimension of z.
 
     Attributes:
         size: dimension of all latents together.

@@ -55,7 +55,7 @@ class VAE(LatentVariableModel):
             `decoder((H, W, outputs of pixels), latent_size, activation=None)`. Vectors: `MLPDecoder`.
         posterior: class of q(z | context): `DiagonalNormal`, or a flow over it (`RealNVPDensity`, `MAFDensity`,
             `IAFDensity`, with `base = DiagonalNormal`).
-        prior: class of p(z), trained along if it has variables.
+        prior: class of p(z), trained jointly if it has variables.
         pixels: class of p(· | z).
         flow: class of f, from images in [0, 1] to features of the shape of an image; None for the identity.
         context_size: outputs of the encoder, which condition the posterior.
@@ -146,7 +146,7 @@ class VAE(LatentVariableModel):
         self.latents.initialise_prior(self._context(target, network), noise, network)
 
     def _elbo(self, target, noise, network: Network, training: bool = False) -> ELBOTerms:
-        """The bound's terms for y [batch, ...] and standard normal noise [batch, k, latent_size]."""
+        """The bound's terms for y [batch, ...] and standard normal noise [batch, k, noise_size]."""
         rows, count = tf.shape(noise)[0], noise.shape[1]
         features, log_det = self.observation_model.features(target, network)
         drawn = self.latents.infer(self._context(target, network, training), noise, network, training)
