@@ -14,6 +14,8 @@ class UsageError(ValueError):
 def one_line(error: BaseException) -> str:
     """The error's message on one line, without the trail that gin adds to it; its kind if it has none."""
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    if "assertion failed: " in text:  # of TensorFlow, which puts the way there before it and the operation behind it
+        text = text.partition("assertion failed: ")[2].split("\n")[0].partition(" [Op:")[0]
     return " ".join(text.split("\n  In call to configurable")[0].split()) or type(error).__name__
 
 

@@ -17,6 +17,7 @@ from tests.flows.properties import (
     check_reload,
     name_of,
 )
+from tfade.distributions.flow import FlowDistribution
 from tfade.errors import UsageError
 from tfade.flows.actnorm import ActNorm
 from tfade.flows.fixed_point import fixed_point
@@ -359,6 +360,47 @@ def test_gradients_of_the_inverse_reach_the_weights():
         bias.assign(start + side * direction)
         sides.append(float(total()))
     np.testing.assert_allclose(np.sum(gradient * direction), (sides[1] - sides[0]) / 2e-2, rtol=1e-2)
+
+
+def test_gradients_of_the_inverse_may_be_of_any_size():
+    """A loss in nats per dimension of a large batch has gradients of 1e-6; those of other examples do not matter."""
+    block, z, weights = built(ResidualBlock(MLP), (3,)), events(3), events(3, seed=5)
+
+    def gradient(weights):
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            total = tf.reduce_sum(weights * block.bijector().forward(z))
+        return tape.gradient(total, z).numpy()
+
+    whole = gradient(weights)
+    sizes = np.float32([1e-6, 1, 1e-9, 1e3, 1e-3, 0, 1e-6])[:, None]
+    np.testing.assert_allclose(gradient(sizes * weights), sizes * whole, rtol=1e-3, atol=1e-12)
+    assert np.abs(whole - weights).max() > 0.1
+
+
+def test_a_gradient_that_overflowed_is_handed_on():
+    """As half precision expects: its update is skipped, and no search for a fixed point fails."""
+    block, z = built(ResidualBlock(MLP), (3,)), events(3)
+    with tf.GradientTape() as tape:
+        tape.watch(z)
+        x = block.bijector().forward(z)
+    upstream = np.ones((7, 3), np.float32)
+    upstream[2] = [np.inf, 1, np.nan]
+    found = tape.gradient(x, z, tf.constant(upstream)).numpy()
+    assert not np.isfinite(found[2]).all()
+    assert np.isfinite(np.delete(found, 2, 0)).all()
+
+
+def test_a_density_of_codes_trains_on_fresh_noise():
+    """And on few terms; what it says of a point is a function of the point."""
+    density = FlowDistribution(ResidualBlock(MLP))
+    density.build((3,))
+    perturb(density, 2.0)
+    x = events(3)
+    of_steps = [density.negative_log_likelihood(x, Seeds(0, step)).numpy() for step in (0, 0, 1)]
+    np.testing.assert_array_equal(of_steps[0], of_steps[1])
+    assert np.all(of_steps[0] != of_steps[2])
+    np.testing.assert_array_equal(*(density.distribution().log_prob(x).numpy() for _ in range(2)))
 
 
 def test_the_density_integrates_to_one():

@@ -112,6 +112,20 @@ def test_conditional_gan_by_hand(images):
     np.testing.assert_allclose(model.discriminate(images, LABELS), on_real, rtol=1e-4)
 
 
+def test_an_auxiliary_classifier_trains_in_training_mode(images):
+    """Its spectral norm follows its kernel, and batch statistics are those of the adversarial loss."""
+    spectral = part(ConditionalDiscriminator, auxiliary=True, network=part(SNGANDiscriminator, width=2, spectral=True))
+    model = ConditionalGAN(SPEC, 5, GENERATOR, spectral, penalty=None, auxiliary_weight=0.5)
+    before = model.discriminator.classes.u.numpy()
+    model.losses(Batch(tf.constant(images), LABELS), Seeds(0, 0))
+    assert np.any(model.discriminator.classes.u.numpy() != before)
+    normalised = part(ConditionalDiscriminator, auxiliary=True, network=part(DCGANDiscriminator, width=2))
+    network = normalised(SHAPE, CLASSES)
+    x = tf.constant(images / 127.5 - 1, tf.float32)
+    trained, served = (network.class_logits(x, training=training).numpy() for training in (True, False))
+    assert np.abs(trained - served).max() > 1e-3
+
+
 class Same(keras.Sequential):
     """Vectors as they are."""
 

@@ -232,9 +232,22 @@ def test_many_images_are_decoded_a_few_at_a_time(images, monkeypatch):
     whole = model.validate(Batch(images))
     monkeypatch.setattr(vae_model, "OUTPUTS_AT_ONCE", 256 * 256 * 4)
     parts = model.validate(Batch(images))
-    assert decoded == [6, 4, 2]
+    assert decoded == [6, 4, 4]
     for name, values in whole.items():
         np.testing.assert_allclose(parts[name], values, rtol=1e-4)
+
+
+def test_a_graph_decodes_a_few_at_a_time_too(images, monkeypatch):
+    """Of images and of codes: no tensor is larger, and the graph does not grow with them."""
+    model, rows = model_of(spread=0.2, pixels=Categorical), tf.constant(np.resize(images, (12, *images.shape[1:])))
+    ask = lambda examples, count: tf.function(lambda x: model.log_prob(x, count), autograph=False)
+    expected = {count: model.log_prob(rows, count) for count in (1, 6)}
+    monkeypatch.setattr(vae_model, "OUTPUTS_AT_ONCE", 256 * 256 * 4)
+    decoded, decoder = [], model.decoder.call
+    monkeypatch.setattr(model.decoder, "call", lambda z, **given: decoded.append(z.shape[0]) or decoder(z, **given))
+    for count, whole in expected.items():
+        np.testing.assert_allclose(ask(rows, count)(rows), whole, rtol=1e-4)
+    assert decoded == [4, 4]  # traced once each: four images, and four times one of their codes
 
 
 def test_the_divergence_of_two_normals_is_in_closed_form(images):

@@ -8,15 +8,22 @@ import pytest
 import tensorflow as tf
 from scipy.stats import multivariate_normal
 
+from tests.helpers import assert_same_state
+from tfade.distributions.flow import FlowDistribution
 from tfade.distributions.flow_densities import RealNVPDensity
 from tfade.distributions.gaussian import DiagonalNormal
+from tfade.distributions.mixture import GaussianMixture
 from tfade.distributions.pixels import Categorical, QuantizedNormal
 from tfade.errors import UsageError
 from tfade.flows.coupling import Coupling
+from tfade.models.density import DensityModel
+from tfade.models.flow import FlowModel
+from tfade.models.stages import Stage
 from tfade.models.vae import VAE
 from tfade.networks.conditioner import LinearConditioner, MLPConditioner
 from tfade.networks.mlp import MLPDecoder, MLPEncoder
 from tfade.spec import Batch
+from tfade.training.checkpoints import restore, snapshot
 
 VECTORS = np.random.default_rng(0).normal(1.0, 2.0, (40, 3)).astype(np.float32)
 SMALL = {
@@ -73,6 +80,41 @@ def test_the_first_batch_initialises_the_flow_of_the_prior():
     model.fit(tf.data.Dataset.from_tensors(VECTORS).repeat(), steps_per_epoch=1, verbose=0, shuffle=False)
     after = float(tf.reduce_mean(model.prior().log_prob(model.encode(VECTORS).sample(seed=1))))
     assert after > before + 3.0
+
+
+MIXTURE = functools.partial(GaussianMixture, 2)
+COUPLING = functools.partial(Coupling, conditioner=functools.partial(MLPConditioner, width=4))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: VAE((3,), prior=MIXTURE, **SMALL),
+        lambda: FlowModel((3,), COUPLING, MIXTURE),
+        lambda: DensityModel((3,), MIXTURE),
+        lambda: DensityModel((3,), lambda: FlowDistribution(COUPLING, MIXTURE)),
+    ],
+    ids=["VAE", "FlowModel", "DensityModel", "flow over a mixture"],
+)
+def test_later_stages_keep_what_was_trained(make):
+    """Data-dependent initialisation is for the first stage that moves a density, in a process that resumes, too."""
+    stages = (Stage("first", 2), Stage("second", 2))
+    batches = tf.data.Dataset.from_tensors(VECTORS).repeat()
+
+    def compiled():
+        model = make()
+        model.compile(lambda name, of_stage: keras.optimizers.Adam(0.1), stages=stages)
+        return model
+
+    model, resumed = compiled(), compiled()
+    model.fit(batches, steps_per_epoch=2, verbose=0, shuffle=False)
+    model.finish_stage()
+    restore(resumed, snapshot(model.state()))
+    trained = snapshot(model.state())
+    for each in (model, resumed):
+        assert each.stage.name == "second"
+        each.initialise(Batch(VECTORS))
+        assert_same_state(snapshot(each.state()), trained)
 
 
 def test_levels_are_of_images():

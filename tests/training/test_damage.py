@@ -12,6 +12,7 @@ from tfade.errors import UsageError
 from tfade.files import read_arrays
 from tfade.training.checkpoint_file import FORMAT, read_state, write_state
 from tfade.training.checkpoints import Checkpoints
+from tfade.training.run_directory import RunDirectory
 
 QUIET = "Visualisation.samples = 0"
 pytestmark = pytest.mark.usefixtures("eager")
@@ -58,6 +59,16 @@ def test_damaged_notes_do_not_stop_a_run(copy, content):
     (copy / "environment.json").write_bytes(content)
     (copy / "data.json").write_bytes(content)
     assert load_run(copy).step.numpy() == 6
+
+
+def test_a_run_whose_record_of_the_data_is_lost_goes_on(copy, capsys):
+    """The checkpoints say whose they are."""
+    identifier = RunDirectory(copy).identifier
+    (copy / "data.json").unlink()
+    assert train_here(copy, QUIET, "steps = 9") == 0
+    assert int(newest_state(copy)["step"]) == 9
+    assert RunDirectory(copy).identifier == identifier
+    assert load_run(copy).step.numpy() == 9
 
 
 def test_checkpoints_that_are_a_file(copy, capsys):

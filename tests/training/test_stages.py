@@ -116,6 +116,14 @@ def test_a_finished_run_is_not_trained_again(whole, capsys):
     assert_same_state(before, newest_state(whole))
 
 
+def test_the_best_of_one_stage_is_kept_through_the_others(tmp_path):
+    """The other stages do not report what is monitored."""
+    monitored = "CheckpointSettings.monitor = 'prior/nll'"
+    settings = ("steps = 2", "Recipe.interval = 1", "Visualisation.samples = 0", "codes/Stack.repeat = 1")
+    assert train_here(tmp_path / "run", *settings, monitored, files=(ROOT / "gin" / "glf_two_stage.gin", TINY)) == 0
+    assert Checkpoints(tmp_path / "run" / "checkpoints").best()["step"] in (3, 4)
+
+
 def test_stages_cannot_be_made_longer_afterwards(whole, capsys):
     assert train(whole, "steps = 6") == 2
     assert "belongs to another configuration" in capsys.readouterr().err

@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import functools
 import hashlib
 import os
 import pathlib
@@ -78,12 +77,12 @@ def folder_source(
             "to a smaller number"
         )
     classes = sorted({file.label for file in every if file.label})
-    stamps = "\0".join(f"{file.path}\0{file.size}\0{file.modified}" for file in every)
+    stamps = _digest("\0".join(f"{file.path}\0{file.size}\0{file.modified}" for file in every)).hex()
     images, labels = store.examples(
         f"{name} {split}",
-        {"folder": _digest(stamps).hex(), "split": split, "carve": carve, "transform": dataclasses.asdict(transform)},
+        {"folder": stamps, "split": split, "carve": carve, "transform": dataclasses.asdict(transform)},
         len(files),
-        lambda: _decoded(name, files, every, transform, max_pixels, classes),
+        lambda: _decoded(name, files, every, stamps, transform, max_pixels, classes),
         labelled=bool(classes),
     )
     check_full_range(f"data={name!r}", images)
@@ -167,10 +166,19 @@ def _walk(root: pathlib.Path) -> tuple[list[_File], collections.Counter]:
     return sorted(found, key=lambda file: file.relative), others
 
 
-def _decoded(name, files: list[_File], every: list[_File], transform: Transform, max_pixels: int, classes) -> Iterator:
+_GREY: dict[tuple, bool] = {}  # whether all images are, of sets whose headers had no problem: splits look once
+
+
+def _decoded(
+    name, files: list[_File], every: list[_File], stamps: str, transform: Transform, max_pixels: int, classes
+) -> Iterator:
     """Checks the headers of the whole set, then decodes `files`; ends with one error that lists every problem."""
-    grey, found = _checked_headers(name, tuple(every), transform, max_pixels)
-    problems = dict(found)
+    key, problems = (stamps, transform, max_pixels), {}
+    grey = _GREY.get(key)
+    if grey is None:
+        grey, problems = _checked_headers(name, every, transform, max_pixels)
+        if not problems:
+            _GREY[key] = grey
     if transform.channels is None:
         transform = dataclasses.replace(transform, channels=1 if grey else 3)
     numbers = {label: number for number, label in enumerate(classes)}
@@ -200,8 +208,7 @@ def _decoded(name, files: list[_File], every: list[_File], transform: Transform,
         )
 
 
-@functools.lru_cache(maxsize=2)  # the splits of a set, and of a second domain, check the same files
-def _checked_headers(name: str, every: tuple[_File, ...], transform: Transform, max_pixels: int):
+def _checked_headers(name: str, every: list[_File], transform: Transform, max_pixels: int):
     """Whether all readable images are grey, and the problems of files by path, from their headers."""
 
     def look(file: _File):

@@ -10,6 +10,7 @@ from tfade.distributions.layer import DistributionLayer
 from tfade.distributions.standard import StandardNormal
 from tfade.errors import UsageError
 from tfade.flows.layer import FlowLayer
+from tfade.flows.noise import TrainingNoise
 
 tfd = tfp.distributions
 
@@ -55,9 +56,20 @@ class FlowDistribution(DistributionLayer):
         self.flow.build(self.event_shape, context_size)
         self.base.build(self.flow.latent_shape, context_size)
 
+    @property
+    def is_fitted(self):
+        return self.base.is_fitted
+
     def initialise(self, x, context=None):
         context = self.checked_context(context)
         self.base.initialise(self.flow.initialise(tf.cast(x, self.variable_dtype), context), context)
+
+    def negative_log_likelihood(self, x, seeds):
+        if self.flow.is_exact:
+            return super().negative_log_likelihood(x, seeds)
+        bijector = self.flow.bijector(noise=TrainingNoise(seeds))  # fresh: densities of data have noise of their own
+        latents, log_det = bijector.inverse_and_log_det(tf.cast(x, self.variable_dtype))
+        return -(self.base.distribution().log_prob(latents) + log_det)
 
     def _distribution(self, context, temperature):
         return tfd.TransformedDistribution(

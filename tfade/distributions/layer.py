@@ -60,7 +60,7 @@ class DistributionLayer(keras.layers.Layer):
         return self._distribution(self.checked_context(context), self._checked_temperature(temperature))
 
     takes_temperature_zero = False  # whether samples at temperature 0 are the mean; their density is infinite
-    is_fitted = False  # whether training is to start from the present parameters, without data-dependent initialisation
+    is_fitted = False  # whether parameters were set from data before, so that `initialise` would lose what came after
 
     def initialise(self, x, context=None) -> None:
         """Data-dependent initialisation, before training starts; none by default.
@@ -179,6 +179,11 @@ class StandardisedLayer(DistributionLayer):
         super().build(event_shape, context_size)
         self.shift = self.add_weight(name="shift", shape=self.event_shape, initializer="zeros", trainable=False)
         self.scale = self.add_weight(name="scale", shape=self.event_shape, initializer="ones", trainable=False)
+
+    @property
+    def is_fitted(self):
+        """Whether m and s were set from data: known by their values, which a checkpoint keeps."""
+        return bool(np.any(self.shift.numpy() != 0) or np.any(self.scale.numpy() != 1))
 
     def initialise(self, x, context=None):
         self._standardise(x)

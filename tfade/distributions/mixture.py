@@ -50,6 +50,11 @@ class GaussianMixture(ParametricLayer):
         check_choice("covariance", covariance, COVARIANCES)
         self.components, self.covariance = components, covariance
         self.scale_range = checked_range(scale_range)
+        self._loaded = False
+
+    @property
+    def is_fitted(self):
+        return self._loaded or super().is_fitted
 
     def build(self, event_shape, context_size=0):
         super().build(event_shape, context_size)
@@ -132,6 +137,7 @@ class GaussianMixture(ParametricLayer):
         shift, scale = self.shift.numpy(), self.scale.numpy()
         squares = np.outer(scale, scale) if full else scale**2
         self._set(weights, (means - shift) / scale, covariances / squares)
+        self._loaded = True
 
     def _set(self, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> None:
         """Sets the mixture of standardised data."""
@@ -141,7 +147,6 @@ class GaussianMixture(ParametricLayer):
         else:
             log_scales = unbounded_log_scale(np.sqrt(covariances), self.scale_range)
             components = [means, log_scales, np.zeros((self.components, self._sizes[2]))]
-        self.is_fitted = True
         logits = np.log(np.maximum(weights / weights.sum(), 1e-12))
         self.offset.assign(np.concatenate([logits, *(part.reshape(-1) for part in components)]))
 

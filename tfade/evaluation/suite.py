@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gin
+import tensorflow as tf
 
 from tfade.errors import NonFiniteError, UsageError, one_line
 from tfade.evaluation.metric import Metric
@@ -87,7 +88,7 @@ def evaluate(
             found = tuple(metric(subject))
         except (NotApplicable, NotImplementedError) as error:
             reason = str(error) or f"{type(subject.model).__name__} does not support what this metric needs"
-        except (UsageError, NonFiniteError) as error:  # the other metrics are still evaluated
+        except (UsageError, NonFiniteError, tf.errors.InvalidArgumentError) as error:  # the others are still evaluated
             failed = one_line(error)
         # Samples and the classifier are made by the first metric that needs them, and count among its seconds.
         results = tuple(part for part in found if isinstance(part, Result))

@@ -157,13 +157,19 @@ class ResidualBlock(FlowLayer):
             """The identity, whose gradient is multiplied by (I + J)⁻¹ at x."""
 
             def gradient(upstream):
+                # An accuracy relative to each example's own gradient, which may be of any size. One that overflowed
+                # in half precision is handed on: the update is skipped for it.
+                axes = list(range(1, upstream.shape.rank))
+                largest = tf.reduce_max(tf.abs(upstream), axes, keepdims=True)
+                usable = tf.math.is_finite(largest) & (largest > 0)
+                unit = tf.where(usable, upstream / tf.where(usable, largest, 1.0), 0.0)
                 with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
                     tape.watch(x)
                     value = self.network.evaluate(x, fixed)
                 solved = fixed_point(
-                    lambda left: upstream - tape.gradient(value, x, left), upstream, self.tolerance, self.max_iterations
+                    lambda left: unit - tape.gradient(value, x, left), unit, self.tolerance, self.max_iterations
                 )
-                return self._checked(solved, "gradient of the inverse")
+                return tf.where(usable, largest * self._checked(solved, "gradient of the inverse"), upstream)
 
             return tf.identity(residual), gradient
 

@@ -92,6 +92,6 @@ class ConditionalGAN(GAN):
         return {"generator": generator, "discriminator": discriminator}
 
     def _class_error(self, x, labels) -> tf.Tensor:
-        """-log C(y | x), [batch]."""
-        logits = self.discriminator.class_logits(x)
+        """-log C(y | x), [batch], in training."""
+        logits = self.discriminator.class_logits(x, training=True)
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)

@@ -43,19 +43,17 @@ class DensityModel(GenerativeModel):
         self.density = self.add_network(
             "density", lambda: build_latent_distribution("distribution", distribution, size)
         )
-        self._initialised = False
 
     def players(self):
         return (Player("density", self.density),)
 
     def losses(self, batch: Batch, seeds: Seeds):
-        return {"density": {"nll": -self._log_prob(self.density, batch.images)}}
+        return {"density": {"nll": self.density.negative_log_likelihood(batch.images, seeds)}}
 
     def initialise(self, batch: Batch):
-        """Shows the density vectors [batch, D] before the first step, unless it is fitted or has seen some."""
-        if not self._initialised and not self.density.is_fitted:
+        """Data-dependent initialisation on vectors [batch, D], unless the density was set from data before."""
+        if not self.density.is_fitted:
             self.density.initialise(batch.images)
-        self._initialised = True
 
     def validate(self, batch: Batch):
         return {"nll": -self.log_prob(batch.images)}

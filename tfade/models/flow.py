@@ -73,7 +73,9 @@ class FlowModel(LatentVariableModel):
         return {"flow": {"nll": self._nll(self.unit(batch.images, self.uniform_noise(seeds)), seeds)}}
 
     def initialise(self, batch: Batch):
-        self.networks["prior"].initialise(self.flow.initialise(self.unit(batch.images, per_example_noise)))
+        latents, prior = self.flow.initialise(self.unit(batch.images, per_example_noise)), self.networks["prior"]
+        if not prior.is_fitted:
+            prior.initialise(latents)
 
     def validate(self, batch: Batch):
         log_prob = self.log_prob(batch.images)

@@ -143,23 +143,24 @@ class ConditionalDiscriminator(keras.layers.Layer):
         self.classes.build((None, size if auxiliary else num_classes))
         self.built = True
 
-    def features(self, x) -> tf.Tensor:
+    def features(self, x, training=None) -> tf.Tensor:
         """h(x), [batch, features]."""
         for layer in self.network.layers:
             if layer is self.last:
                 break
-            x = layer(x)
+            x = layer(x, training=training)
         return x
 
     def call(self, pair, training=None):
         x, labels = pair
-        features = self.features(x)
-        value = tf.cast(self.last(features), tf.float32)
+        features = self.features(x, training)
+        value = tf.cast(self.last(features, training=training), tf.float32)
         if not self.auxiliary:
-            embedding = self.classes(tf.one_hot(labels, self.num_classes, dtype=features.dtype))
+            one_hot = tf.one_hot(labels, self.num_classes, dtype=features.dtype)
+            embedding = self.classes(one_hot, training=training)
             value += tf.reduce_sum(tf.cast(embedding * features, tf.float32), -1, keepdims=True)
         return value
 
-    def class_logits(self, x) -> tf.Tensor:
+    def class_logits(self, x, training=None) -> tf.Tensor:
         """Logits [batch, classes] of the auxiliary classifier."""
-        return tf.cast(self.classes(self.features(x)), tf.float32)
+        return tf.cast(self.classes(self.features(x, training), training=training), tf.float32)

@@ -111,7 +111,7 @@ class CheckpointCallback(StepCallback):
 
     def on_epoch_end(self, epoch, logs=None):
         # The best goes first: a run that is killed in between takes this step again, and judges it again.
-        if self._checkpoints and self._settings.monitor is not None:
+        if self._checkpoints and self._settings.monitor in logs:  # a stage may not report it
             self._save_if_best(float(logs[self._settings.monitor]))
         self.save()
         self._leaving = self._agreed() if self._several_workers else self._asked

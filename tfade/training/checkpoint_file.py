@@ -1,5 +1,6 @@
 """One checkpoint as a file: arrays by name with checksums, and whose they are."""
 
+import contextlib
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -63,6 +64,14 @@ def read_state(path: Path, run: str, step: int | None = None) -> dict[str, np.nd
     if step is not None and int(state.get("step", step)) != step:
         raise ValueError(f"it holds step {int(state['step'])}")
     return state
+
+
+def owner(folder: Path) -> str:
+    """The identifier of the run that the newest readable checkpoint of a folder belongs to; "" if there is none."""
+    for path in sorted(folder.glob("step-*.npz"), reverse=True):
+        with contextlib.suppress(ValueError, OSError, KeyError):
+            return str(files.read_arrays(path)["run"])
+    return ""
 
 
 def _digest(names: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfade import pictures
 from tfade.data.source import Source
+from tfade.errors import one_line
 from tfade.models.base import GenerativeModel
 
 GAP = 6  # white rows between the parts of the overview, before magnification
@@ -38,7 +39,7 @@ def optional(what: str, say: Callable[[str], None] = print) -> Iterator[None]:
     try:
         yield
     except tf.errors.InvalidArgumentError as error:  # such as an inverse that has not converged
-        say(f"note: {what} left out: {' '.join(error.message.split())}")
+        say(f"note: {what} left out: {one_line(error)}")
 
 
 def sample_picture(model: GenerativeModel, count: int, seed: int = PICTURE_SEED) -> np.ndarray:

@@ -12,6 +12,7 @@ from tfade import files
 from tfade.errors import UsageError
 from tfade.locks import LOCK, directory_lock
 from tfade.training import recorded_configuration
+from tfade.training.checkpoint_file import owner
 from tfade.training.configuration_changes import differences
 
 # Bindings that say where the data of a run lie, and what was read off them.
@@ -93,7 +94,8 @@ class RunDirectory:
     @property
     def identifier(self) -> str:
         """What tells this run from others, whose checkpoints carry it; "" of a run that has none yet."""
-        return str(self._recorded_data().get("run", ""))
+        recorded = self._recorded_data().get("run")
+        return str(recorded) if recorded else owner(self.checkpoints)  # data.json may be lost
 
     def note_kernels(self, library: str | None, say: Callable[[str], None]) -> None:
         """Says so if the run was trained with another library of kernels: rounding differs from here on."""

@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import tensorflow as tf
+
 from tfade.errors import NonFiniteError, UsageError, one_line
 from tfade.locks import directory_lock
 from tfade.reporting.ablation_report import RunReport, write_report
@@ -90,14 +92,19 @@ def _train_and_evaluate(
     workspace: Workspace, folder: Path, ablation: Ablation, plan: Plan, num_samples: int
 ) -> dict[str, str]:
     reports: list[RunReport] = []
+    untrained: set[Path] = set()
     for run in plan.runs:
         print(f"\n{run.row}, seed {run.seed}: {run.path}")
         report = RunReport(run.row, run.seed, run.parameters)
+        untrained.add(run.path)
         try:
+            if run.source is not None and run.source[0] in untrained:
+                raise UsageError(f"it is a density of the codes of {run.source[0]}, whose training failed")
             report = dataclasses.replace(report, minutes=train_run(run, workspace.revision))
+            untrained.remove(run.path)
             evaluated = evaluate_trained(workspace, run, num_samples, ablation.metrics, plan.evaluation)
             report = dataclasses.replace(evaluated, minutes=report.minutes)
-        except (NonFiniteError, UsageError) as error:  # the other rows can still be had
+        except (NonFiniteError, UsageError, tf.errors.InvalidArgumentError) as error:  # the other rows can still be had
             report = dataclasses.replace(report, failed=one_line(error))
         if report.failed:
             print(f"failed: {report.failed}")

@@ -206,7 +206,8 @@ def evaluate_trained(
     with workspace.open_run(run.path, bindings=bindings) as opened:
         report = evaluate_run(opened, metrics=",".join(metrics), bound=True, num_samples=num_samples)
         picture = run.path / "samples" / "ablation.png"
-        pictures.save(picture, _picture(opened))
+        with model_pictures.optional("picture"):
+            pictures.save(picture, _picture(opened))
     others = {
         "not_applicable": {o.metric: o.not_applicable for o in report.outcomes if o.not_applicable is not None},
         "picture": str(picture.relative_to(run.path.parent)),

@@ -18,6 +18,7 @@ from tfade.models.vae.observation_model import Network, ObservationModel
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.objectives.bounds import importance_weighted_bound
 from tfade.seeds import Seeds, as_seed, per_example_noise, per_example_normal_noise
+from tfade.slices import in_slices
 from tfade.spec import Batch
 
 OUTPUTS_AT_ONCE = 2**22  # of the decoder in `log_prob`; the feature maps before them are ten times as many
@@ -138,12 +139,15 @@ class VAE(LatentVariableModel):
         return self.observation_model.images(self.latents.generate(rows, seeds, network), network)
 
     def initialise(self, batch: Batch):
-        """Data-dependent initialisation of f and of the prior, on codes drawn from the posterior."""
+        """Data-dependent initialisation of f and, in the first stage that moves it, of the prior, on drawn codes."""
         unit, network = self.unit(batch.images), self._given(self.networks.__getitem__, batch.labels)
         target = self.observation_model.target(unit, per_example_noise)
         self.observation_model.initialise(target)
-        noise = per_example_normal_noise(unit, 1, (self.latents.noise_size,))
-        self.latents.initialise_prior(self._context(target, network), noise, network)
+        prior = self.networks["prior"]
+        moves = not self.stages or any(prior in player.networks for player in self.stage.players.values())
+        if moves and not prior.is_fitted:
+            noise = per_example_normal_noise(unit, 1, (self.latents.noise_size,))
+            self.latents.initialise_prior(self._context(target, network), noise, network)
 
     def _elbo(self, target, noise, network: Network, training: bool = False) -> ELBOTerms:
         """The bound's terms for y [batch, ...] and standard normal noise [batch, k, noise_size]."""
@@ -169,36 +173,56 @@ class VAE(LatentVariableModel):
 
     def log_prob(self, x, num_samples=1, labels=None):
         """A lower bound in nats [batch]; it rises with `num_samples`, the codes drawn for each example."""
-        return self._bound(x, num_samples, self.checked_labels(labels))[0]
+        check_whole("num_samples", num_samples)
+        labels = self.checked_labels(labels)
+        if num_samples == 1:
+            return self._in_parts(self._bound_and_kl, x, labels, (tf.float32, tf.float32))[0]
+        return self._in_parts(lambda *part: self._weighted_bound(*part, num_samples), x, labels, tf.float32)
 
     def validate(self, batch: Batch):
-        bound, kl = self._bound(batch.images, 1, batch.labels)
+        bound, kl = self._in_parts(self._bound_and_kl, batch.images, batch.labels, (tf.float32, tf.float32))
         terms = {"nll": -bound, "kl": kl}
         if self.spec.is_image and self.levels != 2:
             terms["bits_per_dim"] = numerics.bits_per_dim(bound, self.spec.dimensions, self.levels is None)
         return terms
 
-    def _bound(self, x, num_samples: int, labels) -> tuple[tf.Tensor, tf.Tensor]:
-        """The bound and the KL divergence of every example, [batch] each."""
-        check_whole("num_samples", num_samples)
-        unit, outputs = self.unit(x), self.observation_model.activations
-        rows = max(1, OUTPUTS_AT_ONCE // outputs)
-        if tf.executing_eagerly() and len(unit) > rows:  # 256 levels of large images are gigabytes for a whole batch
-            starts = range(0, len(unit), rows)
-            given = [None if labels is None else labels[start : start + rows] for start in starts]
-            parts = [self._bound(unit[start : start + rows], num_samples, some) for start, some in zip(starts, given)]
-            return tuple(tf.concat(values, 0) for values in zip(*parts))
+    def _in_parts(self, function, x, labels, dtypes):
+        """`function(unit, labels)` of a batch, of few examples at a time where the decoder's outputs are large: 256
+        levels of large images are gigabytes for a whole batch. A batch of unknown size (an export's) is taken whole."""
+        unit, rows = self.unit(x), max(1, OUTPUTS_AT_ONCE // self.observation_model.activations)
+        if unit.shape[0] is None or unit.shape[0] <= rows:
+            return function(unit, labels)
+
+        def part(chosen):
+            return function(tf.gather(unit, chosen), None if labels is None else tf.gather(labels, chosen))
+
+        return in_slices(part, unit.shape[0], rows, dtypes)
+
+    def _bound_and_kl(self, unit, labels) -> tuple[tf.Tensor, tf.Tensor]:
+        """The bound of one code, and the KL divergence, of every example [batch]."""
+        target, noise, network = self._noise_of_examples(unit, labels, 1)
+        terms = self._elbo(target, noise, network)
+        kl = tf.reduce_sum(terms.kl, -1)
+        return terms.log_likelihood[:, 0] - kl + terms.log_det, kl
+
+    def _weighted_bound(self, unit, labels, num_samples: int) -> tf.Tensor:
+        """The importance-weighted bound of every example [batch], of few codes at a time."""
+        target, noise, network = self._noise_of_examples(unit, labels, num_samples)
+        together = max(1, OUTPUTS_AT_ONCE // ((unit.shape[0] or 1) * self.observation_model.activations))
+        if num_samples <= together:
+            return importance_weighted_bound(self._elbo(target, noise, network).log_weight)
+
+        def part(chosen):
+            some = tf.ensure_shape(tf.gather(noise, chosen, axis=1), (None, together, noise.shape[-1]))
+            return tf.transpose(self._elbo(target, some, network).log_weight)
+
+        return importance_weighted_bound(tf.transpose(in_slices(part, num_samples, together, tf.float32)))
+
+    def _noise_of_examples(self, unit, labels, num_samples: int):
+        """Targets and noise of codes [batch, num_samples, noise_size], functions of the example; and the networks."""
         target = self.observation_model.target(unit, per_example_noise)
-        together = max(1, OUTPUTS_AT_ONCE // ((unit.shape[0] or 1) * outputs))
         noise = per_example_normal_noise(unit, 1, (num_samples, self.latents.noise_size))
-        network = self._given(self.network, labels)
-        terms = [
-            self._elbo(target, noise[:, start : start + together], network) for start in range(0, num_samples, together)
-        ]
-        last, kl = terms[-1], tf.reduce_sum(terms[-1].kl, -1)
-        if num_samples == 1:
-            return last.log_likelihood[:, 0] - kl + last.log_det, kl
-        return importance_weighted_bound(tf.concat([part.log_weight for part in terms], -1)), kl
+        return target, noise, self._given(self.network, labels)
 
     def prior(self, temperature=1.0):
         return self.latents.prior(self.network, temperature)
