@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     {"countdown", "errors", "files", "kernels", "questions", "stopwatch"},
-    {"locks", "numerics", "seeds", "pictures", "spec", "fitting"},
+    {"locks", "numerics", "slices", "seeds", "pictures", "spec", "fitting"},
     {"data", "networks", "contract"},
     {"flows"},
     {"distributions"},

@@ -15,6 +15,7 @@ QUESTIONS = (
     *("discriminate", "classify", "log_prob", "log_density"),
     *("observation", "to_observation", "to_image", "log_likelihood"),
 )
+CODES = ("centres", "samples")  # of posteriors: their means, or a draw of each
 
 
 def forwarded(member: str, *questions: str) -> Callable:

@@ -15,8 +15,6 @@ from tfade.models.base import GenerativeModel
 from tfade.questions import needs
 from tfade.seeds import Seeds, as_seed
 
-CODES = ("centres", "samples")  # of a posterior: its mean, or a draw of it
-
 
 class LatentVariableModel(GenerativeModel):
     """z ~ p(z), x = G(z): samples, and what follows from a decoder, an encoder and a discriminator.

@@ -5,13 +5,12 @@ from collections.abc import Callable
 import gin
 import tensorflow as tf
 
-from tfade.contract import QUESTIONS, forwarded
+from tfade.contract import CODES, QUESTIONS, forwarded
 from tfade.distributions.layer import build_latent_distribution
 from tfade.distributions.mixture import GaussianMixture
 from tfade.distributions.topdown import TopDownDecoder
 from tfade.errors import UsageError, check_choice, check_class
 from tfade.models.base import GenerativeModel
-from tfade.models.latent import CODES
 from tfade.models.players import Player
 from tfade.seeds import Seeds, per_example_normal_noise
 from tfade.spec import Batch

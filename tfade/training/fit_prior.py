@@ -5,12 +5,12 @@ from collections.abc import Callable
 import gin
 import numpy as np
 
+from tfade.contract import CODES
 from tfade.data.pipeline import sequential_batches
 from tfade.data.source import Source
 from tfade.distributions.mixture import GaussianMixture
 from tfade.errors import UsageError, check_choice
 from tfade.models.base import GenerativeModel
-from tfade.models.latent import CODES
 
 BATCH_SIZE = 500  # examples encoded at a time
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import gin
 
+from tfade.contract import CODES
 from tfade.errors import UsageError, check_choice, check_whole
-from tfade.models.latent import CODES
 from tfade.reporting.ablation_report import Table
 
 

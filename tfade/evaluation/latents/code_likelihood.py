@@ -3,12 +3,12 @@
 import gin
 import numpy as np
 
+from tfade.contract import CODES
 from tfade.errors import check_choice
 from tfade.evaluation.answers import answers
 from tfade.evaluation.latents.codes import codes_of, prior_of
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import NotApplicable, Result
-from tfade.models.latent import CODES
 
 
 @gin.register

@@ -3,6 +3,7 @@
 import gin
 import numpy as np
 
+from tfade.contract import CODES
 from tfade.errors import check_choice
 from tfade.evaluation.answers import answers
 from tfade.evaluation.checks import to_uint8
@@ -12,7 +13,6 @@ from tfade.evaluation.result import NotApplicable
 from tfade.evaluation.samples.frechet import frechet_distance
 from tfade.evaluation.samples.moments import Moments
 from tfade.evaluation.subject import Subject
-from tfade.models.latent import CODES
 
 
 @gin.register
