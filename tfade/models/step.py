@@ -267,9 +267,12 @@ def checked_terms(model, stage: StageState) -> list[str]:
                     )
                 names.append(f"{player}/{term}")
 
-    signature = _signature(model.spec, model.fields)
-    traced = tf.function(lambda data: model.distribute_strategy.run(trace, args=(data,)), autograph=False)
-    traced.get_concrete_function(signature)
+    with tf.__internal__.FuncGraph("losses").as_default():  # a graph that is no function: it is never run
+        data = {
+            field: tf.compat.v1.placeholder(each.dtype, each.shape)
+            for field, each in _signature(model.spec, model.fields).items()
+        }
+        model.distribute_strategy.run(trace, args=(data,))
     return list(dict.fromkeys(names))  # every replica traces
 
 

@@ -116,9 +116,11 @@ def _train(
 
 def _check_monitor(monitor: str | None, model: GenerativeModel, validation: Validation | None) -> None:
     """Rejects a monitor that is never reported, before a step is taken."""
+    if monitor is None:
+        return
     reported = [name for state in model.stages if state.running_means for name in state.running_means.names]
     names = [*reported, *(validation.names(model) if validation else [])]
-    if monitor is not None and monitor not in names:
+    if monitor not in names:
         raise UsageError(
             f"CheckpointSettings.monitor={monitor!r} is not reported; reported are {', '.join(sorted(names))}"
         )
