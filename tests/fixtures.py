@@ -1,9 +1,13 @@
 """Two logical CPU devices, small real images, and small networks for every test."""
 
 import functools
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores, and threads that wait for work spin
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 from tfade import kernels
 
@@ -38,6 +42,11 @@ TINY = {
     "discriminator": functools.partial(DCGANDiscriminator, width=4),
     "code_discriminator": functools.partial(CodeDiscriminator, width=16),
 }
+
+
+# A twentieth of the suite's time went into collections that found little among the millions of objects of TensorFlow.
+gc.freeze()
+gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(autouse=True)

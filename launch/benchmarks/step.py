@@ -87,7 +87,7 @@ def waiting_share(model, iterator, steps: int) -> float:
     """Time spent in `next` over the time of all steps, with the pipeline at work beside them."""
     import tensorflow as tf
 
-    step = tf.function(model.train_step)
+    step = tf.function(model.train_step, autograph=False)
     step(next(iterator))
     waited = total = 0.0
     for _ in range(steps):

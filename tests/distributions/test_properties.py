@@ -206,7 +206,7 @@ def test_temperature_scales_the_noise(case):
     for wrong in (-1.0, float("nan"), float("inf"), tf.constant(-1.0)):
         with pytest.raises(UsageError, match="temperature="):
             layer.distribution(temperature=wrong)
-    traced = tf.function(lambda t: layer.distribution(temperature=t).log_prob(points))
+    traced = tf.function(lambda t: layer.distribution(temperature=t).log_prob(points), autograph=False)
     np.testing.assert_allclose(traced(tf.constant(0.5)), cold.log_prob(points), rtol=1e-5)
 
 
@@ -288,8 +288,8 @@ def test_compiled(case):
 
         expected = ask(points, CONTEXT)
         signature = [tf.TensorSpec((None, 3), tf.float64), tf.TensorSpec((None, 2), tf.float32)]
-        flexible = tf.function(ask, input_signature=signature)
-        compiled = tf.function(lambda *given: flexible(*given), jit_compile=True)  # not traced twice
+        flexible = tf.function(ask, input_signature=signature, autograph=False)
+        compiled = tf.function(lambda *given: flexible(*given), jit_compile=True, autograph=False)  # not traced twice
         for function, rows in ((flexible, 5), (flexible, 2), *([(compiled, 5)] if case.name in BY_XLA else [])):
             np.testing.assert_allclose(function(points[:rows], CONTEXT[:rows]), expected[:rows], rtol=1e-9)
         draw = tf.function(

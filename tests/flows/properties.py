@@ -214,8 +214,8 @@ def check_compiled(case: Case) -> None:
             bijector = layer.bijector(*given)
             return (*bijector.inverse_and_log_det(data), *bijector.forward_and_log_det(latents))
 
-        flexible = tf.function(both, input_signature=signature)
-        compiled = tf.function(lambda *given: flexible(*given), jit_compile=True)  # not traced twice
+        flexible = tf.function(both, input_signature=signature, autograph=False)
+        compiled = tf.function(lambda *given: flexible(*given), jit_compile=True, autograph=False)  # not traced twice
         by_xla = [(compiled, BATCH)] if case.name in BY_XLA else []
         for function, rows in ((flexible, BATCH), (flexible, 2), *by_xla):
             for one, two in zip(expected, function(*(value[:rows] for value in values))):

@@ -268,10 +268,8 @@ def checked_terms(model, stage: StageState) -> list[str]:
                 names.append(f"{player}/{term}")
 
     with tf.__internal__.FuncGraph("losses").as_default():  # a graph that is no function: it is never run
-        data = {
-            field: tf.compat.v1.placeholder(each.dtype, each.shape)
-            for field, each in _signature(model.spec, model.fields).items()
-        }
+        signature = _signature(model.spec, model.fields)
+        data = {field: tf.compat.v1.placeholder(of.dtype, of.shape) for field, of in signature.items()}
         model.distribute_strategy.run(trace, args=(data,))
     return list(dict.fromkeys(names))  # every replica traces
 

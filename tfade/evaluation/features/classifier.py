@@ -49,6 +49,7 @@ class Classifier:
         forward = tf.function(
             lambda images: network(tf.cast(images, tf.float32) / 255, training=False),
             input_signature=[tf.TensorSpec((None, *self.shape), tf.uint8)],
+            autograph=False,
         )
         self._forward = Batched(forward, traced=True)
 

@@ -61,7 +61,8 @@ def train_network(
             tf.TensorSpec((batch_size, height, width, channels), tf.uint8),
             tf.TensorSpec((batch_size, 8), tf.float32),
             tf.TensorSpec((batch_size,), tf.int32),
-        ]
+        ],
+        autograph=False,
     )
     def step(images, transforms, labels):
         moved = tf.raw_ops.ImageProjectiveTransformV3(

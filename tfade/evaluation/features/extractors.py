@@ -123,7 +123,7 @@ class KerasExtractor:
             return network(_PREPROCESSING[preprocessing](images), training=False)
 
         signature = [tf.TensorSpec((None, None, None, self._channels), tf.uint8)]
-        self._forward = Batched(tf.function(forward, signature), traced=True)
+        self._forward = Batched(tf.function(forward, signature, autograph=False), traced=True)
 
     def outputs(self, images, batch_size: int = 500) -> tuple[np.ndarray, np.ndarray | None]:
         """Features float32 [N, D] and probabilities float64 [N, K], or None, of uint8 images [N, H, W, C].

@@ -63,6 +63,7 @@ class InceptionExtractor:
         forward = tf.function(
             lambda images: self.network((resized(images, (SIDE, SIDE), self.resize) - 128.0) / 128.0, training=False),
             input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)],
+            autograph=False,
         )
         self._forward = Batched(forward, traced=True)
 

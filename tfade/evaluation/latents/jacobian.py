@@ -76,7 +76,7 @@ def jacobians(decode: Callable, codes, chunk: int = 256) -> Iterator[np.ndarray]
     dimensions = int(np.prod(decode(codes[:1]).shape[1:]))
     size = min(chunk, dimensions)
 
-    @tf.function
+    @tf.function(autograph=False)
     def rows(code, places):
         copies = tf.repeat(code[None], size, axis=0)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
