@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from unittest import mock
 
 import h5py
 import keras
@@ -14,6 +15,7 @@ import tensorflow as tf
 from launch import common, train
 from tfade.export import export
 from tfade.files import write_text
+from tfade.models import base
 from tfade.networks.squeezenet import squeezenet
 from tfade.spec import Batch, Spec
 from tfade.training import configuration, recorded_configuration
@@ -39,6 +41,11 @@ def eagerly():
         yield
     finally:
         tf.config.run_functions_eagerly(before)
+
+
+def untraced():
+    """Inside, models are compiled without tracing their losses, which takes most of the time; they cannot be trained."""
+    return mock.patch.object(base, "checked_terms", return_value=[])
 
 
 def train_arguments(run_dir, *bindings, files=(RECIPE, TINY)) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from launch import common
-from tests.helpers import ROOT, SPEC_BINDING, TINY
+from tests.helpers import ROOT, SPEC_BINDING, TINY, untraced
 from tfade.data import load
 from tfade.models.players import Weighted
 from tfade.spec import Batch
@@ -105,7 +105,7 @@ def model(recipe):
     """With weights that are nowhere zero, so that no gradient vanishes at the start. Tests leave these as they are."""
     keras.utils.set_random_seed(0)
     bindings = ["data = 'digits'", SPEC_BINDING]
-    with common.workspace().configured([str(ROOT / "gin" / f"{recipe}.gin"), TINY], bindings):
+    with untraced(), common.workspace().configured([str(ROOT / "gin" / f"{recipe}.gin"), TINY], bindings):
         model = build_model(configuration.make(Recipe))
     generator = np.random.default_rng(0)
     for variable in model.trainable_variables:

@@ -1,14 +1,11 @@
 """Tables of runs: their description, configurations, sizes and times."""
 
-from unittest import mock
-
 import numpy as np
 import pytest
 
 from launch import common
-from tests.helpers import ROOT, TINY
+from tests.helpers import ROOT, TINY, untraced
 from tfade.errors import UsageError
-from tfade.models import base
 from tfade.networks.dcgan import DCGANGenerator
 from tfade.training.isolation import frozen
 from tfade.workflows import ablation_runs
@@ -19,9 +16,9 @@ WORKSPACE = common.workspace()
 
 
 @pytest.fixture
-def untraced():
-    """Models are compiled without tracing their losses, which takes most of the time and tells nothing of their size."""
-    with mock.patch.object(base, "checked_terms", return_value=[]):
+def only_sizes():
+    """Models whose size alone is asked for."""
+    with untraced():
         yield
 
 
@@ -40,7 +37,7 @@ def test_tables_are_checked(changed, message):
         Ablation(**settings)
 
 
-@pytest.mark.usefixtures("untraced")
+@pytest.mark.usefixtures("only_sizes")
 @pytest.mark.parametrize(("name", "data"), [("ade_table1", "digits"), ("ade_table1_colour", "color_digits")])
 def test_the_rows_have_as_many_parameters(name, data, tmp_path):
     """16×16×1, and 32×32×3."""
@@ -59,7 +56,7 @@ def test_the_rows_have_as_many_parameters(name, data, tmp_path):
 KINDS = ("normal", "IAF")
 
 
-@pytest.mark.usefixtures("untraced")
+@pytest.mark.usefixtures("only_sizes")
 @pytest.mark.parametrize(("name", "count"), [("ade_table2", 6), ("vae_table", 9)])
 def test_every_row_of_the_other_tables_can_be_built(name, count, tmp_path):
     """With as many parameters as its name says: twice the width is more, another discriminator is not."""
@@ -112,7 +109,7 @@ def test_rows_of_large_tables_can_be_built(name, tmp_path):
     assert min(plan.parameters.values()) > 0
 
 
-@pytest.mark.usefixtures("untraced")
+@pytest.mark.usefixtures("only_sizes")
 def test_the_rows_of_the_hybrids_have_one_generator(tmp_path):
     table = read_table(WORKSPACE, str(ROOT / "gin" / "tables" / "hybrids.gin"), [])
     files = {row.name: ablation_runs.gin_files_of(WORKSPACE, tmp_path, row, table, []) for row in table.rows}
@@ -121,7 +118,7 @@ def test_the_rows_of_the_hybrids_have_one_generator(tmp_path):
     assert table.check_parameters(counts) < 0.001
 
 
-@pytest.mark.usefixtures("untraced")
+@pytest.mark.usefixtures("only_sizes")
 def test_the_last_file_overrides_the_others(tmp_path):
     """The row, then the table, then the user's file."""
     over, latents = tmp_path / "over.gin", tmp_path / "latents.gin"
