@@ -85,10 +85,17 @@ def guarded(main: Callable[[list[str]], int | None], arguments: list[str]) -> in
         if isinstance(error, Interrupted):
             print(f"\n{error}", file=sys.stderr)
             return 128 + error.signal
-        if isinstance(error, (UsageError, NonFiniteError, OSError, MemoryError)):
+        if isinstance(error, (UsageError, NonFiniteError, OSError, MemoryError, _exhausted())):
             print(f"error: {_at_a_path(error) or one_line(error)}", file=sys.stderr)
             return USAGE if isinstance(error, UsageError) else FAILED
         raise
+
+
+def _exhausted() -> type[Exception]:
+    """TensorFlow's MemoryError."""
+    import tensorflow as tf
+
+    return tf.errors.ResourceExhaustedError
 
 
 def _at_a_path(error: Exception) -> str | None:

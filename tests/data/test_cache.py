@@ -4,6 +4,7 @@ import collections
 import concurrent.futures
 import multiprocessing
 import os
+import pathlib
 import shutil
 
 import numpy as np
@@ -147,10 +148,17 @@ def test_a_half_written_file_is_never_visible(tmp_path):
     assert len(list(tmp_path.glob("[!.]*"))) == 2
 
 
+def denied(path):
+    raise PermissionError(13, "Permission denied", str(path))
+
+
 def test_no_room_or_no_permission(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"give another load.cache_dir"):
         stored(Store(tmp_path / "file" / "cache", 10))
+    with monkeypatch.context() as closed:  # a folder of another user; that of the tests may enter every one
+        closed.setattr(pathlib.Path, "exists", denied)
+        check(*stored(Store(tmp_path / "closed", 10**6)))
     usage = collections.namedtuple("usage", "total used free")
     monkeypatch.setattr(tfade.data.cache.shutil, "disk_usage", lambda path: usage(10, 9, 1))
     with pytest.raises(UsageError, match="too little room"):

@@ -86,6 +86,7 @@ def test_questions_about_examples_come_with_their_labels(make):
     results = evaluate(subject, [ReconstructionError(), Likelihood(), ElboSurgery(100), ActiveUnits()]).results
     assert results["mean_absolute_error"].value < 1e-6
     assert results["negative_log_likelihood"].value == 0
+    assert results["negative_log_likelihood"].protocol["given"] == "labels"  # log p(x | y) is no log p(x)
     assert results["elbo"].value == 0
     assert results["active_units"].value == 2
     chosen = np.array([3, 50, 8])

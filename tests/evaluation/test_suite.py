@@ -5,6 +5,7 @@ import json
 import gin
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.evaluation.replay import Replay
 from tfade.contract import Contract
@@ -17,6 +18,7 @@ from tfade.evaluation import (
     ClassifierFrechetDistance,
     Metric,
     ModeCoverage,
+    NearestNeighbours,
     NotApplicable,
     ReconstructionError,
     Record,
@@ -165,6 +167,21 @@ def test_metrics_that_do_not_fit_are_reported(stacked, subject_of, tmp_path):
     assert json.loads(path.read_text())["not_applicable"] == "Blind cannot reconstruct: a GAN has no encoder"
 
 
+@pytest.mark.parametrize(
+    "error", [MemoryError(), np.linalg.LinAlgError("singular"), tf.errors.ResourceExhaustedError(None, None, "OOM")]
+)
+def test_a_metric_that_fails_leaves_the_others(error, stacked, subject_of):
+    class Failing(Metric):
+        name, default = "failing", False
+
+        def __call__(self, subject):
+            raise error
+
+    report = evaluate(subject_of(Replay(stacked[1]), num_samples=20), [Failing(), ReconstructionError()])
+    assert report.failures.keys() == {"failing"}
+    assert "mean_absolute_error" in report.results
+
+
 def test_the_table_says_what_most_share_and_who_does_not(subject_of):
     protocols = {"a": 10, "b": 10, "c": 2000}
     results = [Result(name, 2.5, 0.031, {"num_real": count, "fake": "x"}) for name, count in protocols.items()]
@@ -203,6 +220,15 @@ def test_real_images_of_sorted_data_are_drawn_from_everywhere():
     assert len(set(chosen.tolist())) == 40
     assert chosen.max() > 80
     assert len(Subject(None, real=source, train=source, num_samples=400).real_images) == 100
+
+
+def test_neighbours_of_sorted_data_are_sought_for_images_from_everywhere():
+    images = np.arange(100, dtype=np.uint8).reshape(100, 1, 1, 1)
+    real, black = ArraySource("sorted", "test", images), ArraySource("black", "train", np.zeros_like(images))
+    subject = Subject(Replay(real), real=real, train=black, num_samples=100, progress=lambda line: None)
+    result, _ = NearestNeighbours(num_samples=25)(subject)
+    assert 35 < 255 * result.real.value < 65  # the first 25 are 12 on average
+    assert 35 < 255 * result.value < 65
 
 
 def test_subject_refuses_sizes_that_make_no_sense(stacked):

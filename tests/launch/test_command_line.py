@@ -292,7 +292,10 @@ def test_the_whole_way_from_training_to_export(tmp_path, capsys, monkeypatch):
 
 
 def test_recipes_run_from_any_folder(tmp_path):
-    """In an environment without any variable of the caller's."""
+    """In an environment without any variable of the caller's; another checkout's fragments there play no part."""
+    fragments = tmp_path / "gin" / "fragments"
+    fragments.mkdir(parents=True)
+    (fragments / "run.gin").write_text("no gin at all (")
     flags = [f"--gin_file={RECIPE}", f"--gin_file={TINY}", "--train_only"]
     process = subprocess.run(
         [

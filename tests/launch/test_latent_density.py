@@ -10,6 +10,8 @@ from tests.helpers import ROOT, TINY, fails, newest_state, run, train_here, writ
 from tfade import data, load_run
 from tfade.data.digits import digits
 from tfade.distributions.flow import FlowDistribution
+from tfade.training.checkpoints import Checkpoints
+from tfade.training.run_directory import RunDirectory
 
 EX_POST = sorted((ROOT / "gin" / "ex_post").glob("*.gin"))
 DIGITS = ROOT / "gin" / "data" / "digits.gin"
@@ -92,6 +94,15 @@ def test_a_changed_source_is_refused_and_the_same_one_continues(source, tmp_path
     )
     after = newest_state(tmp_path / "out")
     assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_the_best_checkpoint_may_be_older_than_those_that_are_kept(source, tmp_path):
+    copy = RunDirectory(shutil.copytree(source, tmp_path / "source"))
+    state = {**newest_state(copy.path), "step": np.int64(2)}
+    Checkpoints(copy.checkpoints, run=copy.identifier).save_best(2, "validation/nll", 1.0, state)
+    mixture = ROOT / "gin" / "ex_post" / "mixture.gin"
+    assert run(latent_density.main, [*density(copy.path, tmp_path / "out", mixture), "--checkpoint=best"]) == 0
+    assert "adopt_weights.checkpoint = 'best'" in (tmp_path / "out" / "config.gin").read_text()
 
 
 def test_what_has_no_codes_or_is_no_density_is_one_line(source, tmp_path, capsys):

@@ -17,6 +17,7 @@ from tfade.evaluation.latents.posterior_kinds import posteriors_of
 from tfade.evaluation.likelihood.latent_model import latent_model
 from tfade.models.ade import ADE
 from tfade.models.avb import AVB
+from tfade.models.latent_density import LatentDensity
 from tfade.models.optimization import Optimization
 from tfade.models.vae import VAE
 from tfade.networks.conditioner import LinearConditioner
@@ -194,12 +195,23 @@ def test_evaluation_takes_it_as_one_without_a_density():
     assert "a bound only where it is optimal" in model.fit_protocol["log_ratio"]
 
 
+@pytest.mark.parametrize("adaptive_contrast", [False, True])
+def test_another_prior_has_a_bound_where_the_discriminator_does_not_know_the_first(adaptive_contrast):
+    made = part(AVB, latent_size=2, posterior=SMALL, adaptive_contrast=adaptive_contrast, **VECTORS)
+    model, x = LatentDensity((3,), made, DiagonalNormal), np.zeros((4, 3), np.float32)
+    assert (model.likelihood, model.answers("log_prob")) == (
+        ("lower_bound", True) if adaptive_contrast else (None, False)
+    )
+    assert model.decode(model.codes(x)).shape == (4, 3)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: VAE((3,), 2, posterior=SMALL, encoder=VECTORS["encoder"], decoder=VECTORS["decoder"]), "use AVB"),
         (lambda: AVB((3,), 2, posterior=DiagonalNormal, **VECTORS), "takes an ImplicitPosterior"),
         (lambda: AVB((3,), 2, posterior=SMALL, **{**VECTORS, "context_size": 0}), "context_size=0"),
+        (lambda: AVB((3,), 2, posterior=SMALL, prior=DiagonalNormal, **VECTORS), "AVB.prior=DiagonalNormal is learned"),
         (lambda: ADE((16, 16, 1), autoencoder=part(AVB, latent_size=3, **IMAGES)), "VAE with a bound"),
     ],
 )

@@ -21,6 +21,8 @@ from tfade.flows.actnorm import ActNorm
 from tfade.flows.coupling import Coupling
 from tfade.flows.linear import LULinear
 from tfade.flows.stack import Stack
+from tfade.models.density import DensityModel
+from tfade.models.flow import FlowModel
 from tfade.models.glann import GLANN, nearest_distance, on_sphere
 from tfade.models.glf import GLF
 from tfade.models.rae import RAE
@@ -218,8 +220,39 @@ def test_the_density_of_a_vae_bounds_what_it_is():
     assert np.mean(bound) < np.mean(found)
     drawn = layer.distribution().sample(20000, seed=(1, 2)).numpy()
     np.testing.assert_allclose(np.cov(drawn.T), np.diag([1.25, 5.0]), atol=0.15)
+    half = layer.distribution(temperature=0.5).log_prob(0.5 * x)  # noise of half the size: the same density, scaled
+    np.testing.assert_allclose(np.mean(half), np.mean(found) + 2 * np.log(2.0), atol=0.3)
     cold = layer.distribution(temperature=0.0).sample(3, seed=(1, 2))
     np.testing.assert_allclose(cold, np.zeros((3, 2)), atol=1e-6)
+
+
+def test_a_posterior_cannot_be_fitted_to_the_noise_of_its_bound():
+    """Trained through `log_prob`, as a model's prior is; noise that is the same for all ends tens of nats too high."""
+    layer = VAEDensity(16, 1)
+    layer.build((4,))
+    optimizer, seeds = keras.optimizers.Adam(3e-2), [(step, 1) for step in range(150)]
+    optimizer.build(layer.trainable_variables)
+
+    @tf.function(autograph=False)
+    def step(seed):
+        with tf.GradientTape() as tape:
+            loss = -tf.reduce_mean(layer.distribution().log_prob(tf.random.stateless_normal((128, 4), seed)))
+        optimizer.apply(tape.gradient(loss, layer.trainable_variables), layer.trainable_variables)
+
+    for seed in seeds:
+        step(tf.constant(seed))
+    held_out = tf.random.stateless_normal((4000, 4), (0, 2))
+    entropy = 2 * np.log(2 * np.pi * np.e)
+    assert entropy - 0.15 < -float(tf.reduce_mean(layer.distribution().log_prob(held_out))) < entropy + 1.5
+
+
+@pytest.mark.parametrize(("normal", "likelihood"), [(FullNormal, "exact"), (part(VAEDensity, 4, 1), "lower_bound")])
+def test_a_density_says_what_its_likelihood_is(normal, likelihood):
+    couplings = part(Stack, (part(Coupling, conditioner=part(MLPConditioner, width=4, depth=1)),))
+    for distribution in (normal, part(FlowDistribution, couplings, normal)):
+        model = DensityModel((3,), distribution)
+        assert (model.likelihood, model.answers("log_density")) == (likelihood, likelihood == "exact")
+    assert FlowModel((3,), couplings, normal).likelihood == likelihood
 
 
 def test_perceptual_networks_take_what_they_can():

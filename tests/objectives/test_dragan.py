@@ -49,6 +49,17 @@ def test_points_stay_among_images():
     assert float(tf.reduce_max(seen[1])) > 0.5
 
 
+def test_latents_beside_images_have_no_limits():
+    seen = []
+
+    def critic(pair):
+        seen.append(pair[1])
+        return tf.reduce_sum(pair[0], (1, 2)) + tf.reduce_sum(pair[1], 1)
+
+    DRAGAN()(critic, (X, tf.constant([[5.0, -4.0]] * 32 + [[-5.0, 4.0]] * 32)), None, Seeds(3, 4))
+    assert float(tf.reduce_max(seen[0])) > 4
+
+
 def test_the_penalty_of_a_linear_critic_and_of_pairs():
     slope = DRAGAN()(lambda x: 3.0 * x[:, 0, 0], X, None, Seeds(0, 0))
     np.testing.assert_allclose(slope, 4.0, rtol=1e-5)

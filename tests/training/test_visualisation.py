@@ -11,6 +11,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.helpers import ROOT, eagerly, train_here
+from tfade.training import model_pictures
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,14 @@ def test_few_of_many_are_spread_evenly():
     assert spread(10, 4).tolist() == [0, 3, 6, 9]
     assert spread(3, 12).tolist() == [0, 1, 2]
     assert spread(60_000, 10)[-1] == 59_999
+
+
+@pytest.mark.parametrize("error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM"), ValueError("x")])
+def test_an_error_while_drawing_is_a_note(error):
+    said = []
+    with model_pictures.optional("overview", said.append):
+        raise error
+    assert said[0].startswith("note: overview left out: ")
 
 
 @pytest.mark.usefixtures("eager")

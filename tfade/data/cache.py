@@ -61,7 +61,7 @@ class Store:
             return self._decode(name, count, read, labelled, np.dtype(dtype), None, None)
         digest = hashlib.blake2b(json.dumps([FORMAT, count, key], sort_keys=True).encode(), digest_size=16).hexdigest()
         path, labels_path = self.cache_dir / f"{digest}.npy", self.cache_dir / f"{digest}.labels.npy"
-        if path.exists():
+        if _is_there(path):
             if found := self._find(count, labelled, np.dtype(dtype), path, labels_path):
                 return found
             print(f"the cached file {path} of {name} is damaged: decoding again", file=sys.stderr, flush=True)
@@ -118,6 +118,13 @@ class Store:
             if labelled:
                 _write(labels_path, name, labels.shape, labels.dtype, [labels])
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False)), labels
+
+
+def _is_there(path: pathlib.Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a folder that this user may not enter
+        return False
 
 
 def _checked(name, blocks, shape, labels: list | None) -> Iterator[np.ndarray]:

@@ -60,6 +60,10 @@ class FlowDistribution(DistributionLayer):
     def is_fitted(self):
         return self.base.is_fitted
 
+    @property
+    def likelihood(self):
+        return likelihood_over(self.flow, self.base)
+
     def initialise(self, x, context=None):
         context = self.checked_context(context)
         self.base.initialise(self.flow.initialise(tf.cast(x, self.variable_dtype), context), context)
@@ -80,3 +84,8 @@ class FlowDistribution(DistributionLayer):
         latents, log_prob = self.base.from_noise(noise, context)
         value, log_det = self.flow.bijector(context).forward_and_log_det(latents)
         return value, log_prob - log_det
+
+
+def likelihood_over(flow: FlowLayer, base: DistributionLayer) -> str:
+    """Of the density of a flow over a base: "exact", "unbiased" where a log-determinant is estimated, or the base's."""
+    return "unbiased" if base.likelihood == "exact" and not flow.is_exact else base.likelihood

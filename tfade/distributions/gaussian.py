@@ -118,7 +118,7 @@ def full_normal_parameters(
 def _strictly_lower(entries, dimensions: int) -> tf.Tensor:
     """[..., D, D] from its D(D-1)/2 entries below the diagonal."""
     if dimensions == 1:
-        return tf.zeros((*entries.shape[:-1], 1, 1), entries.dtype)
+        return tf.zeros(tf.concat([tf.shape(entries)[:-1], [1, 1]], 0), entries.dtype)
     filled = tfp.math.fill_triangular(entries)
     return tf.pad(filled, [[0, 0]] * (filled.shape.rank - 2) + [[1, 0], [0, 1]])
 

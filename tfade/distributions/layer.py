@@ -21,7 +21,12 @@ class DistributionLayer(keras.layers.Layer):
 
     A subclass defines `build` (which makes the variables) and `_distribution`. Distributions are computed in the
     precision of the variables, whatever a conditioner computes in.
+
+    Attributes:
+        likelihood: what `log_prob` is, as `Contract.likelihood` has it: "exact", "unbiased" or "lower_bound".
     """
+
+    likelihood = "exact"
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)  # in gin Keras' own arguments are not arguments of a part of a model
@@ -192,7 +197,7 @@ class StandardisedLayer(DistributionLayer):
         """Sets m and s to the moments of x [batch, *event_shape]; returns u, float64. A constant keeps s = 1."""
         x = np.asarray(x, np.float64)
         shift, scale = x.mean(0), x.std(0)
-        scale = np.where(scale > 0, scale, 1.0)
+        scale = np.where(scale > 1e-12 * np.abs(x).max(0), scale, 1.0)  # of equal numbers it is rounding
         self.shift.assign(shift)
         self.scale.assign(scale)
         return (x - shift) / scale

@@ -11,7 +11,7 @@ from tfade.distributions.layer import LayerDistribution, StandardisedLayer
 from tfade.distributions.scales import SCALE_RANGE, bounded_log_scale, checked_range
 from tfade.errors import UsageError, check_sizes
 from tfade.networks.mlp import SkipMLP
-from tfade.seeds import Seeds
+from tfade.seeds import Seeds, per_example_normal_noise
 
 tfd = tfp.distributions
 
@@ -25,7 +25,7 @@ class VAEDensity(StandardisedLayer):
         log p(x) ≥ E_q(u|x)[log N(x; g(u), γ² I)] - KL(q(u | x) ‖ N(0, I))
 
     with a learned γ, in units of the deviation of the data (see `StandardisedLayer`). The density has no closed form:
-    `log_prob` is the importance-weighted bound of 16 draws of u, whose noise is the same for every x. T multiplies u
+    `log_prob` is the importance-weighted bound of 16 draws of u, whose noise is a function of x. T multiplies u
     and γ, which is not the tempered density.
 
     Args:
@@ -36,6 +36,8 @@ class VAEDensity(StandardisedLayer):
     """
 
     takes_temperature_zero = True
+
+    likelihood = "lower_bound"
 
     def __init__(self, width: int = 1024, depth: int = 3, scale_range: tuple[float, float] = SCALE_RANGE, **kwargs):
         super().__init__(**kwargs)
@@ -58,23 +60,28 @@ class VAEDensity(StandardisedLayer):
     def negative_log_likelihood(self, x, seeds: Seeds):
         return -self.log_weights(x, seeds.normal("density", (tf.shape(x)[0], *self.event_shape)), analytic=True)
 
-    def log_weights(self, x, noise, analytic: bool = False) -> tf.Tensor:
+    def log_weights(self, x, noise, analytic: bool = False, temperature=1.0) -> tf.Tensor:
         """log p(x, u) - log q(u | x) in nats [batch] of x [batch, D], u made of standard normal noise [batch, D].
 
         Args:
             x, noise: see above.
+            temperature: factor on the standard deviations of p(u) and p(x | u).
             analytic: whether log p(u) - log q(u | x) is replaced by its expectation, -KL(q ‖ p): the bound.
         """
-        standard = (tf.cast(x, self.variable_dtype) - self.shift) / self.scale
+        standard = self.standardised(x)
         posterior = diagonal_normal(tf.cast(self.encoder(standard), self.variable_dtype))
         u = posterior.mean() + posterior.stddev() * noise
-        prior = tfd.Normal(tf.zeros_like(u), tf.ones_like(u))
-        likelihood = tfd.Independent(tfd.Normal(self._mean(u), self.gamma()), 1).log_prob(standard)
+        prior = tfd.Normal(tf.zeros_like(u), temperature * tf.ones_like(u))
+        likelihood = tfd.Independent(tfd.Normal(self._mean(u), temperature * self.gamma()), 1).log_prob(standard)
         if analytic:
             latents = -tf.reduce_sum(tfd.kl_divergence(posterior.distribution, prior), -1)
         else:
             latents = tf.reduce_sum(prior.log_prob(u), -1) - posterior.log_prob(u)
         return likelihood + latents - tf.reduce_sum(tf.math.log(self.scale))
+
+    def standardised(self, x) -> tf.Tensor:
+        """x [batch, D] with the mean and variance that the density was initialised for."""
+        return (tf.cast(x, self.variable_dtype) - self.shift) / self.scale
 
     def draw(self, noise, temperature) -> tf.Tensor:
         """Vectors [n, D] from standard normal noise [n, 2, D]."""
@@ -93,9 +100,11 @@ class VAEDistribution(LayerDistribution):
 
     def _log_prob(self, x):
         size = self._layer.event_shape[0]
-        flat = tf.repeat(tf.reshape(x, (-1, size)), DRAWS, 0)
-        noise = tf.random.stateless_normal((DRAWS, size), (0, 0), dtype=self.dtype)
-        weights = self._layer.log_weights(flat, tf.tile(noise, (tf.shape(flat)[0] // DRAWS, 1)))
+        flat = tf.reshape(x, (-1, size))
+        # A function of the vector: q(u | x) could be fitted to noise that is the same for all, and this were no bound.
+        noise = per_example_normal_noise(tf.cast(self._layer.standardised(flat), tf.float32), 0, (DRAWS, size))
+        noise = tf.reshape(tf.cast(noise, self.dtype), (-1, size))
+        weights = self._layer.log_weights(tf.repeat(flat, DRAWS, 0), noise, temperature=self._temperature)
         bound = tf.reduce_logsumexp(tf.reshape(weights, (-1, DRAWS)), -1) - math.log(DRAWS)
         return tf.reshape(bound, tf.shape(x)[:-1])
 

@@ -127,6 +127,25 @@ def standard_error(values: np.ndarray, groups: np.ndarray | None = None) -> floa
     return float(np.sqrt((sums**2).sum() * len(sums) / (len(sums) - 1)) / len(values))
 
 
+def threshold_error(inside: np.ndarray, outside: np.ndarray, level: float, resamples: int = 200) -> float:
+    """The standard error of the share of one set beyond a quantile of another, by the bootstrap.
+
+    Both sets are resampled: the threshold is an estimate, too, and at the median of equal distributions it alone brings
+    most of the error.
+
+    Args:
+        inside: [N], whose quantile at `level` in [0, 1] is the threshold.
+        outside: [M], the share of which is meant.
+        level: of the quantile.
+        resamples: of either set.
+    """
+    generator, shares = np.random.Generator(np.random.Philox(key=0)), []
+    for _ in range(resamples):
+        known, others = (values[generator.integers(len(values), size=len(values))] for values in (inside, outside))
+        shares.append((others >= np.quantile(known, level)).mean())
+    return float(np.std(shares, ddof=1))
+
+
 def _finite(name: str, field: str, number) -> float:
     try:
         number = float(number)

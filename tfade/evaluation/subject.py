@@ -228,6 +228,10 @@ class Subject:
             "batch_size": self.batch_size,
         }
 
+    def likelihood_protocol(self) -> dict:
+        """`protocol`, and of a conditional model that its likelihoods are p(x | y): nobody compares them with p(x)."""
+        return self.protocol() | ({"given": "labels"} if self.model.conditional else {})
+
     @functools.cached_property
     def translations(self) -> tuple[Translated, Translated]:
         """Test images of this domain in the other, and of the other in this; raises NotApplicable as `both_ways`."""

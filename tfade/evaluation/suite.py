@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gin
+import numpy as np
 import tensorflow as tf
 
 from tfade.errors import NonFiniteError, UsageError, one_line
@@ -16,6 +17,9 @@ from tfade.evaluation.records import Record
 from tfade.evaluation.report import Report, left_out
 from tfade.evaluation.result import Figure, NotApplicable, Result
 from tfade.evaluation.subject import Subject
+
+# What ends one metric, or one row of a table, and leaves the others.
+FAILURES = (UsageError, NonFiniteError, MemoryError, np.linalg.LinAlgError, tf.errors.OpError)
 
 
 def select(names: str | None = None) -> list[Metric]:
@@ -88,7 +92,7 @@ def evaluate(
             found = tuple(metric(subject))
         except (NotApplicable, NotImplementedError) as error:
             reason = str(error) or f"{type(subject.model).__name__} does not support what this metric needs"
-        except (UsageError, NonFiniteError, tf.errors.InvalidArgumentError) as error:  # the others are still evaluated
+        except FAILURES as error:  # the others are still evaluated
             failed = one_line(error)
         # Samples and the classifier are made by the first metric that needs them, and count among its seconds.
         results = tuple(part for part in found if isinstance(part, Result))

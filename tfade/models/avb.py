@@ -6,6 +6,7 @@ import tensorflow as tf
 from tfade.distributions.implicit import ImplicitPosterior
 from tfade.distributions.pixels import IsotropicNormal
 from tfade.distributions.standard import StandardNormal
+from tfade.errors import UsageError
 from tfade.models.adversary import Adversary
 from tfade.models.players import Player
 from tfade.models.vae.elbo import ELBOTerms
@@ -13,6 +14,7 @@ from tfade.models.vae.model import VAE
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.networks.joint import JointDiscriminator
 from tfade.objectives.divergences import LogRatio
+from tfade.questions import needs
 from tfade.seeds import Seeds
 from tfade.spec import Batch
 
@@ -79,6 +81,20 @@ class AVB(VAE):
             "joint_discriminator", lambda: joint_discriminator(self.image_shape, latent_size), LogRatio, penalty
         )
         self.latents.adaptive_contrast = adaptive_contrast
+        if not adaptive_contrast and self.networks["prior"].trainable_variables:
+            raise UsageError(
+                f"AVB.prior={getattr(prior, '__name__', prior)} is learned, and without adaptive "
+                "contrast nothing moves it: the bound has it in the discriminator alone; set AVB.adaptive_contrast = "
+                "True, or take StandardNormal"
+            )
+
+    @property
+    def bound_takes_any_prior(self):
+        return self.latents.adaptive_contrast  # otherwise the discriminator knows the prior it was trained with
+
+    @needs(likelihood="lower_bound")
+    def log_prob(self, x, num_samples=1, labels=None):
+        return super().log_prob(x, num_samples, labels)
 
     def players(self):
         networks = [network for name, network in self.networks.items() if name != "joint_discriminator"]

@@ -7,9 +7,10 @@ import tensorflow as tf
 
 from tfade.distributions.layer import DistributionLayer, build_latent_distribution
 from tfade.distributions.mixture import GaussianMixture
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_whole
 from tfade.models.base import GenerativeModel
 from tfade.models.players import Player
+from tfade.questions import needs
 from tfade.seeds import Seeds, as_seed
 from tfade.spec import Batch
 
@@ -30,8 +31,6 @@ class DensityModel(GenerativeModel):
         UsageError: data that are not vectors.
     """
 
-    likelihood = "exact"
-
     def __init__(self, spec, distribution: Callable[[], DistributionLayer] = GaussianMixture):
         super().__init__(spec)
         if self.spec.is_image:
@@ -43,6 +42,8 @@ class DensityModel(GenerativeModel):
         self.density = self.add_network(
             "density", lambda: build_latent_distribution("distribution", distribution, size)
         )
+
+        self.likelihood = self.density.likelihood
 
     def players(self):
         return (Player("density", self.density),)
@@ -59,10 +60,12 @@ class DensityModel(GenerativeModel):
         return {"nll": -self.log_prob(batch.images)}
 
     def log_prob(self, x, num_samples=1, labels=None):
-        """Nats [batch] of vectors [batch, D]; exact, so `num_samples` has no effect."""
+        """Nats [batch] of vectors [batch, D]; `num_samples` has no effect, on a bound or an estimate neither."""
+        check_whole("num_samples", num_samples)
         self.checked_labels(labels)
         return self._log_prob(self.network("density"), x)
 
+    @needs(likelihood="exact")
     def log_density(self, y):
         return self.log_prob(y)
 

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tfade import numerics
 from tfade.contract import as_spec
+from tfade.distributions.flow import likelihood_over
 from tfade.distributions.standard import StandardNormal
 from tfade.errors import UsageError, check_whole
 from tfade.flows.layer import FlowLayer, size_of
@@ -64,7 +65,7 @@ class FlowModel(LatentVariableModel):
             return made
 
         self.flow = self.add_network("flow", make_flow)
-        self.likelihood = "exact" if self.flow.is_exact else "unbiased"
+        self.likelihood = likelihood_over(self.flow, self.networks["prior"])
 
     def players(self):
         return (Player("flow", self.flow, self.networks["prior"]),)

@@ -24,7 +24,8 @@ class LatentDensity(GenerativeModel):
         prior  -log p(sg[z]),  z = E(x), the centre of q(z | x), or a draw of it
 
     It wraps the model and delegates every question to it: samples decode draws of the density, `encode`, `decode` and
-    `reconstruct` stay as they were, and a bound stays defined, with the density as its prior. A stage without steps
+    `reconstruct` stay as they were, and a bound stays defined, with the density as its prior (but for AVB without
+    adaptive contrast, whose discriminator knows the prior it was trained with). A stage without steps
     takes over the model's weights before the density is fitted; see `tfade.training.recorded_model`.
 
     Args:
@@ -57,10 +58,12 @@ class LatentDensity(GenerativeModel):
             "prior", lambda: build_latent_distribution("distribution", distribution, held.latent_size)
         )
         self.autoencoder, self.codes_used = self.hold(held), codes
+        if not held.bound_takes_any_prior:
+            held.likelihood = None
         self.likelihood, self.latent_size, self.levels = held.likelihood, held.latent_size, held.levels
         self.gaussian_codes, self.conditional = held.gaussian_codes, held.conditional
         self.fields = ("images", "labels") if held.conditional else ("images",)
-        self.code_protocol = held.code_protocol
+        self.code_protocol, self.fit_protocol = held.code_protocol, held.fit_protocol
 
     @property
     def made_elsewhere(self) -> list:

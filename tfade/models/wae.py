@@ -1,6 +1,7 @@
 """The Wasserstein autoencoder with maximum mean discrepancy (Tolstikhin et al. 2018); WAE-GAN is `AAE`."""
 
 import gin
+import tensorflow as tf
 
 from tfade.distributions.standard import StandardNormal
 from tfade.errors import check_class, check_finite
@@ -51,6 +52,6 @@ class WAEMMD(CodeDensityAutoencoder):
 
     def autoencoder_terms(self, x, codes, seeds):
         terms = super().autoencoder_terms(x, codes, seeds)
-        z = self.prior_sample(seeds, codes.shape[0] or len(codes))
+        z = self.prior_sample(seeds, tf.shape(codes)[0])
         whole = (self.over_global_batch(values) for values in (codes, z))
         return terms | {"mmd": Weighted(self.mmd_weight, mmd(*whole, self.kernel))}

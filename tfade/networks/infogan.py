@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import gin
 import keras
 
-from tfade.errors import UsageError, check_list, check_sizes
+from tfade.errors import UsageError, check_choice, check_list, check_sizes
 from tfade.networks.layers import check_activation, float32, leaky_relu, norm_layers
 from tfade.networks.spectral import SpectralConv2D, SpectralConv2DTranspose, SpectralDense
 
@@ -33,6 +33,9 @@ def _smallest_map(owner: str, image_shape, channels) -> tuple[int, int]:
             "set load.image_size or load.pad (vectors: MLPEncoder and MLPDecoder)"
         )
     return image_shape[0] // 4, image_shape[1] // 4
+
+
+NORMALIZATIONS = ("batch", "layer", None)  # one of single images would leave nothing of a vector
 
 
 def _hidden(layer: keras.layers.Layer, normalization: str | None, leaky: bool) -> list[keras.layers.Layer]:
@@ -67,6 +70,7 @@ class InfoGANEncoder(keras.Sequential):
         spectral: bool = False,
     ):
         check_sizes("InfoGANEncoder", outputs=outputs, dense=dense)
+        check_choice("InfoGANEncoder.normalization", normalization, NORMALIZATIONS)
         _smallest_map("InfoGANEncoder", image_shape, channels)
         normalization = None if spectral else normalization
         convolution = SpectralConv2D if spectral else keras.layers.Conv2D
@@ -109,6 +113,7 @@ class InfoGANDecoder(keras.Sequential):
         spectral: bool = False,
     ):
         check_sizes("InfoGANDecoder", latent_size=latent_size, dense=dense)
+        check_choice("InfoGANDecoder.normalization", normalization, NORMALIZATIONS)
         check_activation("InfoGANDecoder.activation", activation)
         height, width = _smallest_map("InfoGANDecoder", image_shape, channels)
         normalization = None if spectral else normalization

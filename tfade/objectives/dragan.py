@@ -60,7 +60,8 @@ class DRAGAN(Penalty):
             points = x + 0.5 * mix * global_deviation(x) * noise
         else:
             points = x + global_deviation(x) * (noise - 0.5)
-        return tf.stop_gradient(points if self.limits is None else tf.clip_by_value(points, *self.limits))
+        clipped = self.limits is not None and x.shape.rank > 2  # latents beside images have no limits
+        return tf.stop_gradient(tf.clip_by_value(points, *self.limits) if clipped else points)
 
 
 def global_deviation(x: tf.Tensor) -> tf.Tensor:

@@ -114,9 +114,13 @@ class CheckpointCallback(StepCallback):
         if self._checkpoints and self._settings.monitor in logs:  # a stage may not report it
             self._save_if_best(float(logs[self._settings.monitor]))
         self.save()
-        self._leaving = self._agreed() if self._several_workers else self._asked
+        self.hear()
         if self.step < max(self._ends):
             self.leave_if_asked()
+
+    def hear(self) -> None:
+        """Takes note of a signal that came, to this worker or another."""
+        self._leaving = self._agreed() if self._several_workers else self._asked
 
     def leave_if_asked(self) -> None:
         """Raises `Interrupted` if a signal came; a checkpoint of this step is there."""

@@ -47,12 +47,13 @@ def parse(
         _text(file)
     for line in bindings:
         _refuse_unquoted(line)
-    if root is not None and str(root) not in gin_config._LOCATION_PREFIXES:
-        gin.add_config_file_search_path(str(root))
+    if root is not None:  # before the current directory, which may hold another checkout
+        others = [prefix for prefix in gin_config._LOCATION_PREFIXES if prefix != str(root)]
+        gin_config._LOCATION_PREFIXES[:] = [str(root), *others]
     with _one_line(), _utf8_files():
         gin.parse_config(list(defaults))
         gin.parse_config_files_and_bindings(
-            [str(file) for file in files], [], skip_unknown=False, finalize_config=False
+            [os.path.abspath(file) for file in files], [], skip_unknown=False, finalize_config=False
         )
     for line in bindings:
         with _one_line(f"gin_bindings={line!r}"):

@@ -116,6 +116,7 @@ class TrainingLoop:
             model.averages.restart_networks(changed)
         model.finish_stage()
         writer.save()
+        writer.hear()
         writer.leave_if_asked()
 
 

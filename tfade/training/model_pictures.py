@@ -38,7 +38,7 @@ def optional(what: str, say: Callable[[str], None] = print) -> Iterator[None]:
     """
     try:
         yield
-    except tf.errors.InvalidArgumentError as error:  # such as an inverse that has not converged
+    except (ArithmeticError, ValueError, MemoryError, tf.errors.OpError) as error:  # an inverse not found, no memory
         say(f"note: {what} left out: {one_line(error)}")
 
 

@@ -13,6 +13,7 @@ from tfade.errors import UsageError
 from tfade.models.base import GenerativeModel
 from tfade.spec import Spec
 from tfade.training import configuration, recorded_configuration
+from tfade.training.checkpoints import BEST
 from tfade.training.isolation import isolated
 from tfade.training.recipe import Recipe, load_run
 from tfade.training.run_directory import RunDirectory
@@ -27,6 +28,7 @@ class SourceRun(NamedTuple):
         fingerprint: of the weights that serve, as `fingerprint_of` has it.
         data: of its training data, as `Source.fingerprint` has it; "" where it is not recorded.
         model: rebuilt and restored.
+        checkpoint: of which: "best", or the step of one that was kept.
     """
 
     path: Path
@@ -34,6 +36,7 @@ class SourceRun(NamedTuple):
     fingerprint: str
     data: str
     model: GenerativeModel
+    checkpoint: str | int
 
 
 def read_source(run_dir: str | Path, checkpoint: str | int = "latest", trust_imports: bool = False) -> SourceRun:
@@ -45,7 +48,8 @@ def read_source(run_dir: str | Path, checkpoint: str | int = "latest", trust_imp
     run = RunDirectory(run_dir)
     model = load_run(run_dir, checkpoint, trust_imports)
     lines = tuple(recorded_configuration.read(run.config).splitlines())
-    return SourceRun(run.path, lines, fingerprint_of(model), run.data_fingerprint, model)
+    which = BEST if checkpoint == BEST else int(model.step.numpy())  # the latest may be another one later
+    return SourceRun(run.path, lines, fingerprint_of(model), run.data_fingerprint, model, which)
 
 
 def fingerprint_of(model: GenerativeModel) -> str:

@@ -85,8 +85,10 @@ def _train(
     begin = distributed_batches(strategy, model.fields, source, other, recipe)
     for state in model.stages:
         begin(0, state.batches_per_step)  # checks the batch size early
+    fitted_later = {getattr(state.fit, "__name__", "") for state in model.stages}
     for binding in configuration.unused():
-        say(f"note: {binding} is bound and not used by this run")
+        if binding.rpartition("/")[2].partition(".")[0] not in fitted_later:
+            say(f"note: {binding} is bound and not used by this run")
     other_held_out = None if other is None else data.load_if_there(recipe.other_data, "validation") or other
     validation = Validation(validation_split, other_held_out) if validation_split else None
     _check_monitor(settings.monitor, model, validation)

@@ -1,5 +1,6 @@
 """What a person looks at while a model trains: TensorBoard and the pictures in samples/."""
 
+import contextlib
 import dataclasses
 import time
 
@@ -73,9 +74,18 @@ class TensorBoard(StepCallback):
 
     def begin(self, step):
         super().begin(step)
-        self._writer = tf.summary.create_file_writer(str(self._run.logs))
-        with self._writer.as_default(step=self.step):
-            tf.summary.text("configuration", "\n".join(f"    {line}" for line in self._config.splitlines()))
+        with self._reported():
+            self._writer = tf.summary.create_file_writer(str(self._run.logs))
+            with self._writer.as_default(step=self.step):
+                tf.summary.text("configuration", "\n".join(f"    {line}" for line in self._config.splitlines()))
+
+    @contextlib.contextmanager
+    def _reported(self):
+        """Inside, TensorFlow's errors are those of the log files."""
+        try:
+            yield
+        except tf.errors.OpError as error:
+            raise OSError(None, error.message, str(self._run.logs)) from error
 
     def on_step(self, logs):
         self._ended = time.monotonic()
@@ -85,10 +95,8 @@ class TensorBoard(StepCallback):
             self._steps += 1
 
     def on_epoch_end(self, epoch, logs=None):
-        try:
+        with self._reported():
             self._write(logs)
-        except tf.errors.OpError as error:
-            raise OSError(None, error.message, str(self._run.logs)) from error
         self._began, self._steps = None, 0
 
     def _write(self, logs):

@@ -7,9 +7,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-import tensorflow as tf
-
-from tfade.errors import NonFiniteError, UsageError, one_line
+from tfade.errors import UsageError, one_line
+from tfade.evaluation.suite import FAILURES
 from tfade.locks import directory_lock
 from tfade.reporting.ablation_report import RunReport, write_report
 from tfade.training import configuration
@@ -104,7 +103,7 @@ def _train_and_evaluate(
             untrained.remove(run.path)
             evaluated = evaluate_trained(workspace, run, num_samples, ablation.metrics, plan.evaluation)
             report = dataclasses.replace(evaluated, minutes=report.minutes)
-        except (NonFiniteError, UsageError, tf.errors.InvalidArgumentError) as error:  # the other rows can still be had
+        except FAILURES as error:  # the other rows can still be had
             report = dataclasses.replace(report, failed=one_line(error))
         if report.failed:
             print(f"failed: {report.failed}")

@@ -74,7 +74,7 @@ def lines_of(source: SourceRun, codes: str) -> list[str]:
         f"fit_prior_by_em.codes = {codes!r}",
         model_line(source.configuration),
         f"adopt_weights.run_dir = {str(source.path)!r}",
-        f"adopt_weights.checkpoint = {int(source.model.step.numpy())}",
+        f"adopt_weights.checkpoint = {source.checkpoint!r}",
         f"adopt_weights.fingerprint = {source.fingerprint!r}",
     ]
 

@@ -154,9 +154,9 @@ def test_deterministic_codes_have_no_density_and_the_other_methods(subject_of, q
     assert "marginal_kl" not in results
     share = results["low_posterior_share"]
     assert share.value > 0.3
-    assert share.std == pytest.approx(np.sqrt(share.value * (1 - share.value) / 499))
+    assert share.std > np.sqrt(share.value * (1 - share.value) / 499)  # the threshold is an estimate, too
     assert share.protocol["log_mixture"] == "log p(z) + density ratio"
-    assert share.protocol["num_ratio_codes"] == 2000
+    assert share.protocol["num_ratio_codes"] == 300  # each once: those held out were not trained on
     settings = dataclasses.asdict(RatioClassifier(steps=150, width=16))
     assert share.protocol["classifier"] == results["marginal_kl_density_ratio"].protocol["classifier"] == settings
     assert results["active_units"].value == 2

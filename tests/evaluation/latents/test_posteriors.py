@@ -144,6 +144,7 @@ def test_points_are_known_however_wrapped():
 
 def test_points_have_no_density():
     posteriors = PointPosteriors(codes=MEANS)
+    assert (posteriors.distinct(20), posteriors.distinct(20_000)) == (20, len(MEANS))
     np.testing.assert_array_equal(posteriors.draw(70).codes, MEANS[posteriors.draw(70).indices])
     with pytest.raises(UsageError, match="posteriors are deterministic"):
         posteriors.log_mixture(CODES)

@@ -95,6 +95,11 @@ def test_batches_use_every_image_once():
     assert abs(whole.value - ms_ssim_diversity(images=images, batches=None).value) < 0.01
 
 
+def test_a_remainder_of_one_image_joins_the_others():
+    protocol = ms_ssim_diversity(images=textured(5, 16, 1), batch_size=2).protocol
+    assert (protocol["batches"], protocol["num_compared"], protocol["pairs"]) == (2, 5, 3 + 1)
+
+
 def test_seed():
     images = textured(130, 16, 1)
     first = ms_ssim_diversity(images=images, batches=1, seed=1)

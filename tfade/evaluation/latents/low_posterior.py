@@ -20,7 +20,7 @@ from tfade.evaluation.latents.codes import (
 from tfade.evaluation.latents.density_ratio import density_ratio
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.plots import figure_png, panels_of
-from tfade.evaluation.result import Figure, NotApplicable, Result, standard_error
+from tfade.evaluation.result import Figure, NotApplicable, Result, threshold_error
 from tfade.evaluation.samples.distances import nearest
 
 BINS = 50
@@ -77,7 +77,7 @@ class LowPosteriorSamples(Metric):
             **method,
             "below": f"the 1 % quantile of log q(z) of codes of the {subject.real.spec.split} split",
         }
-        share = Result("low_posterior_share", below.mean(), standard_error(below), protocol)
+        share = Result("low_posterior_share", below.mean(), threshold_error(on_posterior, on_prior, 0.01), protocol)
         return [share, *self._figures(subject, sampled, on_prior, on_posterior)]
 
     def _log_mixture(self, subject, sampled, encoded) -> tuple[np.ndarray, dict]:
@@ -85,7 +85,7 @@ class LowPosteriorSamples(Metric):
         codes, posteriors = np.concatenate([sampled, encoded]), subject.posteriors
         if posteriors.has_density:
             return posteriors.log_mixture(codes, mixture_progress(subject)), {"log_mixture": "exact"}
-        count = 4 * self.num_samples
+        count = posteriors.distinct(4 * self.num_samples)
         trained = density_ratio(
             codes=posteriors.draw(count, subject.seed + 1).codes,
             prior_latents=prior_latents(subject, count, 2),
@@ -168,12 +168,13 @@ def low_posterior_figure(lowest, neighbours, ordinary, stacked: bool = False) ->
 
 
 def histograms(panels: dict[str, dict[str, np.ndarray]], name: str, caption: str) -> Figure:
-    """Panels of densities: title → {legend: numbers}."""
+    """Panels of densities: title → {legend: numbers}; those that are not finite have no place in them."""
     figure, axes = panels_of(len(panels))
     for axis, (title, series) in zip(axes, panels.items()):
-        edges = np.histogram_bin_edges(np.concatenate([np.ravel(values) for values in series.values()]), BINS)
+        series = {label: values[np.isfinite(values)] for label, values in series.items()}
+        edges = np.histogram_bin_edges(np.concatenate([*series.values()]), BINS)
         for label, values in series.items():
-            axis.hist(np.ravel(values), edges, density=True, histtype="step", linewidth=1.5, label=label)
+            axis.hist(values, edges, density=True, histtype="step", linewidth=1.5, label=label)
         axis.set(xlabel=title, ylabel="density")
         axis.legend(fontsize=7)
     return Figure(name, caption, figure_png(figure))

@@ -113,7 +113,8 @@ class MarginalKL(Metric):
         methods: "monte_carlo" (exact but for its standard error), "density_ratio" (a classifier, see
             `RatioClassifier`), "density_model" (a fitted density, a lower bound).
         num_samples: codes that Monte Carlo draws.
-        num_codes: codes of either kind that the other methods take, of which a quarter is held out.
+        num_codes: codes of either kind that the other methods take, of which a quarter is held out; deterministic ones
+            at most as many as there are training examples.
         max_pairs: codes of a hierarchical VAE times training images, above which Monte Carlo is not applicable, for it
             would decode them all.
         fit: codes [n, D] → a density with `log_prob`, such as @fit_density in gin; None for `fit_mixture`.
@@ -158,17 +159,20 @@ class MarginalKL(Metric):
     def _monte_carlo(self, subject) -> Result:
         return marginal_kl(draws=draws_of(subject, self.num_samples, self.max_pairs))
 
+    def _codes(self, subject) -> np.ndarray:
+        return subject.posteriors.draw(subject.posteriors.distinct(self.num_codes), subject.seed).codes
+
     def _density_ratio(self, subject) -> Result:
-        codes = subject.posteriors.draw(self.num_codes, subject.seed).codes
+        codes = self._codes(subject)
         return density_ratio_kl(
             codes=codes,
-            prior_latents=prior_latents(subject, self.num_codes, 0),
+            prior_latents=prior_latents(subject, len(codes), 0),
             seed=subject.seed,
             progress=subject.progress,
         )
 
     def _density_model(self, subject) -> Result:
-        codes = subject.posteriors.draw(self.num_codes, subject.seed).codes
+        codes = self._codes(subject)
         held_out = len(codes) // 4
         fit = self.fit or fit_mixture
         fitted = fit(codes[held_out:])

@@ -165,6 +165,9 @@ class PointPosteriors(Posteriors):
         self.means = checked_features("codes", codes)
         self.count, self.dimensions = self.means.shape
 
+    def distinct(self, num_samples):
+        return min(num_samples, self.count)
+
     def _draw(self, indices, generator, seed):
         return Draws(indices, self.means[indices], None)
 

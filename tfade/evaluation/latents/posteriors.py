@@ -65,6 +65,13 @@ class Posteriors(abc.ABC):
         indices = np.concatenate([generator.permutation(self.count) for _ in range(rounds)])[:num_samples]
         return self._draw(indices, generator, seed)
 
+    def distinct(self, num_samples: int) -> int:
+        """How many of `num_samples` codes differ: one for each example, where codes are deterministic.
+
+        What is fitted to some codes and tested on others takes no more, or it would be tested on what it was fitted to.
+        """
+        return num_samples
+
     @abc.abstractmethod
     def _draw(self, indices: np.ndarray, generator: np.random.Generator, seed: int) -> Draws:
         """A code of each of these examples."""

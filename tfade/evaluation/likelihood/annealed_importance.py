@@ -81,7 +81,6 @@ def annealed_importance_sampling(
         "step_size": step_size,
         "target_acceptance": target_acceptance,
         "seed": seed,
-        "jit_compile": jit_compile,
     }
     annealing = Annealing(
         log_likelihood=log_likelihood,
@@ -89,6 +88,7 @@ def annealed_importance_sampling(
         initial=initial,
         batch_size=min(batch_size, len(x)),
         progress=progress,
+        jit_compile=jit_compile,
         **settings,
     )
     # Arguments are checked before the chains, which take minutes.
@@ -106,7 +106,7 @@ def annealed_importance_sampling(
         **settings,
         "dtype": prior.dtype.name,
     }
-    diagnostics = _diagnostics(annealed)
+    diagnostics = {**_diagnostics(annealed), "jit_compile": jit_compile}
     if simulated is not None:
         protocol["num_simulated"] = num_simulated
         diagnostics |= _gap(*_bounds(annealing, betas, *simulated))

@@ -34,5 +34,5 @@ def with_bits(nats: Result, model: Contract, subject: Subject) -> list[Result]:
     dimensions = subject.real.spec.dimensions
     bits = bits_per_dim(log_prob=np.array([nats.value]), dimensions=dimensions, continuous=model.levels is None)
     std = None if nats.std is None else nats.std / (dimensions * np.log(2))
-    protocol = {**bits.protocol, **nats.protocol}
+    protocol = {**bits.protocol, **nats.protocol, "unit": "bits"}
     return [Result(f"{nats.name}_bits_per_dim", bits.value, std, protocol, nats.diagnostics), nats]

@@ -139,7 +139,7 @@ class ImportanceWeightedBound(Metric):
             if view.posterior is None:
                 raise NotApplicable(f"{type(model).__name__} has no encoder with a density over latents")
             result, protocol = self._with_noise(view, subject), view.protocol
-        return with_bits(result.with_protocol(**subject.protocol(), **protocol), model, subject)
+        return with_bits(result.with_protocol(**subject.likelihood_protocol(), **protocol), model, subject)
 
     def work(self, subject):
         return Work(self.k * min(self.num_real, subject.real.spec.num_examples), "latents decoded")

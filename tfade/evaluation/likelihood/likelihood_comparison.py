@@ -87,4 +87,4 @@ class LikelihoodComparison(Metric):
         if subject.real.spec.is_image:
             protocol |= pixel_protocol(subject.model)
         result = Result("exact_log_likelihood", nats.mean(), standard_error(nats, repeats.groups), protocol)
-        return result.with_protocol(**subject.protocol())
+        return result.with_protocol(**subject.likelihood_protocol())

@@ -100,7 +100,7 @@ class Likelihood(Metric):
             dimensions = subject.real.spec.dimensions
             results.insert(0, bits_per_dim(**shared, dimensions=dimensions, continuous=levels is None))
         protocol = {
-            **subject.protocol(),
+            **subject.likelihood_protocol(),
             **repeats.protocol,
             "likelihood": model.likelihood,
             "inference": "its own" if model is subject.model else "fitted around the frozen generator, with one σ",

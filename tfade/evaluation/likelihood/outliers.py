@@ -9,7 +9,7 @@ from tfade.evaluation.answers import answers
 from tfade.evaluation.choice import choose
 from tfade.evaluation.likelihood.nll import checked_nats
 from tfade.evaluation.metric import Metric, Work
-from tfade.evaluation.result import NotApplicable, Result
+from tfade.evaluation.result import NotApplicable, Result, threshold_error
 
 ACCEPTED = 0.95
 
@@ -25,7 +25,7 @@ def outlier_detection(*, inside, outside, accepted: float = ACCEPTED) -> list[Re
     Returns:
         `Result`s in [0, 1]: "outlier_auroc", P(log p(inside) > log p(outside)) + ½ P(equal), with DeLong's standard
         error: 1 is perfect, ½ is no better than chance, and below ½ the other data are the likelier ones; and
-        "accepted_outliers", the share of the other data above the threshold, with its binomial standard error.
+        "accepted_outliers", the share of the other data above the threshold, with `threshold_error`.
 
     Raises:
         UsageError: values that are not finite floats [N], fewer than 2 of either, or a share out of range.
@@ -45,7 +45,7 @@ def outlier_detection(*, inside, outside, accepted: float = ACCEPTED) -> list[Re
         Result(
             "accepted_outliers",
             share,
-            np.sqrt(share * (1.0 - share) / len(outside)),
+            threshold_error(inside, outside, 1.0 - accepted),
             {**protocol, "accepted": accepted},
         ),
     ]

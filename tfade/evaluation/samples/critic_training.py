@@ -73,6 +73,7 @@ def train_critic(
 def mean_gradient_norm(critic, test: np.ndarray, fake: np.ndarray, generator: np.random.Generator) -> float:
     """The mean of ‖∇f‖ at random points of lines between test data and samples."""
     count = min(len(test), len(fake), LINES)
+    test, fake = (each[generator.permutation(len(each))[:count]] for each in (test, fake))  # folders come by class
     found = []
     for start in range(0, count, GRADIENTS):
         stop = min(start + GRADIENTS, count)

@@ -10,7 +10,7 @@ from tfade.errors import UsageError, check_whole
 from tfade.evaluation.checks import checked_images
 from tfade.evaluation.metric import Metric
 from tfade.evaluation.result import Figure, Result
-from tfade.evaluation.samples.distances import checked_sets, nearest
+from tfade.evaluation.samples.distances import checked_sets, generator_of, nearest
 
 SPACES = ("pixels", "features")
 
@@ -88,7 +88,8 @@ class NearestNeighbours(Metric):
     Samples that are much nearer than test images are copies.
 
     Args:
-        num_samples: how many samples are looked at: the first ones.
+        num_samples: how many samples, and how many test images, are looked at, chosen at random: those of a folder are
+            sorted by class.
         space: "pixels" or "features".
         shown: how many rows the figure has.
     """
@@ -103,7 +104,11 @@ class NearestNeighbours(Metric):
         self.space, self.shown = space, check_whole("NearestNeighbours.shown", shown, 1)
 
     def __call__(self, subject):
-        samples, real = subject.samples[: self.num_samples], subject.real_images[: self.num_samples]
+        generator = generator_of(subject.seed)
+        samples, real = (
+            images[generator.permutation(len(images))[: self.num_samples]]
+            for images in (subject.samples, subject.real_images)
+        )
         train = subject.train.fetch(np.arange(subject.train.spec.num_examples))
         protocol, space_of = subject.protocol(), lambda images: images
         if self.space == "features":
