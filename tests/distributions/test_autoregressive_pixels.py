@@ -89,6 +89,12 @@ def mixture(channels=3, **arguments) -> LogisticMixture:
     return layer
 
 
+def test_a_cold_draw_is_finite_at_the_end_of_its_noise():
+    layer = mixture(1)
+    noise = tf.zeros((2, 1, 2, layer.noise_size))  # uniform on [0, 1), which holds 0
+    assert np.isfinite(layer.from_uniform(parameters(layer), noise, 0.0)).all()
+
+
 def parameters(layer, scale=1.0, rows=2):
     shape = (rows, 1, 2, layer.outputs)
     return tf.constant(scale * np.random.default_rng(0).normal(size=shape), tf.float32)

@@ -298,6 +298,21 @@ def test_compiled(case):
         np.testing.assert_allclose(draw(CONTEXT), layer.distribution(CONTEXT).sample(4, seed=SEED), rtol=1e-9)
 
 
+def test_constant_data_keep_their_scale():
+    layer = DiagonalNormal()
+    layer.build((2,))
+    layer._standardise(np.stack([np.full(1000, 0.1), np.arange(1000.0)], 1))  # a deviation of 1e-17 by rounding
+    np.testing.assert_allclose(layer.scale, [1.0, np.arange(1000.0).std()], rtol=1e-6)
+
+
+def test_a_normal_of_one_number_takes_any_batch():
+    layer = FullNormal(conditioner=SMALL)
+    layer.build((1,), 2)
+    ask = tf.function(lambda context: layer.distribution(context).log_prob(tf.zeros((1,))), autograph=False)
+    given = np.ones((5, 2), np.float32)
+    assert ask.get_concrete_function(tf.TensorSpec((None, 2), tf.float32))(tf.constant(given)).shape == (5,)
+
+
 @cases
 def test_initialise_moves_the_density_to_the_data(case):
     """Near a diagonal Gaussian of the data's own moments, far from zero and of different scales."""

@@ -145,6 +145,11 @@ def test_the_wasserstein_autoencoders_cost_by_hand(images):
     assert (terms["reconstruction"].weight, terms["mmd"].weight) == (0.05, 2.0)
     z = seeds.rows("prior", 8, model.prior().sample)
     np.testing.assert_allclose(terms["mmd"].value, mmd(codes, z, IMQ()), rtol=1e-4)
+    signature = [tf.TensorSpec((None, *images.shape[1:]), tf.uint8)]  # as `fit` has them of an array's data set
+    traced = tf.function(
+        lambda x: model.losses(Batch(x), seeds)["autoencoder"]["mmd"].value, signature, autograph=False
+    )
+    np.testing.assert_allclose(traced(images), terms["mmd"].value, rtol=1e-3)
 
 
 def test_the_second_stage_learns_from_draws_of_the_posterior_and_samples_through_the_decoder(images):

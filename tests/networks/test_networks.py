@@ -52,6 +52,13 @@ def test_the_published_infogan_networks():
 
 
 @pytest.mark.parametrize("network", [infogan.InfoGANEncoder, infogan.InfoGANDecoder])
+def test_infogan_normalises_no_vector_by_itself(network):
+    """Of instance normalisation of single numbers nothing is left but the offset."""
+    with pytest.raises(UsageError, match=f"{network.__name__}.normalization='instance'"):
+        network((8, 8, 1), 2, normalization="instance")
+
+
+@pytest.mark.parametrize("network", [infogan.InfoGANEncoder, infogan.InfoGANDecoder])
 def test_infogan_takes_sides_that_are_multiples_of_four(network):
     for shape in ((18, 16, 1), (16, 18, 1), (5,)):
         with pytest.raises(UsageError, match="multiples of 4"):

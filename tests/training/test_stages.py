@@ -1,5 +1,8 @@
 """Stages: one run, one history, one checkpoint; a stop anywhere ends where the uninterrupted run ends."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
@@ -8,7 +11,7 @@ from tfade import load_run
 from tfade.errors import UsageError
 from tfade.models.stages import Stage
 from tfade.training.checkpoints import Checkpoints
-from tfade.training.loop import segments
+from tfade.training.loop import TrainingLoop, segments
 
 RECIPE = ROOT / "tests" / "training" / "two_stages.gin"
 
@@ -73,6 +76,20 @@ def test_a_stop_anywhere_ends_bit_for_bit(whole, tmp_path, stop_after, monkeypat
     assert train(tmp_path / "run") == 0
     assert_same_state(newest_state(whole), newest_state(tmp_path / "run"))
     assert (whole / "history.csv").read_text() == (tmp_path / "run" / "history.csv").read_text()
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_signal_during_a_fit_is_heard(whole, tmp_path, monkeypatch):
+    fit = TrainingLoop._fit_stage
+
+    def signalled(self, writer):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return fit(self, writer)
+
+    monkeypatch.setattr(TrainingLoop, "_fit_stage", signalled)
+    assert train(tmp_path / "run") == 128 + signal.SIGTERM
+    assert train(tmp_path / "run") == 0
+    assert_same_state(newest_state(whole), newest_state(tmp_path / "run"))
 
 
 def test_a_two_stage_flow_that_is_stopped_in_its_second_stage_ends_bit_for_bit(
