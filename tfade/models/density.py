@@ -42,7 +42,6 @@ class DensityModel(GenerativeModel):
         self.density = self.add_network(
             "density", lambda: build_latent_distribution("distribution", distribution, size)
         )
-
         self.likelihood = self.density.likelihood
 
     def players(self):

@@ -97,7 +97,7 @@ class FlowModel(LatentVariableModel):
         """Nats [batch] of the dequantised image; the mean over `num_samples` draws of its noise."""
         check_whole("num_samples", num_samples)
         self.checked_labels(labels)
-        draws = num_samples if self.spec.is_image or self.likelihood == "unbiased" else 1
+        draws = num_samples if self.spec.is_image or not self.flow.is_exact else 1
         values = [self._log_density(self.unit(x, lambda y, k=k: per_example_noise(y, k)), k) for k in range(draws)]
         return tf.add_n(values) / draws
 

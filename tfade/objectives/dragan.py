@@ -22,7 +22,7 @@ class DRAGAN(Penalty):
         weight: γ ≥ 0; 10 in the paper.
         target: t ≥ 0.
         interpolate: the points of the authors' code; otherwise those of the large comparison of Lucic et al.
-        limits: (lowest, highest) that points are clipped to, by default those of images in [-1, 1]; None for vectors.
+        limits: (lowest, highest) that points of images are clipped to; None for no clipping. Vectors are not clipped.
 
     Raises:
         UsageError: a weight or a target that is not a finite number ≥ 0, or limits that are not an increasing pair.
