@@ -130,7 +130,7 @@ def standard_error(values: np.ndarray, groups: np.ndarray | None = None) -> floa
 def threshold_error(inside: np.ndarray, outside: np.ndarray, level: float, resamples: int = 200) -> float:
     """The standard error of the share of one set beyond a quantile of another, by the bootstrap.
 
-    Both sets are resampled: the threshold is an estimate, too, and at the median of equal distributions it brings as much
+    Both sets are resampled: the threshold is an estimate, too, and between equal distributions it brings as much
     variance as the share.
 
     Args:

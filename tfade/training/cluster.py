@@ -4,9 +4,12 @@ import contextlib
 import errno
 import socket
 import time
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from tfade.errors import UsageError
@@ -173,3 +176,29 @@ def told_who_left(cluster: Cluster | None, hint: Callable[[], str]) -> Iterator[
             raise
         names = ", ".join(map(str, left)) or "another worker"
         raise ConnectionError(f"{names} left; start all again with the same commands. {hint()}".strip()) from error
+
+
+def require_same_state(strategy: tf.distribute.Strategy, step: int, state: Mapping[str, keras.Variable]) -> None:
+    """Rejects workers that begin with different states: nothing else would tell, as their gradients fit each other.
+
+    Args:
+        strategy: of this process; only one of several workers asks the others.
+        step: the training step that this worker begins at.
+        state: every variable by its name.
+
+    Raises:
+        UsageError: another worker has read another checkpoint, or none. All workers raise it.
+    """
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return
+    digest = 0
+    for name in sorted(state):
+        digest = zlib.crc32(np.ascontiguousarray(state[name].numpy()), digest)
+    replicas = strategy.run(lambda: tf.constant([[step, digest]], tf.int64))
+    found = {tuple(row) for row in strategy.gather(replicas, axis=0).numpy().tolist()}
+    if len(found) > 1:
+        steps = ", ".join(f"{other:,}" for other, _ in sorted(found))
+        raise UsageError(
+            f"the workers begin with different states, at steps {steps}; give all of them one run_dir in a folder that "
+            "they share, and start them again once every machine sees its newest checkpoint"
+        )

@@ -12,6 +12,7 @@ from tfade.models.base import GenerativeModel
 from tfade.training import checkpoints
 from tfade.training.callbacks import FiniteGuard, StepCallback
 from tfade.training.checkpoint_callback import CheckpointCallback, CheckpointSettings
+from tfade.training.cluster import require_same_state
 from tfade.training.recipe import Recipe
 from tfade.training.run_directory import RunDirectory
 
@@ -80,6 +81,7 @@ class TrainingLoop:
             with self.model.distribute_strategy.scope():
                 checkpoints.restore(self.model, state)
         step = int(self.model.step.numpy())
+        require_same_state(self.model.distribute_strategy, step, self.model.state())
         if self.store:
             self.store.set_aside(after=step)
         return step
