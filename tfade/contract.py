@@ -60,6 +60,7 @@ class Contract:
         finite: `sample` hands out a fixed set of images, each once.
         fit_protocol: settings that `log_prob` depends on and the recipe does not state.
         code_protocol: settings of a search that finds the code of an example; empty where a network gives it.
+        bound_rises_with_draws: a lower bound takes the number of its draws from `num_samples`.
         bound_takes_any_prior: `log_prob` stays what it is declared to be with another prior in place of the model's.
     """
 
@@ -74,6 +75,7 @@ class Contract:
     finite: bool = False
     fit_protocol: dict = {}
     code_protocol: dict = {}
+    bound_rises_with_draws: bool = True
     bound_takes_any_prior: bool = True
     networks: dict = {}
 

@@ -25,6 +25,7 @@ from tfade.models.density import DensityModel
 from tfade.models.flow import FlowModel
 from tfade.models.glann import GLANN, nearest_distance, on_sphere
 from tfade.models.glf import GLF
+from tfade.models.latent_density import LatentDensity
 from tfade.models.rae import RAE
 from tfade.models.vae import TwoStageVAE
 from tfade.models.wae import WAEMMD
@@ -257,7 +258,10 @@ def test_a_density_says_what_its_likelihood_is(normal, likelihood):
     for distribution in (normal, part(FlowDistribution, couplings, normal)):
         model = DensityModel((3,), distribution)
         assert (model.likelihood, model.answers("log_density")) == (likelihood, likelihood == "exact")
-    assert FlowModel((3,), couplings, normal).likelihood == likelihood
+    flow = FlowModel((3,), couplings, normal)
+    assert flow.likelihood == likelihood
+    assert LatentDensity((3,), part(FlowModel, flow=couplings), normal).likelihood == likelihood
+    assert not flow.bound_rises_with_draws
 
 
 def test_perceptual_networks_take_what_they_can():

@@ -88,6 +88,7 @@ def test_a_signal_during_a_fit_is_heard(whole, tmp_path, monkeypatch):
 
     monkeypatch.setattr(TrainingLoop, "_fit_stage", signalled)
     assert train(tmp_path / "run") == 128 + signal.SIGTERM
+    assert int(newest_state(tmp_path / "run")["step"]) == 5  # where the fit is, before another step
     assert train(tmp_path / "run") == 0
     assert_same_state(newest_state(whole), newest_state(tmp_path / "run"))
 

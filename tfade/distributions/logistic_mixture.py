@@ -92,7 +92,7 @@ class LogisticMixture(PixelDistribution):
         for channel in range(self.event_shape[-1]):
             before = [signed(level) for level in levels]
             location = 0.5 * (shifted_location(locations, coefficients, before, channel) + 1.0)
-            u = tf.maximum(noise[..., 1 + channel, None], 2.0**-24)  # at 0 a cold draw were 0 · ∞
+            u = tf.maximum(noise[..., 1 + channel, None], 2.0**-24)  # at 0 a cold draw would be 0 · ∞
             drawn = location + temperature * scales[..., channel, :] * (tf.math.log(u) - tf.math.log1p(-u))
             levels.append(tf.clip_by_value(tf.round(TOP * drawn), 0.0, TOP))
         return tf.concat(levels, -1)

@@ -50,7 +50,7 @@ class AVB(VAE):
         penalty: class of T's penalty, or None.
 
     Raises:
-        UsageError: as `VAE`; or a posterior that is not implicit.
+        UsageError: as `VAE`; a posterior that is not implicit; or, without adaptive contrast, a learned prior.
 
     Reference: Mescheder et al. 2017, algorithms 1 and 2, and their code.
     """
@@ -83,9 +83,9 @@ class AVB(VAE):
         self.latents.adaptive_contrast = adaptive_contrast
         if not adaptive_contrast and self.networks["prior"].trainable_variables:
             raise UsageError(
-                f"AVB.prior={getattr(prior, '__name__', prior)} is learned, and without adaptive "
-                "contrast nothing moves it: the bound has it in the discriminator alone; set AVB.adaptive_contrast = "
-                "True, or take StandardNormal"
+                f"AVB.prior={getattr(prior, '__name__', prior)} is learned, but without adaptive "
+                "contrast it enters the loss only as the discriminator's second sample and has no gradient; set "
+                "AVB.adaptive_contrast = True, or take StandardNormal"
             )
 
     @property

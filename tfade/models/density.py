@@ -31,6 +31,8 @@ class DensityModel(GenerativeModel):
         UsageError: data that are not vectors.
     """
 
+    bound_rises_with_draws = False
+
     def __init__(self, spec, distribution: Callable[[], DistributionLayer] = GaussianMixture):
         super().__init__(spec)
         if self.spec.is_image:
@@ -42,7 +44,10 @@ class DensityModel(GenerativeModel):
         self.density = self.add_network(
             "density", lambda: build_latent_distribution("distribution", distribution, size)
         )
-        self.likelihood = self.density.likelihood
+
+    @property
+    def likelihood(self):
+        return self.density.likelihood
 
     def players(self):
         return (Player("density", self.density),)

@@ -48,7 +48,7 @@ class FlowModel(LatentVariableModel):
     Reference: Dinh et al. 2015 and 2017; Kingma and Dhariwal 2018.
     """
 
-    likelihood = "exact"
+    bound_rises_with_draws = False  # that of a prior which is a bound
 
     def __init__(self, spec, flow=None, prior=StandardNormal):
         spec = as_spec(spec)
@@ -65,7 +65,10 @@ class FlowModel(LatentVariableModel):
             return made
 
         self.flow = self.add_network("flow", make_flow)
-        self.likelihood = likelihood_over(self.flow, self.networks["prior"])
+
+    @property
+    def likelihood(self):
+        return likelihood_over(self.flow, self.networks["prior"])
 
     def players(self):
         return (Player("flow", self.flow, self.networks["prior"]),)

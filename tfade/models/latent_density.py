@@ -61,6 +61,7 @@ class LatentDensity(GenerativeModel):
         if not held.bound_takes_any_prior:
             held.likelihood = None
         self.likelihood, self.latent_size, self.levels = held.likelihood, held.latent_size, held.levels
+        self.bound_rises_with_draws = held.bound_rises_with_draws
         self.gaussian_codes, self.conditional = held.gaussian_codes, held.conditional
         self.fields = ("images", "labels") if held.conditional else ("images",)
         self.code_protocol, self.fit_protocol = held.code_protocol, held.fit_protocol

@@ -70,9 +70,9 @@ class InfoGANEncoder(keras.Sequential):
         spectral: bool = False,
     ):
         check_sizes("InfoGANEncoder", outputs=outputs, dense=dense)
-        check_choice("InfoGANEncoder.normalization", normalization, NORMALIZATIONS)
         _smallest_map("InfoGANEncoder", image_shape, channels)
         normalization = None if spectral else normalization
+        check_choice("InfoGANEncoder.normalization", normalization, NORMALIZATIONS)
         convolution = SpectralConv2D if spectral else keras.layers.Conv2D
         linear = SpectralDense if spectral else keras.layers.Dense
         layers = [keras.Input(tuple(image_shape))]
@@ -113,10 +113,10 @@ class InfoGANDecoder(keras.Sequential):
         spectral: bool = False,
     ):
         check_sizes("InfoGANDecoder", latent_size=latent_size, dense=dense)
-        check_choice("InfoGANDecoder.normalization", normalization, NORMALIZATIONS)
         check_activation("InfoGANDecoder.activation", activation)
         height, width = _smallest_map("InfoGANDecoder", image_shape, channels)
         normalization = None if spectral else normalization
+        check_choice("InfoGANDecoder.normalization", normalization, NORMALIZATIONS)
         linear = SpectralDense if spectral else keras.layers.Dense
         convolution = SpectralConv2DTranspose if spectral else keras.layers.Conv2DTranspose
         first, second = channels

@@ -47,10 +47,7 @@ def parse(
         _text(file)
     for line in bindings:
         _refuse_unquoted(line)
-    if root is not None:  # before the current directory, which may hold another checkout
-        others = [prefix for prefix in gin_config._LOCATION_PREFIXES if prefix != str(root)]
-        gin_config._LOCATION_PREFIXES[:] = [str(root), *others]
-    with _one_line(), _utf8_files():
+    with _one_line(), _utf8_files(), _includes_of(root):
         gin.parse_config(list(defaults))
         gin.parse_config_files_and_bindings(
             [os.path.abspath(file) for file in files], [], skip_unknown=False, finalize_config=False
@@ -66,6 +63,18 @@ def parse(
             "'from __gin__ import dynamic_registration'"
         )
     _refuse_unused_macros()
+
+
+@contextlib.contextmanager
+def _includes_of(root: str | Path | None) -> Iterator[None]:
+    """Inside, `include` looks in `root` before the current directory, which may hold another checkout."""
+    before = list(gin_config._LOCATION_PREFIXES)
+    if root is not None:
+        gin_config._LOCATION_PREFIXES.insert(0, str(root))
+    try:
+        yield
+    finally:
+        gin_config._LOCATION_PREFIXES[:] = before
 
 
 def bind(lines: Sequence[str]) -> None:

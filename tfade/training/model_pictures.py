@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfade import pictures
 from tfade.data.source import Source
-from tfade.errors import one_line
+from tfade.errors import NonFiniteError, one_line
 from tfade.models.base import GenerativeModel
 
 GAP = 6  # white rows between the parts of the overview, before magnification
@@ -38,7 +38,7 @@ def optional(what: str, say: Callable[[str], None] = print) -> Iterator[None]:
     """
     try:
         yield
-    except (ArithmeticError, ValueError, MemoryError, tf.errors.OpError) as error:  # an inverse not found, no memory
+    except (NonFiniteError, MemoryError, tf.errors.OpError) as error:  # an inverse not found, no memory
         say(f"note: {what} left out: {one_line(error)}")
 
 

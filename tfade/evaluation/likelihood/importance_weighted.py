@@ -129,6 +129,8 @@ class ImportanceWeightedBound(Metric):
         model, indices = estimated_model(subject), choose(subject.real, self.num_real, subject.seed)
         if model.likelihood in ("exact", "unbiased"):
             raise NotApplicable(f"the likelihood of {type(model).__name__} is {model.likelihood} and needs no bound")
+        if not model.bound_rises_with_draws:
+            raise NotApplicable(f"the bound of {type(model).__name__} has its own number of draws: see likelihood")
         if model.likelihood == "lower_bound":
             nats, repeats = log_probs(model, subject, indices, self.name, self.k, TOGETHER)
             result = bound_result(nats, self.k, groups=repeats.groups)

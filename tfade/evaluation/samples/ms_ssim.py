@@ -40,8 +40,8 @@ def ms_ssim_diversity(
         scales: M from 1 to 5, or None for the most that fit a window of `filter_size`, but two at least.
         filter_size: side of the window, odd; None for 11, or where two scales do not fit it the largest that fits them.
             So images of side 176 have 5 scales, 64 have 3, 32 and 28 have 2, all with 11; side 16 has 2 with 7.
-        batch_size: images whose pairs are compared, at least 2; where N is not a multiple of it, a few more or fewer,
-            so that no image is dropped.
+        batch_size: images whose pairs are compared, at least 2; N are split into batches as equal
+            as possible of about so many, and no image is dropped.
         batches: at most so many batches are used; None for all images.
         seed: of the choice of batches.
 

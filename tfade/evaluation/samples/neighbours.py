@@ -132,7 +132,7 @@ class NearestNeighbours(Metric):
             rows += [samples[near : near + 1], train[found.indices[near]]]
         picture = pictures.grid(np.concatenate(rows), columns=2 * k + 3)
         caption = (
-            f"Left: the first {count} samples, each followed by its {k} nearest training images, the nearest first. "
+            f"Left: {count} samples at random, each followed by its {k} nearest training images, the nearest first. "
             f"Right: the same for the {count} of {len(samples):,} samples that are nearest to a training image. "
             f"Distances are Euclidean, in {self.space}; {len(train):,} training images."
         )
