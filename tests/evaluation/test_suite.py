@@ -180,6 +180,9 @@ def test_a_metric_that_fails_leaves_the_others(error, stacked, subject_of):
     report = evaluate(subject_of(Replay(stacked[1]), num_samples=20), [Failing(), ReconstructionError()])
     assert report.failures.keys() == {"failing"}
     assert "mean_absolute_error" in report.results
+    assert "failing" not in {metric.name for metric in select("all")}  # its settings could not be bound
+    with pytest.raises(UsageError, match="unknown metric 'failing'; its class is not registered"):
+        select("failing")
 
 
 def test_the_table_says_what_most_share_and_who_does_not(subject_of):

@@ -10,6 +10,7 @@ from typing import Any
 import gin
 import numpy as np
 import tensorflow as tf
+from gin import config as gin_config
 
 from tfade.errors import NonFiniteError, UsageError, one_line
 from tfade.evaluation.metric import Metric
@@ -44,6 +45,8 @@ def select(names: str | None = None) -> list[Metric]:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(sorted(known))}"
+            if name in {getattr(metric, "name", None) for metric in _subclasses(Metric)}:
+                hint = "its class is not registered; decorate it with @gin.register"
             raise UsageError(f"metrics={names!r} has the unknown metric {name!r}; {hint}")
     return [gin.get_configurable(known[name])() for name in wanted]
 
@@ -115,11 +118,10 @@ def _announce(subject: Subject, metrics: Sequence[Metric]) -> None:
 
 
 def known_metrics() -> dict[str, type[Metric]]:
-    """Every class of a metric that was imported, by its name."""
+    """Every class of a metric that was imported and is registered with gin, by its name."""
+    registered = {entry.wrapped for _, entry in gin_config._REGISTRY.items()}
     return {
-        metric.name: metric
-        for metric in _subclasses(Metric)
-        if "name" in vars(metric) and not inspect.isabstract(metric)  # gin's wrapper of a class has no name of its own
+        metric.name: metric for metric in _subclasses(Metric) if metric in registered and not inspect.isabstract(metric)
     }
 
 
