@@ -23,6 +23,7 @@ from tests.helpers import ROOT, TINY, assert_same_state, eagerly, newest_state, 
 from tfade import load_run
 from tfade.evaluation.suite import known_metrics
 from tfade.objectives import divergences
+from tfade.training.building import parameters_of
 
 README = (ROOT / "README.md").read_text()
 RESULTS = (ROOT / "gin" / "RESULTS.md").read_text()
@@ -182,7 +183,7 @@ def test_names_of_gin_exist():
         selector, _, parameter = name.partition(".")
         known = gin_config._REGISTRY.get_match(selector)
         assert known, name
-        assert not parameter or parameter in inspect.signature(known.wrapped).parameters, name
+        assert not parameter or parameter in parameters_of(known.wrapped), name
 
 
 def test_recipes_and_tables_that_are_named_exist():

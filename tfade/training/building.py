@@ -6,7 +6,7 @@ import itertools
 import re
 import traceback
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
 import tensorflow as tf
@@ -38,6 +38,18 @@ class Argument(NamedTuple):
     value: object
 
 
+def parameters_of(made: Callable) -> Mapping[str, inspect.Parameter]:
+    """The arguments of a function or of a class's constructor; none where they cannot be known.
+
+    They are read off the constructor itself: Python 3.11.2 shows the metaclass's in place of a Keras class's.
+    """
+    try:
+        found = inspect.signature(made.__init__ if inspect.isclass(made) else made).parameters
+    except ValueError:
+        return {}
+    return {name: parameter for name, parameter in found.items() if name != "self"}
+
+
 def refuse_wrong_flags() -> None:
     """Rejects what gin binds to a flag and is neither True nor False: any other object would pass for one of them.
 
@@ -48,7 +60,7 @@ def refuse_wrong_flags() -> None:
         known = gin_config._REGISTRY.get_match(selector) if selector != "gin.macro" else None
         if known is None or not selector.startswith("tfade."):
             continue
-        parameters = inspect.signature(known.wrapped).parameters
+        parameters = parameters_of(known.wrapped)
         for name, value in bound.items():
             is_flag = name in parameters and parameters[name].annotation in (bool, "bool")
             is_macro = isinstance(value, gin_config.ConfigurableReference) and value.configurable.name == "macro"

@@ -1,13 +1,13 @@
 """Bindings that do not reach a model, for it makes the class by a default and not through gin."""
 
 import functools
-import inspect
 from collections.abc import Collection, Mapping
 
 import keras
 from gin import config as gin_config
 
 from tfade.errors import UsageError
+from tfade.training.building import parameters_of
 
 
 def require_reached(model) -> None:
@@ -66,14 +66,6 @@ def _defaults_to(kind: type, made: Collection[type]) -> list[tuple[str, str]]:
         (owner.__name__, name)
         for owner in sorted(made, key=lambda owner: owner.__name__)
         if owner.__init__ is not object.__init__
-        for name, argument in _parameters(owner).items()
+        for name, argument in parameters_of(owner).items()
         if argument.default is kind
     ]
-
-
-def _parameters(owner: type) -> Mapping[str, inspect.Parameter]:
-    """Of its constructor; none of a class, such as a metaclass of gin's, that has no signature."""
-    try:
-        return inspect.signature(owner).parameters
-    except ValueError:
-        return {}
