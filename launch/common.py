@@ -79,23 +79,18 @@ def guarded(main: Callable[[list[str]], int | None], arguments: list[str]) -> in
         return 128 + signal.SIGINT
     except Exception as error:
         # Imported here: the modules below import TensorFlow, and by now it is there.
+        import tensorflow as tf
+
         from tfade.errors import NonFiniteError, UsageError, one_line
         from tfade.training.checkpoint_callback import Interrupted
 
         if isinstance(error, Interrupted):
             print(f"\n{error}", file=sys.stderr)
             return 128 + error.signal
-        if isinstance(error, (UsageError, NonFiniteError, OSError, MemoryError, _exhausted())):
+        if isinstance(error, (UsageError, NonFiniteError, OSError, MemoryError, tf.errors.ResourceExhaustedError)):
             print(f"error: {_at_a_path(error) or one_line(error)}", file=sys.stderr)
             return USAGE if isinstance(error, UsageError) else FAILED
         raise
-
-
-def _exhausted() -> type[Exception]:
-    """TensorFlow's MemoryError."""
-    import tensorflow as tf
-
-    return tf.errors.ResourceExhaustedError
 
 
 def _at_a_path(error: Exception) -> str | None:
