@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.helpers import eagerly, train_here
+from tests.helpers import PLAYERS, eagerly, train_here
 from tfade import load_run
 from tfade.errors import UsageError
 from tfade.export import export
@@ -36,7 +36,8 @@ np.savez(
 def test_the_export_equals_the_live_model(tmp_path, images):
     bindings = ("VGHPlusPlus.gaussian_codes = True", "Optimization.average_decay = {'generator': 0.5}")
     with eagerly():
-        assert train_here(tmp_path / "run", *bindings, "steps = 2", "Visualisation.samples = 0") == 0
+        lines = (*bindings, "steps = 2", "Visualisation.samples = 0")
+        assert train_here(tmp_path / "run", *lines, files=PLAYERS) == 0
     model = load_run(tmp_path / "run")
     names = export(model, tmp_path / "export")
     wanted = {"sample", "sample_from_latents", "encode", "reconstruct", "discriminate", "serving_default"}

@@ -170,6 +170,7 @@ def test_a_context_is_broadcast_over_samples_and_data():
     np.testing.assert_allclose(whole[:, 3], one, atol=1e-4)
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("dimensions", [2, 8, 64])
 @pytest.mark.parametrize("transformer", [Affine, Shift])
 def test_32_couplings_keep_their_inverse_in_float32(dimensions, transformer):

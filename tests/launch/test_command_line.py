@@ -12,6 +12,7 @@ from PIL import Image
 
 from launch import benchmark, evaluate, export, sample, train
 from tests.helpers import (
+    PLAYERS,
     RECIPE,
     ROOT,
     TINY,
@@ -84,7 +85,7 @@ def test_help_answers_without_tensorflow(name):
 )
 def test_wrong_configurations(tmp_path, capsys, bindings, words):
     bindings = [binding.replace("DIR", str(tmp_path)) for binding in bindings]
-    fails(capsys, train.main, train_arguments(tmp_path / "run", *bindings), *words)
+    fails(capsys, train.main, train_arguments(tmp_path / "run", *bindings, files=PLAYERS), *words)
     assert not (tmp_path / "run").exists()
 
 
@@ -182,10 +183,10 @@ def test_arrays_that_are_no_images(tmp_path, capsys, array, words):
 
 
 def test_a_run_of_another_configuration(tmp_path, capsys):
-    run_dir = write_run(tmp_path / "run", (RECIPE, GREY, TINY), ["steps = 6"], step=6)
+    run_dir = write_run(tmp_path / "run", (PLAYERS[0], GREY, TINY), ["steps = 6"], step=6)
     before = newest_state(run_dir.path)
     config = run_dir.config.read_text()
-    arguments = functools.partial(train_arguments, files=(RECIPE, GREY, TINY))
+    arguments = functools.partial(train_arguments, files=(PLAYERS[0], GREY, TINY))
     fails(
         capsys,
         train.main,
@@ -195,7 +196,7 @@ def test_a_run_of_another_configuration(tmp_path, capsys):
     )
     fails(capsys, train.main, arguments(run_dir.path, "steps = 5"), "steps: 6 before, 5 now")
     decay = ("adam.learning_rate = @LinearDecay()", "LinearDecay.initial = 1e-3", "LinearDecay.steps = %steps")
-    write_run(tmp_path / "decaying", (RECIPE, GREY, TINY), decay, step=6)
+    write_run(tmp_path / "decaying", (PLAYERS[0], GREY, TINY), decay, step=6)
     fails(capsys, train.main, arguments(tmp_path / "decaying", *decay, "steps = 9"), "steps: 6 before, 9 now")
     assert run_dir.config.read_text() == config
     assert_same_state(newest_state(run_dir.path), before)
@@ -313,11 +314,11 @@ def test_recipes_run_from_any_folder(tmp_path):
         env={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
     )
     assert process.returncode == 0, process.stderr
-    assert (tmp_path / "runs" / "vgh_pp" / "config.gin").is_file()
+    assert (tmp_path / "runs" / "vae" / "config.gin").is_file()
 
 
 def test_the_benchmark_prints_its_figures(capsys):
-    assert run(benchmark.main, [f"--gin_file={RECIPE}", f"--gin_file={TINY}", "--steps=10"]) == 0
+    assert run(benchmark.main, [*(f"--gin_file={file}" for file in PLAYERS), "--steps=10"]) == 0
     printed = capsys.readouterr().out
     for figure in (
         "step / hand-written step",

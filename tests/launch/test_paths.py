@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from launch import ablation, density_ratio, evaluate, export, jacobian, sample, train
-from tests.helpers import RECIPE, ROOT, fails, newest_state, run, train_arguments
+from tests.helpers import PLAYERS, RECIPE, ROOT, fails, newest_state, run, train_arguments
 
 RECIPE_FLAG = f"--gin_file={RECIPE}"
 STUDY = f"--gin_file={ROOT / 'gin' / 'tables' / 'density_ratio.gin'}"
@@ -109,7 +109,9 @@ def fails_while_at_work(capsys, main, arguments, *words) -> None:
 
 def test_a_disk_that_is_full(here, capsys, eager):
     """At a checkpoint, and at samples: what was there before stays whole, and the same command continues."""
-    short, longer = (train_arguments("run", f"steps = {steps}", "Visualisation.samples = 0") for steps in (2, 4))
+    short, longer = (
+        train_arguments("run", f"steps = {steps}", "Visualisation.samples = 0", files=PLAYERS) for steps in (2, 4)
+    )
     assert run(train.main, short) == 0
     before = newest_state("run")
     with full_disk(20_000):

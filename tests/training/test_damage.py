@@ -131,9 +131,9 @@ def test_another_runs_checkpoint_is_not_restored(copy, tmp_path, capsys):
 def test_another_dtype_is_not_restored(copy):
     path = copy / "checkpoints" / "step-000000006.npz"
     arrays = read_arrays(path)
-    arrays["generator/000.kernel"] = arrays["generator/000.kernel"].astype(np.float64)
+    arrays["decoder/000.kernel"] = arrays["decoder/000.kernel"].astype(np.float64)
     np.savez(path, **arrays)
-    with pytest.raises(UsageError, match=r"generator/000\.kernel: float64.* saved, float32"):
+    with pytest.raises(UsageError, match=r"decoder/000\.kernel: float64.* saved, float32"):
         load_run(copy)
 
 

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from launch import train
-from tests.helpers import ROOT, TINY, run, train_here
+from tests.helpers import RECIPE, TINY, run, train_here
 from tfade import locks
 from tfade.errors import UsageError
 
-NPZ_RECIPE = (ROOT / "gin" / "vgh_pp.gin", TINY)
+FILES = (RECIPE, TINY)
 pytestmark = pytest.mark.usefixtures("eager")
 
 
@@ -28,7 +28,7 @@ def images_in(folder, count=40, seed=0):
 
 def train_on(run_dir, folder, *bindings):
     lines = (f"data = 'folder:{folder}'", "Visualisation.samples = 0", *bindings)
-    return train_here(run_dir, *lines, files=NPZ_RECIPE)
+    return train_here(run_dir, *lines, files=FILES)
 
 
 def test_a_moved_folder_continues(tmp_path, capsys):
@@ -54,7 +54,7 @@ def test_other_data_are_a_note_or_an_error(tmp_path, capsys):
 def test_a_missing_test_split_is_found_before_training(tmp_path, capsys):
     folder = images_in(tmp_path / "images")
     shutil.rmtree(folder / "test")
-    arguments = [f"--gin_file={file}" for file in NPZ_RECIPE] + [f"--run_dir={tmp_path / 'run'}"]
+    arguments = [f"--gin_file={file}" for file in FILES] + [f"--run_dir={tmp_path / 'run'}"]
     arguments += [f"--gin_bindings=data = 'folder:{folder}'", "--gin_bindings=load.carve = None"]
     assert run(train.main, arguments) == 2
     assert "load.carve" in capsys.readouterr().err

@@ -30,7 +30,7 @@ def test_weights_that_the_last_update_spoils_are_not_saved(tmp_path, capsys):
     assert train_here(tmp_path / "run", *bindings) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "validation/reconstruction is nan" in error
+    assert "validation/nll is nan" in error
     assert "the weights after the last update are not finite" in error
     assert not list((tmp_path / "run" / "checkpoints").glob("*.npz"))
 

@@ -55,11 +55,13 @@ def above_entropy(toy, distribution, steps: int, learning_rate: float = 1e-2) ->
     return float(np.mean(toy.log_density(held_out)) - np.mean(model.log_prob(held_out)))
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("name", GAUSSIAN)
 def test_a_correlated_gaussian_in_eight_dimensions(name):
     assert -0.01 < above_entropy(Gaussian(8), GAUSSIAN[name], 300) < 0.1
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("fit", PLANE, ids=lambda fit: f"{fit[1]} on {fit[0]}")
 def test_curved_and_many_modes(fit):
     toy, _, distribution, steps, learning_rate, limit = fit

@@ -43,6 +43,7 @@ def test_two_replicas_train_like_one(make_model, source):
 
 
 @pytest.mark.usefixtures("eager")
+@pytest.mark.every(2)
 @pytest.mark.parametrize("arguments", OTHERS.values(), ids=OTHERS)
 def test_other_settings_train_alike(make_model, source, arguments):
     assert_alike(make_model, source, 3, **arguments)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.helpers import ROOT, eagerly, train_here
+from tests.helpers import PLAYERS, ROOT, eagerly, train_here
 from tfade.training import model_pictures
 
 
@@ -18,7 +18,7 @@ from tfade.training import model_pictures
 def run(tmp_path_factory):
     run = tmp_path_factory.mktemp("showing") / "run"
     with eagerly():
-        assert train_here(run) == 0
+        assert train_here(run, files=PLAYERS) == 0
     return run
 
 
