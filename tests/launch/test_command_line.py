@@ -119,8 +119,13 @@ def test_a_recipe_without_its_names(tmp_path, capsys):
 
 @pytest.mark.usefixtures("eager")
 def test_bindings_that_do_nothing_are_pointed_out(tmp_path, capsys):
-    assert train_here(tmp_path / "run", "VGH.encoder_weight = 50.0", "steps = 1", "Visualisation.samples = 0") == 0
-    assert "note: VGH.encoder_weight is bound and not used by this run" in capsys.readouterr().out
+    """A model that is not trained, and what the model itself passes to its decoder."""
+    lines = ("VGH.encoder_weight = 50.0", "DCGANGenerator.latent_size = 7")
+    assert train_here(tmp_path / "run", *lines, "steps = 1", "Visualisation.samples = 0") == 0
+    printed = capsys.readouterr().out
+    for line in lines:
+        assert f"note: {line.partition(' ')[0]} is bound and not used by this run" in printed
+    assert "DCGANGenerator.width" not in printed
 
 
 def test_wrong_flags(tmp_path, capsys):

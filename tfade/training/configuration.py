@@ -227,6 +227,8 @@ def query(parameter: str):
 def unused() -> list[str]:
     """Bindings that nothing has used so far, the evaluation's aside, which come later; such as "VGH.latent_size".
 
+    A parameter that every caller passes itself, such as a generator's latent size by its model, is among them.
+
     Raises:
         UsageError: one of them is in a scope that nothing has entered: a misspelt player, for example.
     """
@@ -236,8 +238,9 @@ def unused() -> list[str]:
         if _of_other_use(selector) or not parameters:
             continue
         name = selector.rpartition(".")[2]
-        if not any(used == selector and within.endswith(scope) for within, used in gin_config._OPERATIVE_CONFIG):
-            result += ["/".join(filter(None, (scope, f"{name}.{parameter}"))) for parameter in parameters]
+        uses = gin_config._OPERATIVE_CONFIG.items()
+        used = {key for (within, other), keys in uses if other == selector and within.endswith(scope) for key in keys}
+        result += ["/".join(filter(None, (scope, f"{name}.{parameter}"))) for parameter in parameters if parameter not in used]
     return result
 
 
