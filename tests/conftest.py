@@ -1,7 +1,6 @@
 """Options of the suite, and its fixtures where tests run: the process that only distributes them needs no TensorFlow."""
 
 import collections
-import zlib
 
 
 def pytest_addoption(parser):
@@ -9,27 +8,31 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "every(n): the suite takes every n-th case of this test, --full takes all")
+    config.addinivalue_line(
+        "markers", "every(n, first=0): the suite takes every n-th case of this test, --full takes all"
+    )
     distributes = config.getoption("numprocesses", 0) and not hasattr(config, "workerinput")
     if not distributes:
         config.pluginmanager.import_plugin("tests.fixtures")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leaves cases of tests marked `every(n)` out, other ones in each test; --full, and tests that are named, take all."""
-    if config.getoption("full") or any("::" in argument for argument in config.args):
+    """Leaves most cases of tests marked `every(n)` out; --full, and tests that are asked for by name, take all."""
+    if config.getoption("full") or config.option.keyword or any("::" in argument for argument in config.args):
         return
-    counts, left = collections.Counter(), set()
-    for item in items:
-        if marker := item.get_closest_marker("every"):
-            (n,), test = marker.args, item.nodeid.partition("[")[0]
-            if (digit_sum(counts[test], n) + zlib.crc32(test.encode())) % n:
-                left.add(item)
-            counts[test] += 1
-    config.hook.pytest_deselected(items=list(left))
+    left = left_out(items)
+    config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if item not in left]
 
 
-def digit_sum(number: int, base: int) -> int:
-    """Modulo the base it takes every value as often, in the rows and in the columns of a grid, too."""
-    return number and number % base + digit_sum(number // base, base)
+def left_out(items) -> list:
+    """Of a test marked `every(n, first)` all cases but those at `first`, `first` + n, …"""
+    counts, left = collections.Counter(), []
+    for item in items:
+        if marker := item.get_closest_marker("every"):
+            n, first = (*marker.args, 0)[:2]
+            test = item.nodeid.partition("[")[0]
+            if counts[test] % n != first:
+                left.append(item)
+            counts[test] += 1
+    return left

@@ -100,7 +100,6 @@ def test_every_two_of_discriminator_loss_and_penalty_meet():
     assert len({(k, p) for _, k, p in met}) == len(EVERY_KIND) * len(PENALTIES) == len(met)
 
 
-@pytest.mark.every(2)
 @pytest.mark.parametrize("setting", range(len(SETTINGS)), ids=lambda index: "{}-{}".format(*SETTINGS[index]))
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_losses_penalties_and_discriminators_train_together(penalty, setting, images, request):

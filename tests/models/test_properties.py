@@ -139,7 +139,7 @@ def test_a_player_moves_all_of_its_own_variables_and_no_other(case, model):
     restore(model, state)
 
 
-@pytest.mark.every(2)
+@pytest.mark.every(2, 1)
 def test_two_replicas_train_like_one(not_twin, case, trained):
     two = built(case, devices=2)
     reported = train(two, case, compared_at(case))
@@ -176,7 +176,6 @@ def test_a_step_in_half_precision_is_finite(not_twin, case, policy):
         assert np.isfinite(value).all(), name
 
 
-@pytest.mark.every(2)
 def test_a_restored_model_is_the_same_and_goes_on_the_same(not_twin, case, model, tmp_path):
     state = snapshot(model.state())
     Checkpoints(tmp_path).save(TRAINED, state)
@@ -207,7 +206,7 @@ def served(function, name: str, given) -> dict[str, np.ndarray]:
     return {output: value.numpy() for output, value in function(**arguments).items()}
 
 
-@pytest.mark.every(3)
+@pytest.mark.every(2)
 @pytest.mark.usefixtures("compiled")
 def test_the_export_answers_as_the_model(not_twin, case, model, tmp_path):
     names = export(model, tmp_path)

@@ -65,7 +65,6 @@ def test_history_counts_on_over_the_stages(whole):
 
 # Tracing takes longer than these steps. Checkpoints: after each of five steps, after the mixture, after each of three steps.
 @pytest.mark.usefixtures("eager")
-@pytest.mark.every(3)
 @pytest.mark.parametrize("before", [False, True], ids=["after", "before"])
 @pytest.mark.parametrize("count", [2, 5, 6, 7, 9])
 def test_a_stop_anywhere_ends_bit_for_bit(whole, tmp_path, stop_after, monkeypatch, count, before):
