@@ -148,7 +148,8 @@ class Contract:
         Args:
             n: how many.
             temperature: factor on the standard deviation of the prior; 1 is the model itself. For p^(1/τ) it is √τ:
-                exactly in NICE, in other models as an approximation.
+                exactly in volume-preserving flows over a normal or a tempered logistic prior (NICE, its preprocessing
+                aside), in other models as an approximation.
             seed: an integer or a scalar tensor; equal seeds give equal images. None draws fresh entropy.
             labels: classes of a conditional model, integers [n]; None draws them uniformly, from `seed`.
         """

@@ -4,6 +4,7 @@ import functools
 import inspect
 import math
 import numbers
+import re
 from collections.abc import Sequence
 
 
@@ -11,11 +12,16 @@ class UsageError(ValueError):
     """An argument, a configuration or an input file is wrong. Launchers print its one line and exit with status 2."""
 
 
+ASSERTED = ("assertion failed: ", "to be true. Summarized data: ")  # before what a failed `tf.debugging.Assert` shows
+
+
 def one_line(error: BaseException) -> str:
     """The error's message on one line, without the trail that gin adds to it; its kind if it has none."""
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    if "assertion failed: " in text:  # of TensorFlow, which puts the way there before it and the operation behind it
-        text = text.partition("assertion failed: ")[2].split("\n")[0].partition(" [Op:")[0]
+    if ASSERTED[0] in text:  # in a graph: the way there stands before it and the operation behind it
+        text = text.partition(ASSERTED[0])[2].split("\n")[0].partition(" [Op:")[0]
+    elif ASSERTED[1] in text:  # eagerly: a part a line, texts as bytes
+        text = re.sub(r"\bb(['\"])(.*)\1", r"\2", text.partition(ASSERTED[1])[2])
     return " ".join(text.split("\n  In call to configurable")[0].split()) or type(error).__name__
 
 

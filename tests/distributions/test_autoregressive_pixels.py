@@ -15,6 +15,7 @@ from tfade.distributions.autoregressive_pixels import AutoregressivePixels, Pixe
 from tfade.distributions.logistic_mixture import LogisticMixture
 from tfade.distributions.pixels import Bernoulli, Categorical, IsotropicNormal
 from tfade.errors import UsageError
+from tfade.networks import pixel_cnn_sampling
 from tfade.networks.pixel_cnn import GatedPixelCNN
 
 NETWORK = functools.partial(GatedPixelCNN, width=5, depth=2, kernel_size=3)
@@ -68,6 +69,16 @@ def test_likelihoods_of_several_images_for_each_feature_map():
     for index in range(3):
         alone = pixels.distribution(features[index : index + 1]).log_prob(images[:, index : index + 1])
         np.testing.assert_allclose(together[:, index], alone[:, 0], rtol=1e-5)
+
+
+def test_progress_is_told_by_the_row(monkeypatch, capfd):
+    monkeypatch.setattr(pixel_cnn_sampling, "EVERY", -1.0)
+    pixels = made(Bernoulli, (3, 2, 1), features=0)
+    noise = tf.random.stateless_uniform((2, *pixels.noise_shape), (3, 4))
+    quiet = pixels.image_from_uniform(noise)
+    assert capfd.readouterr().out == ""
+    np.testing.assert_array_equal(pixels.image_from_uniform(noise, report="pixels"), quiet)
+    assert capfd.readouterr().out.splitlines() == [f"  pixels: {row} of 3 rows" for row in (1, 2, 3)]
 
 
 def test_cold_pixels_are_the_likeliest():
@@ -134,6 +145,25 @@ def test_the_pmf_of_a_pixel_sums_to_one_and_draws_follow_it():
     common = expected > 5
     assert np.sum((counts - expected)[common] ** 2 / expected[common]) < common.sum() + 4 * np.sqrt(2 * common.sum())
     np.testing.assert_allclose(layer.as_image(draws).mean(0), layer.mean(theta), atol=0.03)
+
+
+def test_a_channel_of_three_depends_on_those_before_it_by_its_own_coefficients():
+    """Green on red by a, blue on red by b and on green by c (Salimans et al. 2017, equation 3), by scipy's cdf."""
+    layer = mixture(3, components=1, scale_range=(1e-3, 1e3))
+    locations, scales, (a, b, c) = np.array([0.1, -0.3, 0.2]), np.array([0.05, 0.1, 0.2]), (0.9, -0.5, 0.3)
+    start = -np.log(2.0)
+    theta = [0.0, *locations, *(np.log(scales) - start), *np.arctanh([a, b, c])]
+    found = layer.parts(tf.constant(theta, tf.float32)[None, None, None])
+    np.testing.assert_allclose(found[2][0, 0, 0, :, 0], scales, rtol=3e-2)  # softly bounded
+    levels = np.array([130.0, 100.0, 150.0])
+    red, green, _ = levels / 127.5 - 1
+    shifted = locations + [0, a * red, b * red + c * green]
+    exact = 2 * found[2][0, 0, 0, :, 0].numpy()
+    edges = [(levels + shift) / 127.5 - 1 for shift in (-0.5, 0.5)]
+    expected = np.sum(np.log(logistic.cdf(edges[1], shifted, exact) - logistic.cdf(edges[0], shifted, exact)))
+    theta = tf.constant(theta, tf.float32)[None, None, None]
+    value = layer.distribution(theta).distribution.log_prob(levels.astype(np.float32)[None, None, None])
+    np.testing.assert_allclose(np.ravel(value), expected, rtol=1e-3)
 
 
 def test_a_grey_mixture_of_one_takes_three_numbers_and_components_start_spread():

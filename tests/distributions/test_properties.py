@@ -70,6 +70,9 @@ class Case:
 CASES = (
     Case("standard_normal", StandardNormal, uses_context=False, uses_data=False, tempered=True),
     Case("standard_logistic", StandardLogistic, uses_context=False, uses_data=False),
+    Case(
+        "tempered_logistic", lambda: StandardLogistic(tempered=True), uses_context=False, uses_data=False, tempered=True
+    ),
     Case("diagonal", functools.partial(DiagonalNormal, conditioner=SMALL), tempered=True),
     Case("full", functools.partial(FullNormal, conditioner=SMALL), tempered=True),
     Case("mixture_diagonal", functools.partial(GaussianMixture, 3, "diagonal", conditioner=SMALL)),

@@ -17,8 +17,10 @@ from tests.flows.properties import (
     check_reload,
     name_of,
 )
+from tfade.data.source import ArraySource
 from tfade.distributions.flow import FlowDistribution
 from tfade.errors import UsageError
+from tfade.evaluation import Likelihood, Subject
 from tfade.flows.actnorm import ActNorm
 from tfade.flows.fixed_point import fixed_point
 from tfade.flows.multiscale import MultiScale
@@ -27,6 +29,7 @@ from tfade.flows.power_series import number_of_terms, poisson_tail
 from tfade.flows.residual import ResidualBlock
 from tfade.flows.squeeze import Squeeze
 from tfade.flows.stack import Stack
+from tfade.models.flow import FlowModel
 from tfade.networks.lipschitz import LipschitzConvNet, LipschitzDense, LipschitzMLP
 from tfade.seeds import Seeds, example_keys
 
@@ -65,6 +68,30 @@ def events(*shape, rows=7, seed=0):
 
 
 # ---- The estimate ----
+
+
+def test_an_estimated_likelihood_is_declared_and_its_error_is_that_of_the_estimate():
+    """Examples that are nearly one have nearly one density, but an estimate each."""
+
+    def model_of(**more):
+        keras.utils.set_random_seed(1)
+        model = FlowModel((3,), part(ResidualBlock, MLP, evaluation_terms=2, **more))
+        perturb(model.flow, 2.0, 1)
+        return model
+
+    estimated, exact = model_of(), model_of(log_det="exact")
+    assert (estimated.likelihood, estimated.answers("log_density")) == ("unbiased", False)
+    assert (exact.likelihood, exact.answers("log_density")) == ("exact", True)
+    data = np.float32([0.5, -1.0, 0.3]) + 1e-4 * np.random.default_rng(0).normal(size=(400, 3)).astype(np.float32)
+    source = ArraySource("near", "test", data)
+    noisy, sharp = (
+        next(iter(Likelihood()(Subject(model, source, source, num_samples=2, progress=lambda line: None))))
+        for model in (estimated, exact)
+    )
+    assert sharp.std < 1e-4
+    deviation = np.std(estimated.log_prob(data))
+    assert 0.01 < deviation == pytest.approx(noisy.std * 400**0.5, rel=0.01)
+    assert abs(noisy.value - sharp.value) < 4 * noisy.std
 
 
 def test_value_and_gradient_of_the_estimate_are_unbiased():

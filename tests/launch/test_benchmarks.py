@@ -13,6 +13,7 @@ from launch.benchmarks import devices as devices_benchmark
 from launch.benchmarks import flows as flow_benchmark
 from launch.benchmarks import glf as glf_benchmark
 from launch.benchmarks import peak as peak_benchmark
+from launch.benchmarks import pixel_cnn as pixel_cnn_benchmark
 from launch.benchmarks import residual as residual_benchmark
 from launch.benchmarks import torch_peers
 from tests.helpers import ROOT, SPEC_BINDING, TINY
@@ -57,6 +58,13 @@ def test_how_often_a_step_passes_the_flow(counted, eager):
     model, passes = counted
     model.train_step(tf.constant(load("digits", "train").fetch(np.arange(4))))
     assert sorted(passes) == ["forward_and_log_det"] * 2 + ["inverse_and_log_det"] * 2
+
+
+def test_cached_sampling_is_timed_against_the_loop(monkeypatch):
+    monkeypatch.setattr(pixel_cnn_benchmark, "SHAPE", (3, 3, 1))
+    figures = {name: (value, limit) for name, value, limit in pixel_cnn_benchmark.measure()}
+    assert [limit for name, (_, limit) in figures.items() if name.endswith("naive")] == [pixel_cnn_benchmark.LIMIT] * 2
+    assert all(0 < value < math.inf for value, _ in figures.values())
 
 
 def test_a_residual_block_and_its_reference_agree(monkeypatch):

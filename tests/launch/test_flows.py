@@ -109,3 +109,21 @@ def test_a_flow_that_does_not_fit_the_data(tmp_path, capsys):
     assert "17×17" in error
     assert "Squeeze" in error
     assert len(error.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("eagerly", [False, True])
+def test_a_block_that_is_not_inverted_is_one_line(tmp_path, capsys, request, eagerly):
+    """TensorFlow says it in one way in a graph, in another one without."""
+    if eagerly:
+        request.getfixturevalue("eager")
+    lines = ("steps = 1", "blocks/Stack.repeat = 2", "Visualisation.samples = 0", "ResidualBlock.max_iterations = 1")
+    names = ("residual_flow", "fragments/residual_flow_vectors", "data/toy_ring")
+    files = (*(ROOT / "gin" / f"{name}.gin" for name in names), TINY)
+    assert train_here(tmp_path / "run", *lines, files=files) == 0
+    capsys.readouterr()
+    assert run(sample.main, [f"--run_dir={tmp_path / 'run'}", f"--out={tmp_path / 'x.npz'}"]) == 1
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ")
+    assert "its inverse has not converged after 1 iterations; the last relative change" in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "x.npz").exists()

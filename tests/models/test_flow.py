@@ -46,12 +46,15 @@ def model_of(shape=(16, 16, 1), flow=IMAGE_FLOW, **arguments) -> FlowModel:
     return model
 
 
+@pytest.mark.parametrize(
+    "prior", [StandardNormal, functools.partial(StandardLogistic, tempered=True)], ids=["normal", "logistic"]
+)
 @pytest.mark.parametrize("transformer", [Shift, functools.partial(Affine, gain=1.0)], ids=["NICE", "RealNVP"])
-def test_tempering_is_exact_where_the_volume_is_constant(transformer):
+def test_tempering_is_exact_where_the_volume_is_constant(transformer, prior):
     """Samples at T = √τ have the density p^(1/τ), normalised: a constant of NICE (Dinh et al. 2015), none of RealNVP."""
     coupling = functools.partial(COUPLING, transformer, mask="alternate")
     parts = (functools.partial(Stack, (coupling,), 4), DiagonalScaling)
-    model = model_of((2,), functools.partial(Stack, parts), prior=StandardNormal)
+    model = model_of((2,), functools.partial(Stack, parts), prior=prior)
     for variable in model.trainable_variables:
         variable.assign_add(0.5 * tf.random.stateless_normal(variable.shape, (3, 4)))
     tau = 0.49

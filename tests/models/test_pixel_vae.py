@@ -49,6 +49,12 @@ def test_equal_codes_decode_to_equal_images_and_samples_follow_their_seed(images
     assert all(np.any(image != cold[0]) for image in cold[1:])
 
 
+@pytest.mark.parametrize("temperature", [-1.0, float("nan"), float("inf")])
+def test_a_temperature_of_pixels_that_is_none(temperature):
+    with pytest.raises(UsageError, match=r"temperature=.* must be a finite number ≥ 0"):
+        PixelCNN((4, 4, 1), Bernoulli, MASKED).sample(1, temperature)
+
+
 @pytest.mark.parametrize("conditionals", [Bernoulli, functools.partial(LogisticMixture, 2)])
 def test_the_bound_reaches_every_variable(conditionals, images, eager):
     model = model_of(conditionals)

@@ -1,6 +1,5 @@
 """Gaussians: as plain functions of their parameters, and as layers that own or compute them."""
 
-import math
 from collections.abc import Sequence
 
 import gin
@@ -9,8 +8,13 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfade.distributions.layer import ParametricLayer
-from tfade.distributions.scales import SCALE_RANGE, bounded_log_scale, checked_range, unbounded_log_scale
-from tfade.errors import UsageError
+from tfade.distributions.scales import (
+    SCALE_RANGE,
+    bounded_log_scale,
+    check_temperature,
+    checked_range,
+    unbounded_log_scale,
+)
 from tfade.flows.layer import size_of
 from tfade.networks.conditioner import MLPConditioner
 
@@ -29,9 +33,7 @@ def standard_normal(latent_size: int, temperature=1.0) -> tfd.Distribution:
     Raises:
         UsageError: a temperature that is negative or not finite.
     """
-    value = tf.get_static_value(temperature) if tf.is_tensor(temperature) else temperature
-    if isinstance(value, str) or (value is not None and not 0 <= value < math.inf):
-        raise UsageError(f"temperature={temperature!r} must be a finite number ≥ 0; 1 is the model itself")
+    check_temperature(temperature)
     scale = tf.fill([latent_size], tf.cast(temperature, tf.float32))
     return tfd.MultivariateNormalDiag(tf.zeros([latent_size]), scale)
 

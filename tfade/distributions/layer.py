@@ -1,6 +1,5 @@
 """What every distribution is: a Keras layer that owns its variables and gives a fresh TFP distribution."""
 
-import math
 from collections.abc import Sequence
 
 import keras
@@ -8,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfade.distributions.scales import check_temperature
 from tfade.errors import UsageError, check_class
 from tfade.flows.layer import FlowLayer
 from tfade.networks.conditioner import MLPConditioner
@@ -117,11 +117,7 @@ class DistributionLayer(keras.layers.Layer):
 
     def _checked_temperature(self, temperature) -> tf.Tensor:
         """The temperature in the precision of the variables; inside a graph its value is not known and is trusted."""
-        value = tf.get_static_value(temperature) if tf.is_tensor(temperature) else temperature
-        coldest = 0.0 if self.takes_temperature_zero else math.ulp(0.0)
-        if isinstance(value, str) or (value is not None and not coldest <= value < math.inf):
-            least = "≥ 0" if self.takes_temperature_zero else "> 0"
-            raise UsageError(f"temperature={temperature!r} must be a finite number {least}; 1 is the model itself")
+        check_temperature(temperature, self.takes_temperature_zero)
         return tf.cast(temperature, self.variable_dtype)
 
     def _require_vectors(self, least: int = 1) -> int:

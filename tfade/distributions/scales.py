@@ -52,6 +52,14 @@ def unbounded_log_scale(scale: np.ndarray, scale_range: tuple[float, float] = SC
     return start + _softplus_inverse(log_scale - start)
 
 
+def check_temperature(temperature, zero: bool = True) -> None:
+    """Rejects a temperature that is not a finite number > 0, or ≥ 0; a graph's tensor without a value is trusted."""
+    value = tf.get_static_value(temperature) if tf.is_tensor(temperature) else temperature
+    if isinstance(value, str) or (value is not None and not (0.0 if zero else math.ulp(0.0)) <= value < math.inf):
+        least = "≥ 0" if zero else "> 0"
+        raise UsageError(f"temperature={temperature!r} must be a finite number {least}; 1 is the model itself")
+
+
 def tempering(temperature) -> tf.Tensor:
     """T², which divides the logits of a pmf at temperature T; never 0, which would be its likeliest level as well."""
     return tf.maximum(tf.cast(temperature, tf.float32) ** 2, 1e-12)

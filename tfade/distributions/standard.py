@@ -36,16 +36,71 @@ class StandardNormal(Standard):
 
 @gin.register
 class StandardLogistic(Standard):
-    """Independent logistic noise, p(z) = 1 / (T (1 + e^(z/T)) (1 + e^(-z/T))), the prior of NICE on images.
+    """Independent logistic noise, p(z) = 1 / ((1 + e^z) (1 + e^(-z))), the prior of NICE on images.
 
-    Its standard deviation is T π / √3. Scaling it by T is not the tempered density, whose tails would be e^(-|z|/τ)
-    with a broader top.
+    Args:
+        tempered: what a temperature T does. False scales z by T, as in every prior here: the standard deviation is
+            T π / √3. True gives the density ∝ p^(1/τ) with τ = T², as the prior of a normal has it at the same T: of a
+            volume-preserving flow over it the images' density is then tempered exactly, too.
 
-    Reference: Dinh et al. 2015, section 3.4.
+    Reference: Dinh et al. 2015, section 3.4; Verbeek and Lucas 2019 (temperature).
     """
 
+    def __init__(self, tempered: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        self.tempered = tempered
+
     def _distribution(self, context, temperature):
-        return tfd.Independent(tfd.Logistic(*self._location_and_scale(context, temperature)), len(self.event_shape))
+        location, scale = self._location_and_scale(context, temperature)
+        logistic = TemperedLogistic(scale) if self.tempered else tfd.Logistic(location, scale)
+        return tfd.Independent(logistic, len(self.event_shape))
+
+
+class TemperedLogistic(tfd.Distribution):
+    """The density ∝ p(z)^a with a = 1/T² of a standard logistic p: the logit of a Beta(a, a) variable.
+
+    Args:
+        temperature: T ≥ 0, [*batch]; at 0 all draws are 0.
+    """
+
+    def __init__(self, temperature: tf.Tensor):
+        parameters = dict(locals())
+        self._temperature = temperature
+        super().__init__(
+            dtype=temperature.dtype,
+            reparameterization_type=tfd.FULLY_REPARAMETERIZED,
+            validate_args=False,
+            allow_nan_stats=True,
+            parameters=parameters,
+            name="TemperedLogistic",
+        )
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return {"temperature": tfp.util.ParameterProperties()}
+
+    def _event_shape(self):
+        return tf.TensorShape([])
+
+    def _event_shape_tensor(self):
+        return tf.zeros(0, tf.int32)
+
+    @property
+    def _power(self):
+        return tf.maximum(self._temperature, 1e-4) ** -2  # beyond it a gamma variable's logarithm is all rounding
+
+    def _sample_n(self, n, seed=None):
+        # In logarithms, where a gamma variable of a small shape does not underflow.
+        first, second = tfp.random.split_seed(seed)
+        gamma = tfd.ExpGamma(self._power, tf.ones((), self.dtype))
+        return (gamma.sample(n, seed=first) - gamma.sample(n, seed=second)) * tf.sign(self._temperature)
+
+    def _log_prob(self, z):
+        logs = -tf.math.softplus(z) - tf.math.softplus(-z)
+        return self._power * logs - tfp.math.lbeta(self._power, self._power)
+
+    def _mean(self):
+        return tf.zeros_like(self._temperature)
 
 
 @gin.register

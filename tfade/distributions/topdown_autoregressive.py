@@ -22,7 +22,8 @@ class AutoregressiveLevel(TopDownLevel):
       "precision": the product of the prior's conditional and a normal that the encoder gives. The KL divergence is the
       sum of those of the conditionals, each in closed form, at the places that were drawn before;
     - with a flow ("sum" alone) it is that of `TopDownLevel`, drawn at once: `IAF` depends on the noise of the places
-      before, and so may follow the prior's order. The KL divergence is by one sample.
+      before, in the prior's order with `IAF.order = 'natural'` (its default alternates from level to level). The KL
+      divergence is by one sample.
 
     f is 0 at the start. A temperature T multiplies the conditionals' deviations, which is an approximation of p^(1/T²).
 

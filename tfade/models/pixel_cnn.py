@@ -6,6 +6,7 @@ import tensorflow as tf
 from tfade import numerics
 from tfade.distributions.autoregressive_pixels import PixelByPixel
 from tfade.distributions.pixels import Categorical
+from tfade.distributions.scales import check_temperature
 from tfade.errors import UsageError
 from tfade.models.base import GenerativeModel
 from tfade.models.players import Player, Weighted
@@ -75,6 +76,7 @@ class PixelCNN(GenerativeModel):
 
     def sample(self, n, temperature=1.0, seed=None, labels=None):
         self.checked_labels(labels)
+        check_temperature(temperature)
         pixels = self.network("pixels")
         noise = tf.random.stateless_uniform((n, *pixels.noise_shape), as_seed(seed))
         report = "pixels" if tf.executing_eagerly() else ""
