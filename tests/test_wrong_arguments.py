@@ -12,7 +12,7 @@ import pytest
 from tests.wrong_arguments import ROOT, Pair, names_the_argument, outcome, reached
 from tfade.errors import UsageError
 from tfade.networks.dcgan import DCGANGenerator
-from tfade.training.building import built
+from tfade.training.building import build_or_explain
 
 VAE = ROOT / "gin" / "vae.gin"
 WRONG = [
@@ -61,14 +61,14 @@ def test_defects_and_users_classes_keep_their_traceback():
         raise error
 
     with pytest.raises(AssertionError):
-        built("VAE", lambda: fails(AssertionError("a defect")))
+        build_or_explain("VAE", lambda: fails(AssertionError("a defect")))
     with pytest.raises(UsageError, match="^VAE cannot be built with VAE: no key$"):
-        built("VAE", lambda: fails(KeyError("no key")))
+        build_or_explain("VAE", lambda: fails(KeyError("no key")))
     with gin.unlock_config():
         gin.parse_config("import tests.training.two_stages")
         try:
             with pytest.raises(KeyError):
-                built("VAE", lambda: fails(KeyError("no key")))
+                build_or_explain("VAE", lambda: fails(KeyError("no key")))
         finally:
             gin.clear_config(clear_constants=False)
 
@@ -76,7 +76,7 @@ def test_defects_and_users_classes_keep_their_traceback():
 def test_what_is_too_large_is_named_by_its_size():
     """Of all constructors that the error came through, those near the largest: 2⁶⁶ numbers of a kernel."""
     with pytest.raises(UsageError, match="^VAE cannot be built with .*more than") as raised:
-        built("VAE", lambda: DCGANGenerator((16, 16, 1), 2**30, width=2**30))
+        build_or_explain("VAE", lambda: DCGANGenerator((16, 16, 1), 2**30, width=2**30))
     assert "DCGANGenerator.latent_size=1073741824, DCGANGenerator.width=1073741824" in str(raised.value)
 
 

@@ -19,17 +19,17 @@ CODES = ("centres", "samples")  # of posteriors: their means, or a draw of each
 
 
 def forwarded(member: str, *questions: str) -> Callable:
-    """A class whose answers to `questions` are those of a model that it holds in the attribute `member`."""
+    """A class whose answers to `questions` are those of the model that it wraps, its attribute `member`."""
 
     def forward(question: str):
         @functools.wraps(getattr(Contract, question))
         def method(self, *args, **kwargs):
-            held = getattr(self, member)
-            if not held.answers(question):
+            wrapped = getattr(self, member)
+            if not wrapped.answers(question):
                 raise self.cannot(
-                    question, getattr(getattr(type(held), question), "reason", None) or f"its {member} does not"
+                    question, getattr(getattr(type(wrapped), question), "reason", None) or f"its {member} does not"
                 )
-            return getattr(held, question)(*args, **kwargs)
+            return getattr(wrapped, question)(*args, **kwargs)
 
         method.member, method.reason, method.questions = member, None, ()
         return method
@@ -210,7 +210,7 @@ class Contract:
             in_noise: lines are straight in the noise that the prior's flow makes codes of, not among the codes.
 
         Raises:
-            UsageError: `in_noise` of a model whose prior is no flow.
+            UsageError: `in_noise` of a model whose prior is not a flow.
         """
         self.checked_labels(labels)
         condition = self.conditions(labels)
@@ -218,7 +218,8 @@ class Contract:
         if in_noise:
             flow = self.prior_flow()
             if flow is None:
-                raise UsageError(f"in_noise=True, but the prior of this {type(self).__name__} is no flow; leave it out")
+                name = type(self).__name__
+                raise UsageError(f"in_noise=True, but the prior of this {name} is not a flow; set in_noise=False")
             ends = [flow.inverse(codes) for codes in ends]
         weights = tf.reshape(tf.linspace(0.0, 1.0, steps), (1, -1, 1))
         codes = ends[0][:, None] * (1 - weights) + ends[1][:, None] * weights
@@ -246,7 +247,7 @@ class Contract:
     def translate_back(self, y) -> tf.Tensor:
         """Images [batch, H, W, C] of the first domain, in [0, 1], from images of the second."""
 
-    # ---- Judgements and likelihood ----
+    # ---- Discrimination, classification, likelihood ----
 
     @unanswered("it has no discriminator")
     def discriminate(self, x, labels=None) -> tf.Tensor:

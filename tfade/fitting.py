@@ -40,12 +40,12 @@ def fit(
     for start in range(0, steps, interval):
         stop = min(start + interval, steps)
         values = {key: float(value) for key, value in advance(start, stop).items()}
-        said = ", ".join(f"{key} {value:,.5g}" for key, value in values.items())
+        summary = ", ".join(f"{key} {value:,.5g}" for key, value in values.items())
         if not all(map(math.isfinite, values.values())):
             remedy = "learning_rate" if learning_rate is None else f"learning_rate={learning_rate}"
-            raise NonFiniteError(f"{name}: {said} between steps {start} and {stop}; lower {remedy}")
+            raise NonFiniteError(f"{name}: {summary} between steps {start} and {stop}; lower {remedy}")
         countdown.advance(stop - start)
-        progress(f"  {name}: step {stop:,} of {steps:,}, {said}{countdown.left()}")
+        progress(f"  {name}: step {stop:,} of {steps:,}, {summary}{countdown.left()}")
 
 
 def by_batches(step: Callable[..., Mapping[str, tf.Tensor]], batch: Callable[[int], Sequence]) -> Advance:

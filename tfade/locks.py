@@ -15,7 +15,7 @@ except ImportError:  # Windows
     fcntl = None
 
 LOCK = ".lock"
-HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+LOCKED_ERRNOS = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 
 @contextlib.contextmanager
@@ -43,7 +43,7 @@ def directory_lock(folder: Path, lock_name: str = LOCK, say: Callable[[str], Non
         try:
             _lock(file)
         except OSError as error:
-            if error.errno in HELD:
+            if error.errno in LOCKED_ERRNOS:
                 raise UsageError(
                     f"run_dir={str(folder)!r} is in use by another process; wait for it, or give another run_dir"
                 ) from error
@@ -52,7 +52,7 @@ def directory_lock(folder: Path, lock_name: str = LOCK, say: Callable[[str], Non
 
 
 def _lock(file: IO) -> None:
-    """Locks a file without waiting; raises an OSError, of `HELD` where another process has it."""
+    """Locks a file without waiting; raises an OSError, of `LOCKED_ERRNOS` where another process has it."""
     if fcntl is not None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     elif os.name == "nt":

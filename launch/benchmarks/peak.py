@@ -53,7 +53,7 @@ def peaks(dtype: str = "float32", side: int = SIDE) -> tuple[Callable, Callable]
 
 
 def convolution_operations() -> int:
-    """Of the convolution that is the peak."""
+    """Floating-point operations of the convolution that is the peak."""
     return 2 * math.prod(IMAGES) * math.prod(KERNEL[:3])
 
 

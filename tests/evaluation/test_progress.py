@@ -1,4 +1,4 @@
-"""Long metrics say what takes longest, how far they are, and how long the rest will take."""
+"""Long metrics say which is the slowest, how far they are, and how long the rest will take."""
 
 import re
 
@@ -143,7 +143,7 @@ def test_the_first_line_names_what_takes_longest():
     subject = vectors_of(num_samples=50, progress=lines.append)
     evaluate(subject, [Likelihood(), AnnealedImportanceSampling(**SMALL, num_simulated=0)])
     assert lines[0] == (
-        "what takes longest: annealed_importance_sampling, 640 passes of a network "
+        "the slowest metric: annealed_importance_sampling, 640 passes of a network "
         "(4 examples × 2 chains × 40 temperatures × 2 leapfrogs)"
     )
     assert AnnealedImportanceSampling(**SMALL, num_simulated=3).work(subject).passes == 1600

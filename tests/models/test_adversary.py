@@ -105,7 +105,7 @@ def test_the_discriminator_may_be_shown_others_in_the_place_of_the_fakes():
     fake, shown = tf.Variable(FAKE), tf.Variable(2.0 * FAKE)
     adversary, seeds = Adversary(Counting(), Hinge, GradientPenalty), Seeds(0, 0)
     with tf.GradientTape(persistent=True) as tape:
-        generator, discriminator = adversary.terms(REAL, {"fake": fake}, seeds, shown={"fake": shown})
+        generator, discriminator = adversary.terms(REAL, {"fake": fake}, seeds, discriminator_fakes={"fake": shown})
     on_fakes, _ = adversary.terms(REAL, {"fake": FAKE}, seeds)
     _, on_shown = adversary.terms(REAL, {"fake": 2.0 * FAKE}, seeds)
     np.testing.assert_array_equal(generator["fake"], on_fakes["fake"])
@@ -113,8 +113,8 @@ def test_the_discriminator_may_be_shown_others_in_the_place_of_the_fakes():
     np.testing.assert_array_equal(discriminator["gradient_penalty"].value, on_shown["gradient_penalty"].value)
     assert tape.gradient(discriminator["fake"], [fake, shown]) == [None, None]
     assert np.any(tape.gradient(generator["fake"], fake) != 0)
-    with pytest.raises(UsageError, match=r"shown=\['old'\] must have the names of fakes=\['fake'\]"):
-        adversary.terms(REAL, {"fake": FAKE}, seeds, shown={"old": FAKE})
+    with pytest.raises(UsageError, match=r"discriminator_fakes=\['old'\] must have the names of fakes=\['fake'\]"):
+        adversary.terms(REAL, {"fake": FAKE}, seeds, discriminator_fakes={"old": FAKE})
 
 
 class Patches(keras.layers.Layer):

@@ -94,7 +94,7 @@ def test_interpolation_in_noise_goes_through_the_flow_between_the_same_ends():
     np.testing.assert_allclose(lines[:, 0], model.reconstruct(images[:2]), atol=1e-5)
     np.testing.assert_allclose(lines[:, 2], model.reconstruct(images[2:]), atol=1e-5)
     for prior in (StandardNormal, FullNormal, part(GaussianMixture, components=2)):
-        with pytest.raises(UsageError, match="in_noise=True, but the prior of this RAE is no flow"):
+        with pytest.raises(UsageError, match="in_noise=True, but the prior of this RAE is not a flow"):
             RAE(SHAPE, 4, **NETWORKS, prior=prior).interpolate(images[:2], images[2:], in_noise=True)
 
 

@@ -197,8 +197,8 @@ TWO_LEVELS = {
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ConditionalGAN(WITHOUT, 5, GENERATOR, DISCRIMINATOR), "'scans' have no classes; give labelled data"),
-        (lambda: ConditionalVAE(WITHOUT, 5), "'scans' have no classes; give labelled data"),
+        (lambda: ConditionalGAN(WITHOUT, 5, GENERATOR, DISCRIMINATOR), "'scans' has no classes; give labelled data"),
+        (lambda: ConditionalVAE(WITHOUT, 5), "'scans' has no classes; give labelled data"),
         (lambda: ConditionalGAN(SPEC, 5, GENERATOR, CRITIC), "takes no num_classes"),
         (lambda: ConditionalGAN(SPEC, 5, GENERATOR, DISCRIMINATOR, auxiliary_weight=1.0), "auxiliary_weight=1.0"),
         (lambda: ConditionalGAN(SPEC, 5, GENERATOR, part(DISCRIMINATOR, auxiliary=True)), "auxiliary_weight=0.0"),

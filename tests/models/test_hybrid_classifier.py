@@ -94,7 +94,7 @@ def test_validation_reports_both():
     [
         (lambda: model_of(density_weight=-0.1), "density_weight=-0.1 must be a finite number ≥ 0"),
         (lambda: model_of(density_weight="1/D"), "density_weight='1/D' must be a finite number"),
-        (lambda: HybridClassifier((2,), FLOW), "have no classes; give labelled data, or use FlowModel"),
+        (lambda: HybridClassifier((2,), FLOW), "has no classes; give labelled data, or use FlowModel"),
         (lambda: HybridClassifier(ArraySource("toy", "train", np.zeros((4, 2), np.float32)).spec, FLOW), "data='toy'"),
     ],
 )

@@ -13,7 +13,7 @@ from tests.helpers import fails, train_arguments
 from tests.training.test_workers import free_ports
 from tfade.errors import UsageError
 from tfade.training import cluster
-from tfade.training.cluster import Cluster, Task, await_others, cluster_of, slurm_resolver, told_who_left
+from tfade.training.cluster import Cluster, Task, cluster_of, reporting_lost_workers, slurm_resolver, wait_for_cluster
 from tfade.training.strategy import make_strategy
 
 WORKERS = ["127.0.0.1:2001", "127.0.0.1:2002"]
@@ -126,7 +126,7 @@ def test_workers_find_each_other_however_late_one_is():
     def come(each, delay):
         time.sleep(delay)
         try:
-            await_others(each, 20)
+            wait_for_cluster(each, 20)
             with socket.create_server(("", each.own.host_and_port[1])):
                 met.wait(20)
         except Exception as error:
@@ -146,7 +146,7 @@ def test_a_worker_that_does_not_come(monkeypatch):
     lines = []
     (one, _) = clusters(2)
     with pytest.raises(UsageError, match=r"worker 1 \(127\.0\.0\.1:\d+\) did not come within 0 s; start every index"):
-        await_others(one, 0.4, lines.append)
+        wait_for_cluster(one, 0.4, lines.append)
     assert lines == [f"waiting for {one.others[0]}"]
     assert cluster.PATIENCE <= 60
 
@@ -155,7 +155,7 @@ def test_two_processes_of_one_index_and_ports_in_use(tmp_path, monkeypatch, caps
     one, two = clusters(2)
     with socket.create_server(("", one.own.host_and_port[1])):
         with pytest.raises(UsageError, match="port is in use: by another process of the same index"):
-            await_others(one)
+            wait_for_cluster(one)
         described = {"cluster": {"worker": [one.own.address, two.own.address]}, "task": {"type": "worker", "index": 0}}
         monkeypatch.setenv("TF_CONFIG", json.dumps(described))
         fails(
@@ -173,7 +173,7 @@ def test_who_left_is_told(kind):
     one, two = clusters(2)
 
     def lose():
-        with told_who_left(one, lambda: "The last good state is x. "):
+        with reporting_lost_workers(one, lambda: "The last good state is x. "):
             raise kind(None, None, "Collective ops is aborted by: failed to connect to all addresses\nand more")
 
     with pytest.raises(ConnectionError, match=r"^worker 1 \(.*\) left; start all again .*The last good state is x\.$"):
@@ -181,5 +181,5 @@ def test_who_left_is_told(kind):
     expected = tf.errors.InternalError if kind is tf.errors.InternalError else ConnectionError
     with socket.create_server(("", two.own.host_and_port[1])), pytest.raises(expected):
         lose()
-    with pytest.raises(kind), told_who_left(None, str):
+    with pytest.raises(kind), reporting_lost_workers(None, str):
         raise kind(None, None, "of one process")

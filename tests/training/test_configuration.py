@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import gin
 import pytest
 
 from tests.helpers import ROOT
@@ -45,7 +46,7 @@ def test_gin_files_are_utf8_in_every_locale(tmp_path):
     code = (
         "import locale, sys; from gin import config; from tfade.training import configuration\n"
         "assert locale.getencoding() == 'ANSI_X3.4-1968', locale.getencoding()\n"
-        "configuration._refuse_unused_macros = lambda: None\n"
+        "configuration._check_macros = lambda: None\n"
         "configuration.parse([sys.argv[1]])\n"
         "assert config._FILE_READERS[0][0] is open\n"
         "print(ascii(configuration.value('data')))"
@@ -54,3 +55,16 @@ def test_gin_files_are_utf8_in_every_locale(tmp_path):
     command = [sys.executable, "-c", code, tmp_path / "a.gin"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=plain)
     assert result.stdout.strip() == r"'folder:/gr\xf6\xdfe/\u03b4'", result.stderr
+
+
+def test_what_is_bound_in_a_scope_holds_in_those_within_it_alone():
+    lines = ("discriminator/adam.epsilon = 1e-7", "critic/adam.epsilon = 1e-7")
+    with isolated():
+        configuration.parse([], lines)
+        for scope, name in (("discriminator", "sgd"), ("code_discriminator", "adam"), ("old/discriminator", "adam")):
+            with gin.config_scope(scope):
+                gin.get_configurable(name)()
+        for scope, name in (("critic", "sgd"), ("critic/late", "adam")):
+            with gin.config_scope(scope):
+                gin.get_configurable(name)()
+        assert configuration.unused() == ["discriminator/adam.epsilon"]

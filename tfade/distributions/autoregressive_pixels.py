@@ -68,7 +68,7 @@ class PixelByPixel(PixelDistribution):
 
     @property
     def noise_shape(self) -> tuple[int, int, int]:
-        """Of the uniform noise that an image is made of, (H, W, noise_size)."""
+        """Shape (H, W, noise_size) of the uniform noise that an image is made of."""
         return (*self.event_shape[:2], self.noise_size)
 
     def given_image(self, target, features=None) -> tfd.Distribution:

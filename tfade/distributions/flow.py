@@ -87,5 +87,5 @@ class FlowDistribution(DistributionLayer):
 
 
 def likelihood_over(flow: FlowLayer, base: DistributionLayer) -> str:
-    """Of the density of a flow over a base: "exact", "unbiased" where a log-determinant is estimated, or the base's."""
+    """The `likelihood` of a flow over a base: "unbiased" where its log-determinant is estimated, else the base's."""
     return "unbiased" if base.likelihood == "exact" and not flow.is_exact else base.likelihood

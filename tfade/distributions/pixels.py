@@ -262,7 +262,7 @@ class DiscretizedLogistic(ScaledPixels):
         return LogisticLevels((numerics.LEVELS - 1) * location, (numerics.LEVELS - 1) * scale)
 
     def _mean(self, parameters):
-        """Of the logistic with its tails at 0 and 1, before it is rounded: half a level off at the most."""
+        """The mean of the logistic with its tails at 0 and 1, before it is rounded: half a level off at the most."""
         location, scale = self._location_and_scale(parameters)
         return clipped_logistic_mean(location, tf.stop_gradient(scale))  # no loss of means is to move the likelihood's
 

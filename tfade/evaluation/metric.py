@@ -24,10 +24,10 @@ from tfade.evaluation.subject import Subject
 
 
 class Work(NamedTuple):
-    """What a metric costs: how many examples pass a network, roughly, and what these passes are."""
+    """What a metric costs: how many examples pass a network, roughly, and a description of these passes."""
 
     passes: int
-    what: str
+    description: str
 
 
 class Metric(abc.ABC):

@@ -113,8 +113,8 @@ def _announce(subject: Subject, metrics: Sequence[Metric]) -> None:
     works = {metric.name: metric.work(subject) for metric in metrics}
     name = max(works, key=lambda name: works[name].passes, default=None)
     if name is not None and works[name].passes > subject.num_samples:
-        passes, what = works[name]
-        subject.progress(f"what takes longest: {name}, {passes:,} passes of a network ({what})")
+        passes, description = works[name]
+        subject.progress(f"the slowest metric: {name}, {passes:,} passes of a network ({description})")
 
 
 def known_metrics() -> dict[str, type[Metric]]:

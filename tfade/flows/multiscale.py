@@ -128,7 +128,7 @@ class MultiScale(FlowLayer):
 
     def _data(self, z, run: Callable[[FlowLayer, int, tf.Tensor], tf.Tensor]) -> tf.Tensor:
         """Data from latents, by `run(flow, number of the scale, value)` for every part."""
-        *pieces, value = self._taken_apart(z)
+        *pieces, value = self._split(z)
         value = run(self.flows[-1], len(pieces), value)
         for number in reversed(range(len(pieces))):
             value = tf.concat([value, pieces[number]], -1)
@@ -149,9 +149,9 @@ class MultiScale(FlowLayer):
                 value = run(self.priors[number], number, value)
             value, piece = tf.split(value, 2, -1)
             pieces.append(piece)
-        return self._put_together([*pieces, run(self.flows[-1], len(self.flows) - 1, value)])
+        return self._merge([*pieces, run(self.flows[-1], len(self.flows) - 1, value)])
 
-    def _put_together(self, pieces: list[tf.Tensor]) -> tf.Tensor:
+    def _merge(self, pieces: list[tf.Tensor]) -> tf.Tensor:
         """Latents from z_1 … z_L."""
         if self.flatten:
             return tf.concat([tf.reshape(piece, (-1, size_of(piece.shape[1:]))) for piece in pieces], -1)
@@ -161,7 +161,7 @@ class MultiScale(FlowLayer):
             value = _unsqueezed(tf.concat([value, piece], -1), squeezes)
         return value
 
-    def _taken_apart(self, z: tf.Tensor) -> list[tf.Tensor]:
+    def _split(self, z: tf.Tensor) -> list[tf.Tensor]:
         """z_1 … z_L from latents."""
         if self.flatten:
             parts = tf.split(z, [size_of(shape) for shape in self._pieces], -1)

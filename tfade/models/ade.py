@@ -84,7 +84,7 @@ class ADE(GenerativeModel):
         check_class("autoencoder", autoencoder)
         check_finite("adversarial_weight", adversarial_weight)
         self.adversarial_weight, self.per_dimension = adversarial_weight, per_dimension
-        self.autoencoder = self.hold(autoencoder(self.spec))
+        self.autoencoder = self.wrap(autoencoder(self.spec))
         if not isinstance(self.autoencoder, VAE) or self.autoencoder.has_implicit_posterior:
             raise UsageError(f"autoencoder={autoencoder!r} does not make a VAE with a bound; give @VAE in gin")
         if self.autoencoder.decode_is_random:

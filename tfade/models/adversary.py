@@ -43,9 +43,9 @@ class Adversary:
         fakes: Mapping,
         seeds: Seeds,
         *,
-        swapped: bool = False,
+        train_real_side: bool = False,
         together: bool = False,
-        shown: Mapping | None = None,
+        discriminator_fakes: Mapping | None = None,
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor | Weighted]]:
         """The generator's loss on each fake, and the discriminator's terms.
 
@@ -56,32 +56,35 @@ class Adversary:
             real: data as the network sees them, float32 [batch, ...], or a nested structure such as (x, z).
             fakes: {name: samples}, each of the structure of `real`.
             seeds: the noise of this pass; the penalty draws "penalty" from it.
-            swapped: whether the real side is generated, too, such as an encoder in (x, E(x)), whose loss then is
+            train_real_side: whether the real side is generated, too, as by the encoder in (x, E(x)), whose loss then is
                 among the generator's terms as "real".
             together: the discriminator is called once, on all examples in one batch. It matters where it normalises
                 over the batch.
-            shown: what the discriminator is shown in the place of the fakes, under their names, such as draws of a
-                `HistoryPool`; constants to whatever made them. None for the fakes themselves.
+            discriminator_fakes: what the discriminator sees in the place of the fakes, under their names, such as draws
+                of a `HistoryPool`; constants to whatever made them. None for the fakes themselves.
 
         Returns:
             The generator's terms {name: values [batch]}, and the discriminator's {"real", every name, and the
             penalty's name}: values [batch].
 
         Raises:
-            UsageError: no fakes, a fake with the name of another term, or `shown` under other names.
+            UsageError: no fakes, a fake with the name of another term, or `discriminator_fakes` under other names.
         """
         reserved = {"real"} | ({self.penalty.name} if self.penalty is not None else set())
         if not fakes or reserved & set(fakes):
             raise UsageError(
                 f"fakes={list(fakes)} must be non-empty and must not use the reserved names {sorted(reserved)}"
             )
-        if shown is not None and shown.keys() != fakes.keys():
-            raise UsageError(f"shown={list(shown)} must have the names of fakes={list(fakes)}")
-        seen = {} if shown is None else {name: tf.nest.map_structure(tf.stop_gradient, shown[name]) for name in fakes}
+        seen = {}
+        if discriminator_fakes is not None:
+            names = list(discriminator_fakes)
+            if set(names) != set(fakes):
+                raise UsageError(f"discriminator_fakes={names} must have the names of fakes={list(fakes)}")
+            seen = {name: tf.nest.map_structure(tf.stop_gradient, discriminator_fakes[name]) for name in fakes}
         on_real, *values = self._logits([real, *fakes.values(), *seen.values()], together)
         on_fakes, on_seen = dict(zip(fakes, values)), dict(zip(fakes, values[-len(fakes) :]))
         generator = {name: of_example(self.divergence.generator(values)) for name, values in on_fakes.items()}
-        if swapped:
+        if train_real_side:
             generator["real"] = of_example(self.divergence.swapped(on_real))
         terms = {"real": of_example(self.divergence.real(on_real))}
         terms |= {name: of_example(self.divergence.fake(values)) for name, values in on_seen.items()}

@@ -113,7 +113,7 @@ class AVB(VAE):
             drawn = seeds.normal("contrast", (rows, self.latent_size))
         # 2. The log-ratio, which both sides use
         adversarial, discriminator = self.adversary.terms(
-            (images, seen[:, 0]), {"contrast": (images, drawn)}, seeds, swapped=True
+            (images, seen[:, 0]), {"contrast": (images, drawn)}, seeds, train_real_side=True
         )
         # 3. The bound
         log_prior = network("prior").distribution().log_prob(z)

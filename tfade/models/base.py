@@ -29,7 +29,13 @@ class GenerativeModel(Contract, TrainingStep, keras.Model):
 
     Args:
         spec: what the data look like, or the bare shape of an example: (H, W, C) or (D,).
+
+    Attributes:
+        externally_configured: objects that this run's configuration does not describe, such as a wrapped model; no
+            binding need reach their classes.
     """
+
+    externally_configured: Sequence = ()
 
     def __init__(self, spec: Spec | Sequence[int]):
         super().__init__()
@@ -56,8 +62,8 @@ class GenerativeModel(Contract, TrainingStep, keras.Model):
         self.networks[name] = make()
         return self.networks[name]
 
-    def hold(self, model: "GenerativeModel") -> "GenerativeModel":
-        """Registers the networks of a model that this one holds; it shares this one's averages and counter of steps."""
+    def wrap(self, model: "GenerativeModel") -> "GenerativeModel":
+        """Registers the networks of a model that this one wraps; it shares this one's averages and counter of steps."""
         self.networks |= model.networks
         self._makers |= model._makers
         model.network = self.network  # a bound method: Keras would take this model itself for a layer of the other

@@ -77,7 +77,7 @@ class BiGAN(Autoencoder):
         z = self.prior_sample(seeds, batch.size)
         inferred, generated = (x, self.code_sample(x, seeds)), (self.decoder(z, training=True), z)
         adversarial, discriminator = self.adversary.terms(
-            inferred, {"generated": generated}, seeds, swapped=True, together=self.together
+            inferred, {"generated": generated}, seeds, train_real_side=True, together=self.together
         )
         return {
             "autoencoder": {

@@ -97,5 +97,5 @@ class CodeDensityAutoencoder(Autoencoder):
             "code_nll": -self.prior().log_prob(codes),
         }
 
-    @unanswered("its codes have a density and, being functions of the images, give none of the images")
+    @unanswered("a density of deterministic codes defines none over images")
     def log_prob(self, x, num_samples=1, labels=None): ...

@@ -122,10 +122,10 @@ class CycleGAN(GenerativeModel):
             translators |= {"identity": Weighted(weight, identity), "identity_back": Weighted(weight, identity_back)}
         # 3. A discriminator of each domain
         fooled, other_discriminator = self.other_adversary.terms(
-            y, {"fake": translated}, seeds, shown={"fake": self.other_pool(translated, seeds)}
+            y, {"fake": translated}, seeds, discriminator_fakes={"fake": self.other_pool(translated, seeds)}
         )
         fooled_back, discriminator = self.adversary.terms(
-            x, {"fake": translated_back}, seeds, shown={"fake": self.pool(translated_back, seeds)}
+            x, {"fake": translated_back}, seeds, discriminator_fakes={"fake": self.pool(translated_back, seeds)}
         )
         translators["adversarial"] = Weighted(self.adversarial_weight, fooled["fake"])
         translators["adversarial_back"] = Weighted(self.adversarial_weight, fooled_back["fake"])

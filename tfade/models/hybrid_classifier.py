@@ -43,7 +43,7 @@ class HybridClassifier(FlowModel):
         spec = as_spec(spec)
         if not spec.num_classes:
             raise UsageError(
-                f"HybridClassifier was given data={spec.name!r}, which have no classes; give labelled data, or use "
+                f"HybridClassifier was given data={spec.name!r}, which has no classes; give labelled data, or use "
                 "FlowModel for a density alone"
             )
         if density_weight is not None:

@@ -41,7 +41,7 @@ class LatentVariableModel(GenerativeModel):
         self.latent_size = latent_size
         if self.conditional and not self.spec.num_classes:
             raise UsageError(
-                f"{type(self).__name__} is conditional and data={self.spec.name!r} have no classes; give labelled data"
+                f"{type(self).__name__} is conditional and data={self.spec.name!r} has no classes; give labelled data"
             )
         self.set_prior(prior)
 

@@ -44,31 +44,31 @@ class LatentDensity(GenerativeModel):
         super().__init__(spec)
         check_class("autoencoder", autoencoder)
         check_choice("codes", codes, CODES)
-        held = autoencoder(self.spec)
-        name = type(held).__name__
+        wrapped = autoencoder(self.spec)
+        name = type(wrapped).__name__
         for question, missing in (("codes", "an encoder"), ("decode", "a decoder")):
-            if not held.answers(question):
+            if not wrapped.answers(question):
                 raise UsageError(f"{name} has no codes that a density could be fitted to: it lacks {missing}")
-        if any(isinstance(network, TopDownDecoder) for network in held.networks.values()):
+        if any(isinstance(network, TopDownDecoder) for network in wrapped.networks.values()):
             raise UsageError(
                 f"the decoder of this {name} has latents of its own; its prior is not a density of one vector"
             )
         # Before this model takes the networks over, so that it never sees the prior that is replaced.
-        self.density = held.add_network(
-            "prior", lambda: build_latent_distribution("distribution", distribution, held.latent_size)
+        self.density = wrapped.add_network(
+            "prior", lambda: build_latent_distribution("distribution", distribution, wrapped.latent_size)
         )
-        self.autoencoder, self.codes_used = self.hold(held), codes
-        if not held.bound_takes_any_prior:
-            held.likelihood = None
-        self.likelihood, self.latent_size, self.levels = held.likelihood, held.latent_size, held.levels
-        self.bound_rises_with_draws = held.bound_rises_with_draws
-        self.gaussian_codes, self.conditional = held.gaussian_codes, held.conditional
-        self.fields = ("images", "labels") if held.conditional else ("images",)
-        self.code_protocol, self.fit_protocol = held.code_protocol, held.fit_protocol
+        self.autoencoder, self.codes_used = self.wrap(wrapped), codes
+        if not wrapped.bound_takes_any_prior:
+            wrapped.likelihood = None
+        self.likelihood, self.latent_size, self.levels = wrapped.likelihood, wrapped.latent_size, wrapped.levels
+        self.bound_rises_with_draws = wrapped.bound_rises_with_draws
+        self.gaussian_codes, self.conditional = wrapped.gaussian_codes, wrapped.conditional
+        self.fields = ("images", "labels") if wrapped.conditional else ("images",)
+        self.code_protocol, self.fit_protocol = wrapped.code_protocol, wrapped.fit_protocol
 
     @property
-    def made_elsewhere(self) -> list:
-        """The held model and its networks, which the configuration of this run says nothing of."""
+    def externally_configured(self) -> list:
+        """The wrapped model and its networks, which the configuration of its own run describes."""
         return [self.autoencoder, *(network for name, network in self.networks.items() if name != "prior")]
 
     def players(self):

@@ -58,7 +58,7 @@ class Stage:
                 found = "both steps and fit" if self.steps else "neither steps nor fit"
                 raise UsageError(f"stage {self.name!r} has {found}; give steps = N for training, or fit = @function")
 
-    def lasting(self, steps: int) -> "Stage":
+    def with_default_steps(self, steps: int) -> "Stage":
         """The stage with its number of steps: `steps` where it states none."""
         return self if self.steps is not None else dataclasses.replace(self, steps=steps)
 
@@ -130,7 +130,7 @@ def _moving(stage: Stage | None, players: Mapping[str, Player]) -> dict[str, Pla
     unknown = [name for name in stage.players if name not in players]
     if unknown or not stage.players:
         raise UsageError(
-            f"players={tuple(stage.players)} of stage {stage.name!r} names {unknown or 'nobody'}; the players are "
+            f"players={tuple(stage.players)} of stage {stage.name!r} names {unknown or 'no player'}; the players are "
             f"{tuple(players)}"
         )
     return {name: players[name] for name in stage.players}

@@ -288,7 +288,7 @@ def _signature(spec: Spec, fields: Sequence[str]) -> dict[str, tf.TensorSpec]:
     for field in fields:
         if field not in specs:
             raise UsageError(
-                f"data={spec.name!r} have no {field}, which the model trains on; give "
+                f"data={spec.name!r} has no {field}, which the model trains on; give "
                 + ("other_data, a second data set" if field == "other" else "labelled data")
             )
     return {field: specs[field] for field in fields}

@@ -108,7 +108,7 @@ class VAEGAN(Autoencoder):
     def validate(self, batch: Batch):
         return {"reconstruction": absolute_error(self.unit(batch.images), self.reconstruct(batch.images))}
 
-    @unanswered("its likelihood is one of a discriminator's features, so that none of images is defined")
+    @unanswered("its likelihood is over discriminator features, not images")
     def log_prob(self, x, num_samples=1, labels=None): ...
 
 

@@ -84,7 +84,7 @@ class VEEGAN(Autoencoder):
         # 2. Pairs of data against pairs of the generator
         x = self.network_input(batch.images)
         adversarial, discriminator = self.adversary.terms(
-            (x, self.code_sample(x, seeds)), {"generated": (generated, z)}, seeds, swapped=True
+            (x, self.code_sample(x, seeds)), {"generated": (generated, z)}, seeds, train_real_side=True
         )
         reconstruction = Weighted(self.reconstruction_weight, error)
         reconstructor = {"reconstruction": reconstruction}

@@ -62,7 +62,7 @@ def check_activation(name: str, value) -> None:
 
 
 def initializer(scale: float | None) -> keras.initializers.Initializer:
-    """Of one layer's weights: N(0, scale²), or Glorot's for None. Another layer needs another one, or starts the same.
+    """The initial weights of one layer: N(0, scale²), or Glorot's for None. Two layers that share one start the same.
 
     Raises:
         UsageError: a scale that is not a finite number above 0.

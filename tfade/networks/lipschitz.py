@@ -32,7 +32,7 @@ def lip_swish(x: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
     return x * tf.sigmoid(slope * x) / 1.1
 
 
-def settled_vectors(
+def converged_singular_vectors(
     apply: Callable, transpose: Callable, left: tf.Tensor, least: int = 2
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Singular vectors u, v of a linear map's largest singular value, by subspace iterations.
@@ -108,7 +108,11 @@ class LipschitzLinear(keras.layers.Layer):
         super().__init__()
         self.coefficient = coefficient
         self.kernel = self.add_weight(
-            name="kernel", shape=kernel_shape, initializer=initializer, autocast=False, constraint=self._settle
+            name="kernel",
+            shape=kernel_shape,
+            initializer=initializer,
+            autocast=False,
+            constraint=self._update_singular_vectors,
         )
         self.bias = self.add_weight(name="bias", shape=kernel_shape[-1:], initializer="zeros", autocast=False)
         count = min(VECTORS, math.prod(inputs_shape), math.prod(outputs_shape))
@@ -139,9 +143,10 @@ class LipschitzLinear(keras.layers.Layer):
 
     def _vectors(self, kernel, left=None, least: int = 2):
         left = tf.convert_to_tensor(self.left) if left is None else left
-        return settled_vectors(lambda x: self.linear(x, kernel), lambda y: self.transposed(y, kernel), left, least)
+        maps = (lambda x: self.linear(x, kernel)), (lambda y: self.transposed(y, kernel))
+        return converged_singular_vectors(*maps, left, least)
 
-    def _settle(self, kernel):
+    def _update_singular_vectors(self, kernel):
         """Keras calls it after an update, as a constraint; the kernel stays what it is."""
         kernel, left = tf.convert_to_tensor(kernel), tf.convert_to_tensor(self.left)
         fresh = tf.random.stateless_normal(left[:1].shape, FRESH)  # has a part of a first one that all others lost

@@ -50,7 +50,7 @@ def parameters_of(made: Callable) -> Mapping[str, inspect.Parameter]:
     return {name: parameter for name, parameter in found.items() if name != "self"}
 
 
-def refuse_wrong_flags() -> None:
+def check_boolean_bindings() -> None:
     """Rejects what gin binds to a flag and is neither True nor False: any other object would pass for one of them.
 
     Raises:
@@ -69,13 +69,13 @@ def refuse_wrong_flags() -> None:
                 raise UsageError(f"{shown} is neither True nor False; give one of them, without quotes")
 
 
-def built(what: str, build: Callable[[], Made]) -> Made:
+def build_or_explain(name: str, build: Callable[[], Made]) -> Made:
     """What `build` returns; its errors as one line, where all classes are tfade's.
 
     The classes of a user's own modules may be at fault themselves, which a traceback tells better.
 
     Args:
-        what: is built, a class's name.
+        name: of the class that is built.
         build: builds it.
 
     Raises:
@@ -90,13 +90,13 @@ def built(what: str, build: Callable[[], Made]) -> Made:
             raise
         arguments = list(_arguments(error, isinstance(error, OF_SIZES)))
         if not arguments or not _came_through_a_constructor(error):
-            arguments = [*_bound(what), *arguments]
+            arguments = [*_bound(name), *arguments]
         found = {argument.name: argument.value for argument in reversed(arguments)}  # the innermost of a name
-        shown = ", ".join(f"{name}={_short(value)}" for name, value in [*reversed(found.items())][:SHOWN]) or what
+        shown = ", ".join(f"{key}={_short(value)}" for key, value in [*reversed(found.items())][:SHOWN]) or name
         text = one_line(error)
         lines = str(error).split("\n  In call to configurable")[0].strip().splitlines()
         reason = text if len(text) < LONGEST else lines[-1].strip()[:LONGEST]
-        raise UsageError(f"{what} cannot be built with {shown}: {_DEVICE.sub('', reason)}") from error
+        raise UsageError(f"{name} cannot be built with {shown}: {_DEVICE.sub('', reason)}") from error
 
 
 def _came_through_a_constructor(error: BaseException) -> bool:
@@ -177,10 +177,10 @@ def _names(code: types.CodeType, failed: int) -> set[str]:
     return {name.lstrip("_") for entry in read for name in (entry if isinstance(entry, tuple) else (entry,))}
 
 
-def _bound(what: str) -> list[Argument]:
+def _bound(kind: str) -> list[Argument]:
     """What gin binds of a class, huge numbers of any class first, classes last."""
     huge = list(_bindings(lambda value: type(value) is int and value >= HUGE))
-    found = [argument for argument in _bindings(lambda value: True) if argument.name.startswith(f"{what}.")]
+    found = [argument for argument in _bindings(lambda value: True) if argument.name.startswith(f"{kind}.")]
     return [*huge, *sorted(found, key=lambda argument: str(argument.value).startswith("@"))]
 
 

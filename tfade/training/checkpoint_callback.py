@@ -76,7 +76,7 @@ class CheckpointCallback(StepCallback):
         self._settings, self._checkpoints = settings, checkpoints
         self._interval, self._ends = interval, frozenset(ends)
         self._asked: str | None = None  # the signal that this process got
-        self._leaving: str | None = None  # the one that all processes know of
+        self._stop_signal: str | None = None  # the one that all processes know of
         self._saved_at = time.monotonic()
         self._handlers: dict = {}
 
@@ -87,14 +87,15 @@ class CheckpointCallback(StepCallback):
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():  # only there may signals be handled
-            self._handlers = {number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)}
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._handlers[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(self, *_):
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
-    def _ask(self, number, _frame):
+    def _on_signal(self, number, _frame):
         self._asked = signal.Signals(number).name
         signal.signal(number, self._handlers[number])  # whoever asks twice does not want to wait
 
@@ -104,28 +105,28 @@ class CheckpointCallback(StepCallback):
         minutes = self._settings.every_minutes
         overdue = minutes is not None and time.monotonic() - self._saved_at >= 60 * minutes
         if not self._several_workers:
-            self._leaving = self._asked
-        if self._leaving or overdue or self.step % (self._settings.every_steps or self._interval) == 0:
+            self._stop_signal = self._asked
+        if self._stop_signal or overdue or self.step % (self._settings.every_steps or self._interval) == 0:
             self.save()
-        self.leave_if_asked()
+        self.stop_if_requested()
 
     def on_epoch_end(self, epoch, logs=None):
         # The best goes first: a run that is killed in between takes this step again, and judges it again.
         if self._checkpoints and self._settings.monitor in logs:  # a stage may not report it
             self._save_if_best(float(logs[self._settings.monitor]))
         self.save()
-        self.hear()
+        self.poll_signals()
         if self.step < max(self._ends):
-            self.leave_if_asked()
+            self.stop_if_requested()
 
-    def hear(self) -> None:
+    def poll_signals(self) -> None:
         """Takes note of a signal that came, to this worker or another."""
-        self._leaving = self._agreed() if self._several_workers else self._asked
+        self._stop_signal = self._agreed() if self._several_workers else self._asked
 
-    def leave_if_asked(self) -> None:
+    def stop_if_requested(self) -> None:
         """Raises `Interrupted` if a signal came; a checkpoint of this step is there."""
-        if self._leaving:
-            raise Interrupted(self.step, self._leaving)
+        if self._stop_signal:
+            raise Interrupted(self.step, self._stop_signal)
 
     def _save_if_best(self, value: float):
         if not math.isfinite(value):

@@ -107,7 +107,7 @@ def slurm_resolver(port: int = FIRST_PORT) -> tf.distribute.cluster_resolver.Clu
         ) from error
 
 
-def await_others(cluster: Cluster, patience: float = PATIENCE, say: Callable[[str], None] = print) -> None:
+def wait_for_cluster(cluster: Cluster, patience: float = PATIENCE, say: Callable[[str], None] = print) -> None:
     """Waits until every process of the cluster is there: TensorFlow alone would wait for ever.
 
     The port of this one is held meanwhile, so that a second process of the same index is found.
@@ -132,7 +132,7 @@ def await_others(cluster: Cluster, patience: float = PATIENCE, say: Callable[[st
         ) from error
     with held:
         missing, began, noted = list(cluster.others), time.monotonic(), False
-        while missing := [task for task in missing if not is_there(task)]:
+        while missing := [task for task in missing if not is_reachable(task)]:
             waited = time.monotonic() - began
             names = ", ".join(map(str, missing))
             if waited > patience:
@@ -146,7 +146,7 @@ def await_others(cluster: Cluster, patience: float = PATIENCE, say: Callable[[st
             time.sleep(0.1)
 
 
-def is_there(task: Task, timeout: float = 2.0) -> bool:
+def is_reachable(task: Task, timeout: float = 2.0) -> bool:
     """Whether something listens at a task's address."""
     try:
         with socket.create_connection(task.host_and_port, timeout):
@@ -156,8 +156,8 @@ def is_there(task: Task, timeout: float = 2.0) -> bool:
 
 
 @contextlib.contextmanager
-def told_who_left(cluster: Cluster | None, hint: Callable[[], str]) -> Iterator[None]:
-    """Errors of TensorFlow inside, where a process of the cluster is gone, as one line that names it.
+def reporting_lost_workers(cluster: Cluster | None, hint: Callable[[], str]) -> Iterator[None]:
+    """Inside, TensorFlow's errors after the loss of a process of the cluster become one line that names it.
 
     Args:
         cluster: the processes; None for one process, whose errors are left as they are.
@@ -171,7 +171,7 @@ def told_who_left(cluster: Cluster | None, hint: Callable[[], str]) -> Iterator[
     except LOST as error:
         if cluster is None:
             raise
-        left = [task for task in cluster.others if not is_there(task)]
+        left = [task for task in cluster.others if not is_reachable(task)]
         if not left and not isinstance(error, LOST[:4]):
             raise
         names = ", ".join(map(str, left)) or "another worker"

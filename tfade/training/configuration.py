@@ -46,7 +46,7 @@ def parse(
             raise UsageError(f"gin_file={str(file)!r} does not exist; give the path of a recipe such as gin/vgh_pp.gin")
         _text(file)
     for line in bindings:
-        _refuse_unquoted(line)
+        _check_quotes(line)
     with _one_line(), _utf8_files(), _includes_of(root):
         gin.parse_config(list(defaults))
         gin.parse_config_files_and_bindings(
@@ -62,7 +62,7 @@ def parse(
             "gin configuration: dynamic registration is not supported; register classes by @gin.register and leave out "
             "'from __gin__ import dynamic_registration'"
         )
-    _refuse_unused_macros()
+    _check_macros()
 
 
 @contextlib.contextmanager
@@ -87,8 +87,8 @@ def bind(lines: Sequence[str]) -> None:
         gin.parse_config(list(lines), skip_unknown=False)
 
 
-def _refuse_unquoted(line: str) -> None:
-    """A path or a name without quotes, as the shell leaves of `--gin_bindings='data = folder:/images'`."""
+def _check_quotes(line: str) -> None:
+    """Rejects a path or a name without quotes, as the shell leaves of `--gin_bindings='data = folder:/images'`."""
     name, _, value = (part.strip() for part in line.partition("="))
     if _UNQUOTED.match(value) and value not in ("True", "False", "None"):
         raise UsageError(
@@ -184,8 +184,8 @@ def _macros() -> tuple[set[str], set[str]]:
     return defined, used
 
 
-def _refuse_unused_macros() -> None:
-    """A misspelt macro is legal gin and would be ignored: nothing refers to it, so it is refused."""
+def _check_macros() -> None:
+    """Rejects macros that nothing refers to: a misspelt one is legal gin and would be ignored."""
     defined, used = _macros()
     for name in sorted(defined - used):
         close = difflib.get_close_matches(name, used, 1)
@@ -232,17 +232,17 @@ def unused() -> list[str]:
     Raises:
         UsageError: one of them is in a scope that nothing has entered: a misspelt player, for example.
     """
-    refuse_strange_scopes(lambda selector: not _of_other_use(selector))
+    check_scopes(lambda selector: not _of_other_use(selector))
     result = []
     for (scope, selector), parameters in gin_config._CONFIG.items():
         if _of_other_use(selector) or not parameters:
             continue
         name = selector.rpartition(".")[2]
         uses = gin_config._OPERATIVE_CONFIG.items()
-        used = {key for (within, other), keys in uses if other == selector and within.endswith(scope) for key in keys}
-        result += [
-            "/".join(filter(None, (scope, f"{name}.{parameter}"))) for parameter in parameters if parameter not in used
-        ]
+        outer = scope and f"{scope}/"  # what is bound in the scope "a" holds in "a/b", too, and not in "ab"
+        used = [keys for (within, other), keys in uses if other == selector and f"{within}/".startswith(outer)]
+        idle = [parameter for parameter in parameters if not any(parameter in keys for keys in used)]
+        result += ["/".join(filter(None, (scope, f"{name}.{parameter}"))) for parameter in idle]
     return result
 
 
@@ -251,7 +251,7 @@ def _of_other_use(selector: str) -> bool:
     return selector == "gin.macro" or selector.startswith("tfade.evaluation")
 
 
-def refuse_strange_scopes(concerns: Callable[[str], bool], besides: Collection[str] = ()) -> None:
+def check_scopes(concerns: Callable[[str], bool], besides: Collection[str] = ()) -> None:
     """Raises a UsageError if something is bound in a scope that nothing has entered: a misspelt player, for example.
 
     Args:

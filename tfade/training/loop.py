@@ -71,7 +71,7 @@ class TrainingLoop:
                         model.finish_stage()
         except OSError as error:  # a full disk, a folder that is gone
             raise OSError(error.errno, f"{error.strerror or error}. {last_good(self.run)}", error.filename) from error
-        writer.leave_if_asked()
+        writer.stop_if_requested()
 
     def _restore(self) -> int:
         """Restores the newest checkpoint, if there is one; returns the training step."""
@@ -118,8 +118,8 @@ class TrainingLoop:
             model.averages.restart_networks(changed)
         model.finish_stage()
         writer.save()
-        writer.hear()
-        writer.leave_if_asked()
+        writer.poll_signals()
+        writer.stop_if_requested()
 
 
 def last_good(run: RunDirectory) -> str:

@@ -36,8 +36,8 @@ def require_reached(model) -> None:
 
 
 def made_classes(model) -> set[type]:
-    """The exact classes of a model, its networks, and all that these hold, but for `made_elsewhere`."""
-    seen, found, queue = set(map(id, getattr(model, "made_elsewhere", ()))), set(), [model]
+    """The exact classes of a model, its networks, and all that these hold, but for `externally_configured`."""
+    seen, found, queue = set(map(id, model.externally_configured)), set(), [model]
     while queue:
         thing = queue.pop()
         if id(thing) in seen:
@@ -49,13 +49,13 @@ def made_classes(model) -> set[type]:
             queue.extend(thing)
         elif isinstance(thing, functools.partial):
             queue += [*thing.args, *thing.keywords.values()]
-        elif isinstance(thing, keras.layers.Layer) or type(thing).__module__.partition(".")[0] not in _FOREIGN:
+        elif isinstance(thing, keras.layers.Layer) or type(thing).__module__.partition(".")[0] not in _THIRD_PARTY:
             found.add(type(thing))
             queue += [value for name, value in getattr(thing, "__dict__", {}).items() if name not in _KERAS_LINKS]
     return found
 
 
-_FOREIGN = ("builtins", "keras", "tensorflow", "tensorflow_probability", "numpy", "functools", "types", "optree")
+_THIRD_PARTY = ("builtins", "keras", "tensorflow", "tensorflow_probability", "numpy", "functools", "types", "optree")
 # Attributes by which Keras layers lead to graphs of tensors and operations, where nothing of ours lies.
 _KERAS_LINKS = ("_inbound_nodes", "_outbound_nodes", "_functional", "train_function", "_tracker")
 

@@ -15,7 +15,7 @@ from tfade.models.optimization import Optimization
 from tfade.models.stages import Stage
 from tfade.spec import Spec
 from tfade.training import checkpoints, configuration, optimizers, recorded_configuration, strategy
-from tfade.training.building import built, refuse_wrong_flags
+from tfade.training.building import build_or_explain, check_boolean_bindings
 from tfade.training.reach import require_reached
 from tfade.training.run_directory import RunDirectory
 
@@ -70,7 +70,7 @@ class Recipe:
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             raise UsageError(f"Recipe.stages are named {names}; give each a name of its own")
-        stages = tuple(stage.lasting(self.steps) for stage in self.stages)
+        stages = tuple(stage.with_default_steps(self.steps) for stage in self.stages)
         object.__setattr__(self, "stages", stages)
 
     @property
@@ -117,9 +117,9 @@ def build_model(recipe: Recipe) -> GenerativeModel:
         model.compile(make_optimizer, configuration.make(Optimization), seed=recipe.seed, stages=recipe.stages)
         return model
 
-    refuse_wrong_flags()
+    check_boolean_bindings()
     with strategy.precision(recipe.precision):
-        model = built(recipe.model.__name__, build)
+        model = build_or_explain(recipe.model.__name__, build)
     require_reached(model)
     return model
 

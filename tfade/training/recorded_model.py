@@ -85,12 +85,12 @@ def recorded_model(spec: Spec, configuration_lines: Sequence[str] = ()) -> Gener
 def adopt_weights(
     model: GenerativeModel, train: Source, *, run_dir: str = "", checkpoint: str | int = "latest", fingerprint: str = ""
 ) -> None:
-    """A stage without steps: gives the model that a `LatentDensity` holds the weights of its source run.
+    """A stage without steps: gives the model that a `LatentDensity` wraps the weights of its source run.
 
     Where networks have moving averages, it is these, which serve. Nothing of the source run is needed afterwards.
 
     Args:
-        model: holds the source's model as `autoencoder`.
+        model: wraps the source's model as `autoencoder`.
         train: unused.
         run_dir, checkpoint: of the source run.
         fingerprint: of its weights when this run was configured.

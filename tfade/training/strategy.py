@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfade.errors import UsageError, check_whole
-from tfade.training.cluster import EXAMPLE, FIRST_PORT, await_others, cluster_of, slurm_resolver
+from tfade.training.cluster import EXAMPLE, FIRST_PORT, cluster_of, slurm_resolver, wait_for_cluster
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -27,7 +27,7 @@ def make_strategy(kind: str = "auto", devices: int | None = None) -> tf.distribu
 
     Raises:
         UsageError: an unknown kind, fewer devices than asked for, no cluster or TPU, or as `cluster_of` and
-            `await_others`.
+            `wait_for_cluster`.
     """
     name, colon, which = str(kind).partition(":")
     takes = {"auto": not colon, "multi_worker": not colon, "slurm": which.isdecimal() or not colon, "tpu": True}
@@ -52,7 +52,7 @@ def _several_workers(kind: str, port: str) -> tf.distribute.Strategy:
         raise UsageError(
             f"strategy={kind!r}, but TF_CONFIG describes no cluster; write {EXAMPLE}, or leave out the strategy"
         )
-    await_others(cluster)
+    wait_for_cluster(cluster)
     return tf.distribute.MultiWorkerMirroredStrategy(resolver)
 
 

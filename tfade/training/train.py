@@ -20,7 +20,7 @@ from tfade.stopwatch import Stopwatch
 from tfade.training import checkpoints, configuration, recorded_configuration
 from tfade.training.callbacks import FirstStep, History, Progress, Record, Validation
 from tfade.training.checkpoint_callback import CheckpointSettings
-from tfade.training.cluster import cluster_of, told_who_left
+from tfade.training.cluster import cluster_of, reporting_lost_workers
 from tfade.training.loop import TrainingLoop, last_good
 from tfade.training.recipe import Recipe, build_model, recipe_of_data
 from tfade.training.run_directory import RunDirectory
@@ -61,7 +61,7 @@ def train(
     recipe = configuration.make(Recipe)
     strategy = make_strategy(recipe.strategy, recipe.devices)
     run = RunDirectory(run_dir)
-    with told_who_left(cluster_of(strategy.cluster_resolver), functools.partial(last_good, run)):
+    with reporting_lost_workers(cluster_of(strategy.cluster_resolver), functools.partial(last_good, run)):
         return _train(run, strategy, revision, evaluated, finish, say, stopwatch or Stopwatch())
 
 

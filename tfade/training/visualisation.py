@@ -106,7 +106,7 @@ class TensorBoard(StepCallback):
             if self._steps:
                 tf.summary.scalar("images_per_second", self._steps * self._batch_size / (self._ended - self._began))
             if self._settings.samples:
-                with model_pictures.optional(f"pictures of step {self.step:,}"):
+                with model_pictures.skip_on_failure(f"pictures of step {self.step:,}"):
                     self._show()
         self._writer.flush()
 

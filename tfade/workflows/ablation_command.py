@@ -79,7 +79,7 @@ def read_table(workspace: Workspace, file: str, bindings: Sequence[str]) -> Abla
             raise UsageError(f"gin_file={file!r} is not a table but a recipe; train it with python -m launch.train")
     with workspace.configured([file], bindings):
         table = configuration.make(Ablation)
-        configuration.refuse_strange_scopes(_is_of_table, known)
+        configuration.check_scopes(_is_of_table, known)
     return table
 
 

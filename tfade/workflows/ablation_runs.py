@@ -88,8 +88,8 @@ def plan_runs(
     files_of: dict[str, list[str]] = {}
     for row in ablation.rows:
         row_files = files_of[row.name] = gin_files_of(workspace, folder, row, ablation, files)
-        held = [] if row.codes_of is None else held_model(workspace, files_of[row.codes_of], bindings)
-        counts[row.name] = count_parameters(workspace, row_files, [*bindings, *held])
+        wrapped = [] if row.codes_of is None else wrapped_model_bindings(workspace, files_of[row.codes_of], bindings)
+        counts[row.name] = count_parameters(workspace, row_files, [*bindings, *wrapped])
         for seed in ablation.seeds:
             with workspace.configured(row_files, [*bindings, f"seed = {seed}"]):
                 if configuration.binds(Ablation) or configuration.binds(Row):
@@ -110,8 +110,8 @@ def _path(folder: Path, row: str, seed: int) -> Path:
     return folder / f"{slug(row)}-seed{seed}"
 
 
-def held_model(workspace: Workspace, files: Sequence[str], bindings: Sequence[str]) -> list[str]:
-    """The gin lines that let a density hold the model that these files describe, before there is a run of it."""
+def wrapped_model_bindings(workspace: Workspace, files: Sequence[str], bindings: Sequence[str]) -> list[str]:
+    """The gin lines that let a density wrap the model that these files describe, before there is a run of it."""
     with workspace.configured(files, bindings):
         recipe_of_data()  # binds the specification of the data
         return [model_line(tuple(recorded_configuration.recorded().splitlines()))]
@@ -206,7 +206,7 @@ def evaluate_trained(
     with workspace.open_run(run.path, bindings=bindings) as opened:
         report = evaluate_run(opened, metrics=",".join(metrics), bound=True, num_samples=num_samples)
         picture = run.path / "samples" / "ablation.png"
-        with model_pictures.optional("picture"):
+        with model_pictures.skip_on_failure("picture"):
             pictures.save(picture, _picture(opened))
     others = {
         "not_applicable": {o.metric: o.not_applicable for o in report.outcomes if o.not_applicable is not None},

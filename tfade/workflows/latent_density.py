@@ -80,7 +80,7 @@ def lines_of(source: SourceRun, codes: str) -> list[str]:
 
 
 def model_line(lines: Sequence[str]) -> str:
-    """The gin line that names the model to be held: that of a recorded configuration."""
+    """The gin line that names the model to be wrapped: that of a recorded configuration."""
     return f"recorded_model.configuration_lines = {tuple(lines)!r}"
 
 

@@ -8,7 +8,7 @@ from tfade.evaluation import Report
 from tfade.export import export
 from tfade.stopwatch import Stopwatch
 from tfade.training import configuration
-from tfade.training.model_pictures import optional, write_overview
+from tfade.training.model_pictures import skip_on_failure, write_overview
 from tfade.training.projector import project
 from tfade.training.recipe import Recipe
 from tfade.training.run_directory import RunDirectory
@@ -61,7 +61,7 @@ def finish_run(workspace: Workspace, run: RunDirectory, stopwatch: Stopwatch | N
         other = None if recipe.other_data is None else data.load(recipe.other_data, "test")
         picture = run.samples / "overview.png"
         shown = ""
-        with optional("pictures"):
+        with skip_on_failure("pictures"):
             if settings.samples and write_overview(
                 opened.model, held_out, picture, settings.samples, settings.reconstructions, other
             ):

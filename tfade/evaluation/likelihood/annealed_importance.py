@@ -187,8 +187,8 @@ class AnnealedImportanceSampling(Metric):
         examples = min(self.num_real, subject.real.spec.num_examples) + 2 * self.num_simulated
         chains, steps, leapfrogs = (self.settings[name] for name in ("chains", "steps", "leapfrogs"))
         passes = examples * chains * steps * leapfrogs
-        said = f"{examples:,} examples × {chains:,} chains × {steps:,} temperatures × {leapfrogs} leapfrogs"
-        return Work(passes, said)
+        description = f"{examples:,} examples × {chains:,} chains × {steps:,} temperatures × {leapfrogs} leapfrogs"
+        return Work(passes, description)
 
     def __call__(self, subject):
         model, examples = estimated_model(subject), chosen(subject.real, self.num_real, subject.seed)

@@ -65,7 +65,7 @@ class Annealed:
 
     @property
     def standard_error(self) -> np.ndarray:
-        """Of `log_mean_weight`, to first order in the weights' coefficient of variation, [N]."""
+        """Standard error of `log_mean_weight`, to first order in the weights' coefficient of variation, [N]."""
         chains = len(self.log_weights)
         return np.sqrt(np.maximum(chains / self.effective_sample_size - 1, 0) / (chains - 1))
 

@@ -237,7 +237,7 @@ def _root(covariance: np.ndarray) -> np.ndarray:
 
 
 def _sum_of_singular_values(product: np.ndarray) -> float:
-    """Of R₁ᵀR₂; the eigenvalues of its square give them in a quarter of the time, where none is lost in rounding.
+    """The sum for R₁ᵀR₂; the eigenvalues of its square take a quarter of the time, where none is lost in rounding.
 
     `scipy.linalg.sqrtm` of S₁S₂, which is not symmetric, is slow and was wrong in several of its releases.
     """

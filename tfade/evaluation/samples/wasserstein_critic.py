@@ -91,8 +91,8 @@ def independent_wasserstein_critic(
     keras.utils.set_random_seed(seed)
     critic = default_critic(shape) if network is None else network(shape)
     settings = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate}
-    punishment = GradientPenalty(penalty, one_sided=one_sided)
-    train_critic(critic, real, fake, punishment, generator=generator, progress=progress, **settings)
+    penalty_term = GradientPenalty(penalty, one_sided=one_sided)
+    train_critic(critic, real, fake, penalty_term, generator=generator, progress=progress, **settings)
     gradient_norm = mean_gradient_norm(critic, test, held_out, generator)
     scale = max(1.0, gradient_norm) if normalize else 1.0
     protocol = {

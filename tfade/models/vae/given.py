@@ -22,12 +22,12 @@ class GivenClasses:
     def __call__(self, name: str):
         found = self._network(name)
         if name == "encoder":
-            return lambda images, training=False: self._beside(found(images, training=training))
+            return lambda images, training=False: self._append_classes(found(images, training=training))
         if name == "decoder":
-            return lambda z, training=False: found(self._beside(z), training=training)
+            return lambda z, training=False: found(self._append_classes(z), training=training)
         return found
 
-    def _beside(self, values: tf.Tensor) -> tf.Tensor:
+    def _append_classes(self, values: tf.Tensor) -> tf.Tensor:
         classes = tf.repeat(self._classes, tf.shape(values)[0] // tf.shape(self._classes)[0], 0)
         classes = tf.ensure_shape(classes, (values.shape[0], self._classes.shape[1]))
         return tf.concat([values, tf.cast(classes, values.dtype)], -1)

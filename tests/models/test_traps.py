@@ -1,0 +1,112 @@
+"""Slips of whoever writes a model or binds its parts: one line, before anything is trained."""
+
+import gin
+import keras
+import pytest
+import tensorflow as tf
+
+from tests.models.toys import STAGES, Embedding, TwoStages
+from tfade.distributions.standard import StandardNormal
+from tfade.errors import UsageError
+from tfade.models.latent_density import LatentDensity
+from tfade.models.players import Player, Weighted
+from tfade.training import configuration
+from tfade.training.isolation import isolated
+from tfade.training.reach import require_reached
+
+SHAPE = (16, 16, 3)
+
+
+def compiled(model, **arguments):
+    model.compile(lambda name, of_stage=None: keras.optimizers.SGD(0.1), **arguments)
+    return model
+
+
+def bound(*lines):
+    """A density over the codes of a toy, made by gin with these lines bound."""
+    configuration.parse([], lines)
+    return gin.get_configurable(LatentDensity)(SHAPE, TwoStages)
+
+
+def test_bindings_that_a_default_argument_hides():
+    """`LatentDensity.distribution` is the class itself by default; the wrapped model has another configuration."""
+    with isolated():
+        model = bound("few/GaussianMixture.components = 2")
+        with pytest.raises(UsageError) as raised:
+            require_reached(model)
+    assert str(raised.value).startswith("few/GaussianMixture.components is bound, but LatentDensity makes its Gaussian")
+    assert str(raised.value).endswith("; bind LatentDensity.distribution = @GaussianMixture")
+    with isolated():
+        require_reached(bound("GaussianMixture.components = 2", "LatentDensity.distribution = @GaussianMixture"))
+    with isolated():
+        require_reached(bound("DCGANEncoder.width = 5", "DCGANGenerator.width = 5"))
+    with isolated():
+        configuration.parse([], ["DCGANEncoder.width = 5"])
+        with pytest.raises(UsageError, match=r"DCGANEncoder\.width is bound, but Embedding .*; let gin make it"):
+            require_reached(Embedding(SHAPE))
+
+
+class Unregistered(Embedding):
+    """One of its player's networks would not be saved."""
+
+    def players(self):
+        extra = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)], name="extra")
+        return (Player("encoder", self.encoder, extra),)
+
+
+def test_a_network_that_is_not_registered():
+    with pytest.raises(UsageError, match="'encoder' trains the network 'extra', which Unregistered did not register"):
+        compiled(Unregistered(SHAPE))
+
+
+class Changed(Embedding):
+    """An embedding with other losses."""
+
+    def __init__(self, spec, change):
+        super().__init__(spec)
+        self.change = change
+
+    def losses(self, batch, seeds):
+        return self.change(super().losses(batch, seeds))
+
+
+PAIRS = tf.ones((3, 2))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda losses: {}, "Changed.losses returns no term of player 'encoder'; a player needs a loss"),
+        (lambda losses: {"encoder": {}}, "Changed.losses returns no term of player 'encoder'"),
+        (lambda losses: losses | {"decoder": losses["encoder"]}, r"unknown players \['decoder'\]; .* \['encoder'\]$"),
+        (lambda losses: {"encoder": {"a": PAIRS}}, r"term encoder/a of Changed has shape \(3, 2\); give one value per"),
+        (lambda losses: {"encoder": {"a": Weighted(2.0, PAIRS)}}, r"encoder/a of Changed has shape \(3, 2\)"),
+    ],
+    ids=["no player", "no term", "unknown player", "shape", "weighted shape"],
+)
+def test_losses_that_do_not_fit_the_players(change, message):
+    with pytest.raises(UsageError, match=message):
+        compiled(Changed(SHAPE, change))
+
+
+class Shared(Embedding):
+    """Its encoder has two players."""
+
+    def players(self):
+        return Player("encoder", self.encoder), Player("other", self.encoder)
+
+
+def test_one_network_in_two_players():
+    with pytest.raises(
+        UsageError, match="players 'encoder' and 'other' both move '.*kernel'; give each variable to one"
+    ):
+        compiled(Shared(SHAPE))
+
+
+def test_a_prior_that_training_moves_cannot_be_replaced():
+    model = compiled(TwoStages(SHAPE), stages=STAGES[:1])
+    assert model.set_prior(StandardNormal) is model.networks["prior"]  # no stage moves it
+    model = compiled(TwoStages(SHAPE), stages=STAGES)
+    with pytest.raises(UsageError, match="StandardNormal.* would replace one that a player trains; choose it when"):
+        model.set_prior(StandardNormal)
+    assert not isinstance(model.networks["prior"], StandardNormal)
