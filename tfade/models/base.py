@@ -131,7 +131,7 @@ class GenerativeModel(Contract, TrainingStep, keras.Model):
 
     def network_range(self, unit) -> tf.Tensor:
         """Images in [0, 1] as images in [-1, 1]; vectors as they are."""
-        return 2.0 * unit - 1.0 if self.spec.is_image else unit
+        return numerics.to_signed(unit) if self.spec.is_image else unit
 
     def uniform_noise(self, seeds: Seeds) -> Callable[[tf.Tensor], tf.Tensor]:
         """Dequantisation noise of this pass, as `unit` takes it."""

@@ -112,7 +112,7 @@ class GLANN(LatentVariableModel):
         """The terms of images in [-1, 1], or vectors, [batch] each."""
         terms = {"reconstruction": Weighted(self.pixel_weight, absolute_error(x, decoded))}
         if self.perceptual is not None:
-            terms |= self.perceptual.terms(*(0.5 * (images + 1.0) for images in (x, decoded)))
+            terms |= self.perceptual.terms(*map(numerics.unsigned, (x, decoded)))
         return terms
 
     def initialise(self, batch: Batch):
