@@ -240,7 +240,9 @@ def unused() -> list[str]:
         name = selector.rpartition(".")[2]
         uses = gin_config._OPERATIVE_CONFIG.items()
         used = {key for (within, other), keys in uses if other == selector and within.endswith(scope) for key in keys}
-        result += ["/".join(filter(None, (scope, f"{name}.{parameter}"))) for parameter in parameters if parameter not in used]
+        result += [
+            "/".join(filter(None, (scope, f"{name}.{parameter}"))) for parameter in parameters if parameter not in used
+        ]
     return result
 
 
