@@ -15,9 +15,19 @@ def to_unit(images) -> tf.Tensor:
     return tf.cast(images, tf.float32) / (LEVELS - 1) if images.dtype == tf.uint8 else tf.cast(images, tf.float32)
 
 
+def to_signed(unit):
+    """Images in [-1, 1] from images in [0, 1]."""
+    return 2.0 * unit - 1.0
+
+
+def unsigned(signed):
+    """The inverse of `to_signed`, as it is: of numbers outside [-1, 1], too."""
+    return 0.5 * (signed + 1.0)
+
+
 def from_signed(images) -> tf.Tensor:
-    """Images in [0, 1] from images in [-1, 1]; rounding just outside is clipped."""
-    return tf.clip_by_value(0.5 * (tf.cast(images, tf.float32) + 1.0), 0.0, 1.0)
+    """Images in [0, 1] from images in [-1, 1], float32; rounding just outside is clipped."""
+    return tf.clip_by_value(unsigned(tf.cast(images, tf.float32)), 0.0, 1.0)
 
 
 def soft_bounded(value: tf.Tensor, bound: float) -> tf.Tensor:

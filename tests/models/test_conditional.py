@@ -16,7 +16,7 @@ from tfade.evaluation import Subject
 from tfade.evaluation.samples.classification import ClassificationScores
 from tfade.models.ade import ADE
 from tfade.models.conditional_gan import ConditionalGAN
-from tfade.models.vae import ConditionalVAE
+from tfade.models.vae import VAE, ConditionalVAE
 from tfade.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
 from tfade.networks.conditioner import LinearConditioner
 from tfade.networks.dcgan import DCGANDiscriminator
@@ -26,6 +26,7 @@ from tfade.networks.sngan import SNGANDiscriminator
 from tfade.networks.topdown import BottomUpEncoder
 from tfade.seeds import Seeds
 from tfade.spec import Batch, Spec
+from tfade.training.building import parameters_of
 
 part = functools.partial
 SHAPE, CLASSES = (16, 16, 3), 4
@@ -214,6 +215,13 @@ TWO_LEVELS = {
 def test_parts_that_do_not_fit_are_refused(make, message):
     with pytest.raises(UsageError, match=message):
         make()
+
+
+def test_a_conditional_vae_takes_what_a_vae_takes_and_has_another_decoder():
+    of_vae, own = parameters_of(VAE), parameters_of(ConditionalVAE)
+    assert list(own) == list(of_vae)
+    assert [name for name in own if own[name].default is not of_vae[name].default] == ["decoder"]
+    assert own["decoder"].default is ConditionalGenerator
 
 
 def test_a_penalty_with_a_discriminator_that_normalises_over_the_batch_is_refused():

@@ -4,6 +4,8 @@ import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfade import numerics
+from tfade.distributions.levels import LevelsDistribution
 from tfade.distributions.pixels import Categorical, PixelDistribution
 from tfade.errors import LARGEST, UsageError, check_class, check_whole
 from tfade.networks.pixel_cnn import GatedPixelCNN
@@ -78,7 +80,7 @@ class PixelByPixel(PixelDistribution):
             target: levels [batch, H, W, C].
             features: h, [batch, H, W, features], or None.
         """
-        parameters = self.network(2.0 * self.as_image(target) - 1.0, features)
+        parameters = self.network(numerics.to_signed(self.as_image(target)), features)
         return self.conditionals.distribution(parameters)
 
     def image_from_uniform(self, noise, features=None, temperature=1.0, report: str = "") -> tf.Tensor:
@@ -92,12 +94,12 @@ class PixelByPixel(PixelDistribution):
         """
         temperature = tf.fill(tf.concat([tf.shape(noise)[:-1], [1]], 0), tf.cast(temperature, noise.dtype))
         signed = self.network.ancestral(self._pixel, tf.concat([noise, temperature], -1), features, report)
-        return tf.round(0.5 * (signed + 1.0) * (self.levels - 1))
+        return tf.round(numerics.unsigned(signed) * (self.levels - 1))
 
     def _signed_pixel(self, given, parameters):
         """A pixel in [-1, 1], as the network sees it, from its noise and temperature."""
         levels = self.conditionals.from_uniform(parameters, given[..., :-1], temperature=given[..., -1:])
-        return 2.0 * self.as_image(levels) - 1.0
+        return numerics.to_signed(self.as_image(levels))
 
     def distribution(self, parameters) -> tfd.Distribution:
         return AutoregressiveImages(self, tf.cast(parameters, tf.float32))
@@ -125,20 +127,13 @@ class AutoregressivePixels(PixelByPixel):
         super().__init__(conditionals, network, features, **kwargs)
 
 
-class AutoregressiveImages(tfd.Distribution):
+class AutoregressiveImages(LevelsDistribution):
     """Images given a decoder's feature map [batch, H, W, features]."""
 
     def __init__(self, layer: PixelByPixel, features):
         parameters = dict(locals())
         self._layer, self._features = layer, features
-        super().__init__(
-            dtype=tf.float32,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=False,
-            parameters=parameters,
-            name="AutoregressiveImages",
-        )
+        super().__init__(parameters, features, 3, layer.event_shape)
 
     def _log_prob(self, images):
         shape = self._layer.event_shape
@@ -160,19 +155,3 @@ class AutoregressiveImages(tfd.Distribution):
         """Feature maps broadcast to a batch shape, and that flattened."""
         features = tf.broadcast_to(self._features, tf.concat([batch, tf.shape(self._features)[-3:]], 0))
         return tf.reshape(features, (-1, *self._features.shape[-3:]))
-
-    def _batch_shape(self):
-        return self._features.shape[:-3]
-
-    def _batch_shape_tensor(self):
-        return tf.shape(self._features)[:-3]
-
-    def _event_shape(self):
-        return tf.TensorShape(self._layer.event_shape)
-
-    def _event_shape_tensor(self):
-        return tf.constant(self._layer.event_shape, tf.int32)
-
-    @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
-        return {}

@@ -36,6 +36,12 @@ def repeated(part: Callable[[], FlowLayer], layers: int) -> Stack:
     return Stack((ActNorm, LULinear, part), repeat=layers)
 
 
+def affine(kind: type[FlowLayer], layers: int, log_scale_bound: float, conditioner) -> Stack:
+    """`layers` times ActNorm, linear map and a layer of `kind` that transforms by `Affine`."""
+    transformer = Affine(log_scale_bound, GAIN)
+    return repeated(functools.partial(kind, transformer, conditioner=conditioner), layers)
+
+
 @gin.register
 class RealNVPDensity(FlowDistribution):
     """Affine couplings: density and samples take one pass each.
@@ -57,10 +63,7 @@ class RealNVPDensity(FlowDistribution):
         base=StandardNormal,
         **kwargs,
     ):
-        transformer = Affine(log_scale_bound, GAIN)
-        super().__init__(
-            repeated(functools.partial(Coupling, transformer, conditioner=conditioner), layers), base, **kwargs
-        )
+        super().__init__(affine(Coupling, layers, log_scale_bound, conditioner), base, **kwargs)
 
 
 @gin.register
@@ -107,15 +110,9 @@ class MAFDensity(FlowDistribution):
     """
 
     def __init__(
-        self,
-        layers: int = 8,
-        log_scale_bound: float = LOG_SCALE_BOUND,
-        conditioner=MADE,
-        base=StandardNormal,
-        **kwargs,
+        self, layers: int = 8, log_scale_bound: float = LOG_SCALE_BOUND, conditioner=MADE, base=StandardNormal, **kwargs
     ):
-        transformer = Affine(log_scale_bound, GAIN)
-        super().__init__(repeated(functools.partial(MAF, transformer, conditioner=conditioner), layers), base, **kwargs)
+        super().__init__(affine(MAF, layers, log_scale_bound, conditioner), base, **kwargs)
 
 
 @gin.register
@@ -133,12 +130,6 @@ class IAFDensity(FlowDistribution):
     """
 
     def __init__(
-        self,
-        layers: int = 4,
-        log_scale_bound: float = LOG_SCALE_BOUND,
-        conditioner=MADE,
-        base=DiagonalNormal,
-        **kwargs,
+        self, layers: int = 4, log_scale_bound: float = LOG_SCALE_BOUND, conditioner=MADE, base=DiagonalNormal, **kwargs
     ):
-        transformer = Affine(log_scale_bound, GAIN)
-        super().__init__(repeated(functools.partial(IAF, transformer, conditioner=conditioner), layers), base, **kwargs)
+        super().__init__(affine(IAF, layers, log_scale_bound, conditioner), base, **kwargs)

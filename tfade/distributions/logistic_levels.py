@@ -4,6 +4,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfade import numerics
+from tfade.distributions.levels import LevelsDistribution
 
 tfd = tfp.distributions
 
@@ -13,7 +14,7 @@ def clipped_logistic_mean(location, scale) -> tf.Tensor:
     return scale * (tf.nn.softplus(location / scale) - tf.nn.softplus((location - 1.0) / scale))
 
 
-class LogisticLevels(tfd.Distribution):
+class LogisticLevels(LevelsDistribution):
     """The logistic distribution rounded to 0 … 255, its tails in the first and the last level.
 
     Args:
@@ -23,14 +24,7 @@ class LogisticLevels(tfd.Distribution):
     def __init__(self, location, scale):
         parameters = dict(locals())
         self._location, self._scale = location, tf.broadcast_to(scale, tf.shape(location))
-        super().__init__(
-            dtype=tf.float32,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=False,
-            parameters=parameters,
-            name="LogisticLevels",
-        )
+        super().__init__(parameters, location, 0, ())
 
     def _log_prob(self, levels):
         # F(a) - F(b) = F(a) F(-b) (1 - e^(b-a)): each factor has an exact logarithm, however far out a and b lie.
@@ -43,19 +37,3 @@ class LogisticLevels(tfd.Distribution):
     def _sample_n(self, n, seed=None):
         drawn = tfd.Logistic(self._location, self._scale).sample(n, seed=seed)
         return tf.clip_by_value(tf.round(drawn), 0.0, numerics.LEVELS - 1.0)
-
-    def _batch_shape(self):
-        return self._location.shape
-
-    def _batch_shape_tensor(self):
-        return tf.shape(self._location)
-
-    def _event_shape(self):
-        return tf.TensorShape([])
-
-    def _event_shape_tensor(self):
-        return tf.constant([], tf.int32)
-
-    @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
-        return {}

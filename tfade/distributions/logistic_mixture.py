@@ -5,6 +5,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfade import numerics
+from tfade.distributions.levels import LevelsDistribution
 from tfade.distributions.logistic_levels import LogisticLevels, clipped_logistic_mean
 from tfade.distributions.pixels import PixelDistribution
 from tfade.distributions.scales import bounded_log_scale, checked_range
@@ -77,8 +78,8 @@ class LogisticMixture(PixelDistribution):
         logits, locations, scales, coefficients = self.parts(parameters)
         means = []
         for channel in range(self.event_shape[-1]):
-            location = shifted_location(locations, coefficients, [2.0 * mean - 1.0 for mean in means], channel)
-            means.append(clipped_logistic_mean(0.5 * (location + 1.0), tf.stop_gradient(scales[..., channel, :])))
+            location = shifted_location(locations, coefficients, [numerics.to_signed(mean) for mean in means], channel)
+            means.append(clipped_logistic_mean(numerics.unsigned(location), tf.stop_gradient(scales[..., channel, :])))
         return tf.reduce_sum(tf.stack(means, -2) * tf.nn.softmax(logits)[..., None, :], -1)
 
     def from_uniform(self, parameters, noise, temperature=1.0):
@@ -91,34 +92,27 @@ class LogisticMixture(PixelDistribution):
         levels = []
         for channel in range(self.event_shape[-1]):
             before = [signed(level) for level in levels]
-            location = 0.5 * (shifted_location(locations, coefficients, before, channel) + 1.0)
+            location = numerics.unsigned(shifted_location(locations, coefficients, before, channel))
             u = tf.maximum(noise[..., 1 + channel, None], 2.0**-24)  # at 0 a cold draw would be 0 · ∞
             drawn = location + temperature * scales[..., channel, :] * (tf.math.log(u) - tf.math.log1p(-u))
             levels.append(tf.clip_by_value(tf.round(TOP * drawn), 0.0, TOP))
         return tf.concat(levels, -1)
 
 
-class LogisticMixtureLevels(tfd.Distribution):
+class LogisticMixtureLevels(LevelsDistribution):
     """The mixture as a distribution over the channels of a pixel, with a batch of pixels."""
 
     def __init__(self, layer: LogisticMixture, pixels):
         parameters = dict(locals())
         self._layer, self._pixels = layer, pixels
-        super().__init__(
-            dtype=tf.float32,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=False,
-            parameters=parameters,
-            name="LogisticMixtureLevels",
-        )
+        super().__init__(parameters, pixels, 1, layer.event_shape[-1:])
 
     def _log_prob(self, levels):
         logits, locations, scales, coefficients = self._layer.parts(self._pixels)
         total = tf.nn.log_softmax(logits)
         for channel in range(levels.shape[-1]):
             before = [signed(levels[..., other, None]) for other in range(channel)]
-            location = TOP * 0.5 * (shifted_location(locations, coefficients, before, channel) + 1.0)
+            location = TOP * numerics.unsigned(shifted_location(locations, coefficients, before, channel))
             pmf = LogisticLevels(location, TOP * scales[..., channel, :])
             total += pmf.log_prob(levels[..., channel, None])
         return tf.reduce_logsumexp(total, -1)
@@ -129,22 +123,6 @@ class LogisticMixtureLevels(tfd.Distribution):
         noise = tf.random.stateless_uniform(shape, tfp.random.sanitize_seed(seed))
         pixels = tf.broadcast_to(self._pixels, tf.concat([batch, tf.shape(self._pixels)[-1:]], 0))
         return self._layer.from_uniform(pixels, noise)
-
-    def _batch_shape(self):
-        return self._pixels.shape[:-1]
-
-    def _batch_shape_tensor(self):
-        return tf.shape(self._pixels)[:-1]
-
-    def _event_shape(self):
-        return tf.TensorShape([self._layer.event_shape[-1]])
-
-    def _event_shape_tensor(self):
-        return tf.constant([self._layer.event_shape[-1]], tf.int32)
-
-    @classmethod
-    def _parameter_properties(cls, dtype, num_classes=None):
-        return {}
 
 
 def signed(levels: tf.Tensor) -> tf.Tensor:

@@ -98,7 +98,7 @@ class ADE(GenerativeModel):
         if self.conditional:
             require_classes(discriminator)
             discriminator = functools.partial(discriminator, num_classes=self.spec.num_classes)
-        self.discriminator = self.add_network("discriminator", lambda: discriminator(self.image_shape))
+        self.discriminator = self.add_network("discriminator", discriminator, self.image_shape)
         self.adversary = Adversary(self.discriminator, divergence, penalty)
 
     def players(self):

@@ -1,5 +1,6 @@
 """The base class of every model: its networks, how it is compiled, and its state."""
 
+import functools
 import re
 from collections.abc import Callable, Sequence
 
@@ -8,7 +9,7 @@ import tensorflow as tf
 
 from tfade import numerics
 from tfade.contract import Contract, as_spec
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_class
 from tfade.models.averages import WeightAverages
 from tfade.models.optimization import Optimization
 from tfade.models.players import Player, Weighted
@@ -56,10 +57,19 @@ class GenerativeModel(Contract, TrainingStep, keras.Model):
 
     # ---- What a subclass defines ----
 
-    def add_network(self, name: str, make: Callable[[], keras.Layer]) -> keras.Layer:
-        """Makes a network and registers it, so that it is saved and can be averaged under `name`."""
-        self._makers[name] = make
-        self.networks[name] = make()
+    def add_network(self, name: str, make: Callable[..., keras.Layer], *arguments) -> keras.Layer:
+        """Makes a network and registers it, so that it is saved and can be averaged under `name`.
+
+        Args:
+            name: of the network, and of the constructor's argument that `make` is.
+            make: its class, or a function that makes it, called with the arguments.
+
+        Raises:
+            UsageError: an object where a class is wanted.
+        """
+        check_class(name, make)
+        self._makers[name] = functools.partial(make, *arguments)
+        self.networks[name] = self._makers[name]()
         return self.networks[name]
 
     def wrap(self, model: "GenerativeModel") -> "GenerativeModel":
@@ -137,7 +147,7 @@ class GenerativeModel(Contract, TrainingStep, keras.Model):
 
     def network_range(self, unit) -> tf.Tensor:
         """Images in [0, 1] as images in [-1, 1]; vectors as they are."""
-        return 2.0 * unit - 1.0 if self.spec.is_image else unit
+        return numerics.to_signed(unit) if self.spec.is_image else unit
 
     def uniform_noise(self, seeds: Seeds) -> Callable[[tf.Tensor], tf.Tensor]:
         """Dequantisation noise of this pass, as `unit` takes it."""

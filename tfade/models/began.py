@@ -60,8 +60,8 @@ class BEGAN(LatentVariableModel):
         check_between("diversity", diversity, 0.0, 1.0)
         check_positive("gain", gain)
         self.diversity, self.gain = diversity, gain
-        self.generator = self.add_network("generator", lambda: generator(self.image_shape, latent_size))
-        self.discriminator = self.add_network("discriminator", lambda: discriminator(self.image_shape))
+        self.generator = self.add_network("generator", generator, self.image_shape, latent_size)
+        self.discriminator = self.add_network("discriminator", discriminator, self.image_shape)
         self.balance = self.add_weight(
             name="balance", shape=(), initializer="zeros", trainable=False, aggregation="only_first_replica"
         )

@@ -6,7 +6,7 @@ import gin
 import tensorflow as tf
 
 from tfade.contract import as_spec
-from tfade.errors import UsageError, check_finite
+from tfade.errors import UsageError, check_class, check_finite
 from tfade.models.gan import GAN
 from tfade.models.players import Weighted
 from tfade.networks.conditional import (
@@ -61,6 +61,7 @@ class ConditionalGAN(GAN):
         auxiliary_weight: float = 0.0,
     ):
         check_finite("auxiliary_weight", auxiliary_weight)
+        check_class("generator", generator)
         require_classes(discriminator)
         classes = as_spec(spec).num_classes
         super().__init__(

@@ -76,10 +76,10 @@ class CycleGAN(GenerativeModel):
         self.pool, self.other_pool = (
             HistoryPool(self, name, pool_size, shape) for name, shape in (("pool", first), ("other_pool", second))
         )
-        self.translator = self.add_network("translator", lambda: translator(first, second))
-        self.translator_back = self.add_network("translator_back", lambda: translator(second, first))
+        self.translator = self.add_network("translator", translator, first, second)
+        self.translator_back = self.add_network("translator_back", translator, second, first)
         self.adversary, self.other_adversary = (
-            Adversary(self.add_network(name, lambda shape=shape: discriminator(shape)), divergence, penalty)
+            Adversary(self.add_network(name, discriminator, shape), divergence, penalty)
             for name, shape in (("discriminator", first), ("other_discriminator", second))
         )
 

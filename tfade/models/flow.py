@@ -1,6 +1,7 @@
 """Flows as generative models: exact likelihood, exact inference, samples in one pass."""
 
 import gin
+import keras
 import tensorflow as tf
 
 from tfade import numerics
@@ -53,7 +54,7 @@ class FlowModel(LatentVariableModel):
     def __init__(self, spec, flow=None, prior=StandardNormal):
         spec = as_spec(spec)
         super().__init__(spec, size_of(spec.shape), prior)
-        if not callable(flow) or isinstance(flow, FlowLayer):
+        if not callable(flow) or isinstance(flow, keras.layers.Layer):
             raise UsageError(
                 f"flow={flow!r} of {type(self).__name__} is not a class; give one such as functools.partial(Stack, "
                 "parts), or @Stack in gin, without parentheses"

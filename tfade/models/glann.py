@@ -81,7 +81,7 @@ class GLANN(LatentVariableModel):
             raise UsageError(
                 f"GLANN has a code for each example; data={self.spec.name!r} do not say how many they have"
             )
-        self.generator = self.add_network("generator", lambda: generator(self.image_shape, latent_size))
+        self.generator = self.add_network("generator", generator, self.image_shape, latent_size)
         self.table = self.add_network("codes", lambda: CodeTable(self.spec.num_examples, latent_size))
         self.pool, self.pixel_weight = pool, pixel_weight
         self.search = search_steps, search_rate, search_starts
@@ -112,7 +112,7 @@ class GLANN(LatentVariableModel):
         """The terms of images in [-1, 1], or vectors, [batch] each."""
         terms = {"reconstruction": Weighted(self.pixel_weight, absolute_error(x, decoded))}
         if self.perceptual is not None:
-            terms |= self.perceptual.terms(*(0.5 * (images + 1.0) for images in (x, decoded)))
+            terms |= self.perceptual.terms(*map(numerics.unsigned, (x, decoded)))
         return terms
 
     def initialise(self, batch: Batch):

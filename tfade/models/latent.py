@@ -61,9 +61,9 @@ class LatentVariableModel(GenerativeModel):
             )
         return self.add_network("prior", lambda: build_latent_distribution("prior", prior, self.latent_size))
 
-    def add_adversary(self, name: str, make: Callable, divergence, penalty=None) -> Adversary:
-        """Registers a discriminator network under `name`; returns the adversary that it plays."""
-        return Adversary(self.add_network(name, make), divergence, penalty)
+    def add_adversary(self, name: str, make: Callable, divergence, penalty=None, *arguments) -> Adversary:
+        """Registers a discriminator network under `name`, made with the arguments; returns the adversary it plays."""
+        return Adversary(self.add_network(name, make, *arguments), divergence, penalty)
 
     # ---- Conditioning ----
 
@@ -125,10 +125,9 @@ class Autoencoder(LatentVariableModel):
         super().__init__(spec, latent_size, prior)
         self.gaussian_codes = gaussian_codes
         outputs = latent_size * (2 if gaussian_codes else 1)
-        self.encoder = self.add_network("encoder", lambda: encoder(self.image_shape, outputs))
-        self.decoder = self.add_network(
-            self.decoder_name, lambda: decoder(self.image_shape, latent_size + self.condition_size)
-        )
+        self.encoder = self.add_network("encoder", encoder, self.image_shape, outputs)
+        inputs = latent_size + self.condition_size
+        self.decoder = self.add_network(self.decoder_name, decoder, self.image_shape, inputs)
 
     def code_sample(self, x, seeds: Seeds, name: str = "code") -> tf.Tensor:
         """A code for each image [batch, H, W, C] in [-1, 1], in training; Gaussian ones by reparameterisation.

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfade.errors import check_class, check_finite
+from tfade.errors import check_finite
 from tfade.models.base import GenerativeModel
 from tfade.models.players import Weighted
 from tfade.networks.perceptual import FeatureNetwork
@@ -24,7 +24,6 @@ class Perceptual:
     """
 
     def __init__(self, model: GenerativeModel, network, weight: float):
-        check_class("perceptual", network)
         check_finite("perceptual_weight", weight)
         self.weight = weight
         self.network: FeatureNetwork = model.add_network("perceptual", network)

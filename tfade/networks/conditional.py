@@ -25,6 +25,7 @@ def takes_classes(make: Callable) -> bool:
 
 def require_classes(discriminator) -> None:
     """Rejects the class of a discriminator that cannot be given labels."""
+    check_class("discriminator", discriminator)
     if not takes_classes(discriminator):
         raise UsageError(
             f"discriminator={discriminator!r} takes no num_classes, so that it cannot take the class into account; use "

@@ -28,10 +28,7 @@ def adam(
     weight_decay: float | None = None,
 ) -> keras.Optimizer:
     """Adam (Kingma and Ba 2015); the defaults are usual for adversaries (Rosca et al. 2018, appendix D)."""
-    decay = _checked_decay(weight_decay)
-    _check_moments("adam", beta_1=beta_1, beta_2=beta_2)
-    _check_epsilon("adam", epsilon)
-    return keras.optimizers.Adam(_positive(learning_rate), beta_1, beta_2, epsilon, weight_decay=decay)
+    return _of_two_moments(keras.optimizers.Adam, learning_rate, beta_1, beta_2, epsilon, weight_decay)
 
 
 @gin.configurable
@@ -43,10 +40,7 @@ def adamax(
     weight_decay: float | None = None,
 ) -> keras.Optimizer:
     """Adamax (Kingma and Ba 2015, section 7.1)."""
-    decay = _checked_decay(weight_decay)
-    _check_moments("adamax", beta_1=beta_1, beta_2=beta_2)
-    _check_epsilon("adamax", epsilon)
-    return keras.optimizers.Adamax(_positive(learning_rate), beta_1, beta_2, epsilon, weight_decay=decay)
+    return _of_two_moments(keras.optimizers.Adamax, learning_rate, beta_1, beta_2, epsilon, weight_decay)
 
 
 @gin.configurable
@@ -134,6 +128,14 @@ def make_optimizer(optimizer: Callable[[], keras.Optimizer] = adam) -> keras.Opt
     """One player's optimizer: `optimizer` called without arguments, which gin has bound."""
     check_class("make_optimizer.optimizer", optimizer)
     return optimizer()
+
+
+def _of_two_moments(kind: type, learning_rate, beta_1, beta_2, epsilon, weight_decay) -> keras.Optimizer:
+    """Adam, or another with its arguments, checked under the name by which gin knows it."""
+    name, decay = kind.__name__.lower(), _checked_decay(weight_decay)
+    _check_moments(name, beta_1=beta_1, beta_2=beta_2)
+    _check_epsilon(name, epsilon)
+    return kind(_positive(learning_rate), beta_1, beta_2, epsilon, weight_decay=decay)
 
 
 def _positive(learning_rate: LearningRate) -> LearningRate:

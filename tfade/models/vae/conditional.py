@@ -1,14 +1,22 @@
 """Variational autoencoders of p(x | y): the class goes into the posterior and into the decoder."""
 
+import inspect
+from types import FunctionType
+
 import gin
 
-from tfade.distributions.gaussian import DiagonalNormal
-from tfade.distributions.pixels import IsotropicNormal
-from tfade.distributions.standard import StandardNormal
 from tfade.models.vae.model import VAE
 from tfade.networks.conditional import ConditionalGenerator
-from tfade.networks.dcgan import DCGANEncoder
 from tfade.questions import unanswered
+
+
+def with_defaults(constructor: FunctionType, **defaults) -> FunctionType:
+    """The same constructor for a subclass, where some arguments have other defaults."""
+    parameters = inspect.signature(constructor).parameters.values()
+    values = tuple(defaults.get(each.name, each.default) for each in parameters if each.default is not each.empty)
+    return FunctionType(
+        constructor.__code__, constructor.__globals__, constructor.__name__, values, constructor.__closure__
+    )
 
 
 @gin.register
@@ -35,37 +43,7 @@ class ConditionalVAE(VAE):
 
     conditional, fields = True, ("images", "labels")
 
-    def __init__(
-        self,
-        spec,
-        latent_size: int = 32,
-        encoder=DCGANEncoder,
-        decoder=ConditionalGenerator,
-        posterior=DiagonalNormal,
-        prior=StandardNormal,
-        pixels=IsotropicNormal,
-        flow=None,
-        context_size: int = 256,
-        kl_weight: float = 1.0,
-        warm_up: int = 0,
-        free_bits: float = 0.0,
-        importance_samples: int = 1,
-    ):
-        super().__init__(
-            spec,
-            latent_size,
-            encoder,
-            decoder,
-            posterior,
-            prior,
-            pixels,
-            flow,
-            context_size,
-            kl_weight,
-            warm_up,
-            free_bits,
-            importance_samples,
-        )
+    __init__ = with_defaults(VAE.__init__, decoder=ConditionalGenerator)
 
     @unanswered("its p(x | z, y) depends on the class, too")
     def observation(self, z): ...

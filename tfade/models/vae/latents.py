@@ -12,7 +12,7 @@ from tfade.distributions.layer import build_latent_distribution
 from tfade.distributions.standard import StandardNormal
 from tfade.distributions.topdown import TopDownDecoder
 from tfade.distributions.topdown_latents import TopDownLatents
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_class
 from tfade.models.vae.observation_model import Network
 from tfade.networks.conditional import conditional_generator
 from tfade.networks.topdown import BottomUpEncoder
@@ -229,7 +229,7 @@ def add_latent_networks(model, latent_size: int, encoder, decoder, posterior, co
     Raises:
         UsageError: a hierarchy in only one of encoder and decoder, or something that cannot be a posterior.
     """
-    model.encoder = model.add_network("encoder", lambda: encoder(model.image_shape, context_size))
+    model.encoder = model.add_network("encoder", encoder, model.image_shape, context_size)
     outputs, classes = model.observation_model.output_shape, model.condition_size
     context_size += classes
     layer = model.add_network(
@@ -252,6 +252,7 @@ def add_latent_networks(model, latent_size: int, encoder, decoder, posterior, co
 
 def _build_decoder(make, shape, latent_size: int, encoder, classes: int) -> keras.Layer:
     """The decoder; the shapes of the encoder's feature maps are handed to one with a hierarchy."""
+    check_class("decoder", make)
     if classes:
         decoder = conditional_generator(make, shape, latent_size, classes, activation=None)
     else:

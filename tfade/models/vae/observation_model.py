@@ -52,7 +52,7 @@ class ObservationModel:
 
     def encoder_input(self, target) -> tf.Tensor:
         """y as an encoder sees it: images in [-1, 1]."""
-        return 2.0 * self.pixels.as_image(target) - 1.0 if self._is_image else target
+        return numerics.to_signed(self.pixels.as_image(target)) if self._is_image else target
 
     def features(self, target, network: Network) -> tuple[tf.Tensor, tf.Tensor]:
         """f(y), and log |det ∂f/∂y| in nats [batch]."""
