@@ -32,7 +32,9 @@ def main(arguments: list[str]) -> int | None:
             f"--gin_file and --gin_bindings apply to --part=step only; --part={flags.part} has its own recipes"
         )
     from launch.benchmarks.devices import describe
+    from tfade import kernels
 
+    kernels.prefer_onednn()  # before a part imports TensorFlow
     print(f"{'figure':<60}{'measured':>10}{'limit':>8}")
     for name, value, limit in figures(flags):
         print(f"{name:<60}{value:>10.4g}{'' if limit is None else f'{limit:>8.4g}'}", flush=True)
