@@ -81,15 +81,15 @@ def guarded(main: Callable[[list[str]], int | None], arguments: list[str]) -> in
         # Imported here: the modules below import TensorFlow, and by now it is there.
         import tensorflow as tf
 
-        from tfade.errors import ASSERTED, NonFiniteError, UsageError, one_line
+        from tfade.errors import NOT_CONVERGED, NonFiniteError, UsageError, one_line
         from tfade.training.checkpoint_callback import Interrupted
 
         if isinstance(error, Interrupted):
             print(f"\n{error}", file=sys.stderr)
             return 128 + error.signal
-        asserted = isinstance(error, tf.errors.InvalidArgumentError) and any(mark in str(error) for mark in ASSERTED)
+        not_converged = isinstance(error, tf.errors.InvalidArgumentError) and NOT_CONVERGED in str(error)
         foreseen = (UsageError, NonFiniteError, OSError, MemoryError, tf.errors.ResourceExhaustedError)
-        if asserted or isinstance(error, foreseen):
+        if not_converged or isinstance(error, foreseen):
             print(f"error: {_at_a_path(error) or one_line(error)}", file=sys.stderr)
             return USAGE if isinstance(error, UsageError) else FAILED
         raise

@@ -8,16 +8,17 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    config.addinivalue_line(
-        "markers", "every(n, first=0): the suite takes every n-th case of this test, --full takes all"
-    )
+    every = "every(n, first=0): the suite takes every n-th case of this test, --full takes all"
+    twin = "twin: a case that tests marked `every` leave out, for another one has its class"
+    for line in (every, twin):
+        config.addinivalue_line("markers", line)
     distributes = config.getoption("numprocesses", 0) and not hasattr(config, "workerinput")
     if not distributes:
         config.pluginmanager.import_plugin("tests.fixtures")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leaves most cases of tests marked `every(n)` out; --full, and tests that are asked for by name, take all."""
+    """Leaves cases of tests marked `every(n)` out; --full, -k and tests that are named ("file::test") take all."""
     if config.getoption("full") or config.option.keyword or any("::" in argument for argument in config.args):
         return
     left = left_out(items)
@@ -26,13 +27,13 @@ def pytest_collection_modifyitems(config, items):
 
 
 def left_out(items) -> list:
-    """Of a test marked `every(n, first)` all cases but those at `first`, `first` + n, …"""
+    """Of a test marked `every(n, first)` all cases but those at `first`, `first` + n, … of those that are no twins."""
     counts, left = collections.Counter(), []
     for item in items:
         if marker := item.get_closest_marker("every"):
             n, first = (*marker.args, 0)[:2]
-            test = item.nodeid.partition("[")[0]
-            if counts[test] % n != first:
+            test, twin = item.nodeid.partition("[")[0], item.get_closest_marker("twin") is not None
+            if twin or counts[test] % n != first:
                 left.append(item)
-            counts[test] += 1
+            counts[test] += not twin
     return left

@@ -10,7 +10,9 @@ from tests.conftest import left_out
 def items(test: str, count: int, *arguments) -> list:
     marker = SimpleNamespace(args=arguments)
     return [
-        SimpleNamespace(nodeid=f"{test}[{index}]", get_closest_marker=lambda name: marker if arguments else None)
+        SimpleNamespace(
+            nodeid=f"{test}[{index}]", get_closest_marker=lambda name: marker if arguments and name == "every" else None
+        )
         for index in range(count)
     ]
 
@@ -23,3 +25,15 @@ def test_of_a_marked_test_every_nth_case_is_taken(arguments, taken):
     left = left_out([item for pair in zip(marked, other) for item in pair])
     assert [item.nodeid for item in marked if item not in left] == [f"a.py::test[{index}]" for index in taken]
     assert [item.nodeid for item in other if item not in left] == ["b.py::test[0]"]
+
+
+def test_a_twin_is_left_out_and_takes_no_turn():
+    case = SimpleNamespace(args=(2,))
+    found = [
+        SimpleNamespace(
+            nodeid=f"a.py::test[{index}]",
+            get_closest_marker=lambda name, index=index: case if name == "every" or index in (1, 2) else None,
+        )
+        for index in range(6)
+    ]
+    assert [item.nodeid[-2] for item in found if item not in left_out(found)] == ["0", "4"]

@@ -12,6 +12,7 @@ class UsageError(ValueError):
     """An argument, a configuration or an input file is wrong. Launchers print its one line and exit with status 2."""
 
 
+NOT_CONVERGED = "has not converged after"  # of an iteration in a graph, whose failure a command shows in one line
 ASSERTED = ("assertion failed: ", "to be true. Summarized data: ")  # before what a failed `tf.debugging.Assert` shows
 
 

@@ -10,7 +10,7 @@ from tests.models.properties import CASES, source
 from tfade.errors import UsageError
 from tfade.training.building import parameters_of
 
-# The arguments of each model whose default is a class, or None for no such part, with the first case of the model.
+# The arguments of each model whose default is a class or None, and those without a default, with the first case of the model.
 PARTS = {
     (kind, name): case
     for case in reversed(CASES.values())

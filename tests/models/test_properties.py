@@ -55,7 +55,9 @@ def eager():
         yield
 
 
-@pytest.fixture(params=CASES, scope="module")
+@pytest.fixture(
+    params=[pytest.param(name, marks=[pytest.mark.twin] * case.twin) for name, case in CASES.items()], scope="module"
+)
 def case(request):
     return CASES[request.param]
 
@@ -74,12 +76,6 @@ class Trained(NamedTuple):
     initial: dict
     compared: dict
     reported: dict
-
-
-@pytest.fixture
-def not_twin(case, request):
-    if case.twin and not request.config.getoption("full"):
-        pytest.skip("another case has its class; --full takes all")
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +135,8 @@ def test_a_player_moves_all_of_its_own_variables_and_no_other(case, model):
     restore(model, state)
 
 
-@pytest.mark.every(2, 1)
-def test_two_replicas_train_like_one(not_twin, case, trained):
+@pytest.mark.every(1)
+def test_two_replicas_train_like_one(case, trained):
     two = built(case, devices=2)
     reported = train(two, case, compared_at(case))
     assert two.distribute_strategy.num_replicas_in_sync == 2
@@ -157,7 +153,7 @@ def test_two_replicas_train_like_one(not_twin, case, trained):
 
 @pytest.mark.every(3)
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_a_step_in_half_precision_is_finite(not_twin, case, policy):
+def test_a_step_in_half_precision_is_finite(case, policy):
     with strategy.precision(policy):
         model = built(case)
         for optimizer in model.optimizers.values():
@@ -176,7 +172,8 @@ def test_a_step_in_half_precision_is_finite(not_twin, case, policy):
         assert np.isfinite(value).all(), name
 
 
-def test_a_restored_model_is_the_same_and_goes_on_the_same(not_twin, case, model, tmp_path):
+@pytest.mark.every(1)
+def test_a_restored_model_is_the_same_and_goes_on_the_same(case, model, tmp_path):
     state = snapshot(model.state())
     Checkpoints(tmp_path).save(TRAINED, state)
     other = built(case, seed=8)
@@ -206,9 +203,9 @@ def served(function, name: str, given) -> dict[str, np.ndarray]:
     return {output: value.numpy() for output, value in function(**arguments).items()}
 
 
-@pytest.mark.every(2)
+@pytest.mark.every(1)
 @pytest.mark.usefixtures("compiled")
-def test_the_export_answers_as_the_model(not_twin, case, model, tmp_path):
+def test_the_export_answers_as_the_model(case, model, tmp_path):
     names = export(model, tmp_path)
     signatures = tf.saved_model.load(str(tmp_path)).signatures
     asked = {name for name, (_, question) in SIGNATURES.items() if model.answers(question)}

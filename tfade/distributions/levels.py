@@ -1,4 +1,4 @@
-"""What distributions over levels share as TFP distributions that are thrown away after use."""
+"""The side to TFP that pmfs over levels share: shapes, dtype and parameters."""
 
 from collections.abc import Sequence
 

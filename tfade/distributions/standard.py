@@ -1,5 +1,7 @@
 """Priors without variables."""
 
+import math
+
 import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -39,9 +41,9 @@ class StandardLogistic(Standard):
     """Independent logistic noise, p(z) = 1 / ((1 + e^z) (1 + e^(-z))), the prior of NICE on images.
 
     Args:
-        tempered: what a temperature T does. False scales z by T, as in every prior here: the standard deviation is
-            T π / √3. True gives the density ∝ p^(1/τ) with τ = T², as the prior of a normal has it at the same T: of a
-            volume-preserving flow over it the images' density is then tempered exactly, too.
+        tempered: what a temperature T does. False scales z by T: the standard deviation is T π / √3. True gives the
+            density ∝ p^(1/τ) with τ = T², as a normal prior has it at that T; the density of a volume-preserving flow
+            over it is then tempered exactly, too.
 
     Reference: Dinh et al. 2015, section 3.4; Verbeek and Lucas 2019 (temperature).
     """
@@ -60,7 +62,7 @@ class TemperedLogistic(tfd.Distribution):
     """The density ∝ p(z)^a with a = 1/T² of a standard logistic p: the logit of a Beta(a, a) variable.
 
     Args:
-        temperature: T ≥ 0, [*batch]; at 0 all draws are 0.
+        temperature: T ≥ 0, [*batch]; below 1e-4 it is 1e-4, and at 0 all draws are 0.
     """
 
     def __init__(self, temperature: tf.Tensor):
@@ -96,8 +98,9 @@ class TemperedLogistic(tfd.Distribution):
         return (gamma.sample(n, seed=first) - gamma.sample(n, seed=second)) * tf.sign(self._temperature)
 
     def _log_prob(self, z):
-        logs = -tf.math.softplus(z) - tf.math.softplus(-z)
-        return self._power * logs - tfp.math.lbeta(self._power, self._power)
+        # σ(z) σ(-z) = 1 / (4 cosh²(z/2)) and B(a, a) = 2^(1-2a) B(a, 1/2), so that no large terms cancel.
+        half = tf.constant(0.5, self.dtype)
+        return -2.0 * self._power * tfp.math.log_cosh(half * z) - math.log(2.0) - tfp.math.lbeta(self._power, half)
 
     def _mean(self):
         return tf.zeros_like(self._temperature)

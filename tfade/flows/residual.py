@@ -3,7 +3,16 @@
 import gin
 import tensorflow as tf
 
-from tfade.errors import UsageError, check_between, check_choice, check_class, check_layers, check_positive, check_whole
+from tfade.errors import (
+    NOT_CONVERGED,
+    UsageError,
+    check_between,
+    check_choice,
+    check_class,
+    check_layers,
+    check_positive,
+    check_whole,
+)
 from tfade.flows.fixed_point import FixedPoint, fixed_point
 from tfade.flows.layer import FlowLayer, size_of
 from tfade.flows.noise import FlowNoise
@@ -178,9 +187,7 @@ class ResidualBlock(FlowLayer):
     def _checked(self, found: FixedPoint, what: str) -> tf.Tensor:
         """The fixed point; an error, and NaN where there are none (XLA), if it was not reached."""
         name = f"{self.name} (residual block {self.ordinal} of its kind, events of shape {self.event_shape})"
-        message = (
-            f"{name}: its {what} has not converged after {self.max_iterations} iterations; the last relative change"
-        )
+        message = f"{name}: its {what} {NOT_CONVERGED} {self.max_iterations} iterations; the last relative change"
         check = tf.debugging.Assert(found.converged, [message, found.change])
         with tf.control_dependencies([] if check is None else [check]):
             return tf.where(found.converged, found.value, tf.constant(float("nan"), found.value.dtype))

@@ -74,7 +74,7 @@ class AAE(Autoencoder):
         self.reconstruction_weight, self.adversarial_weight = reconstruction_weight, adversarial_weight
         self.reconstruction = reconstruction
         self.code_adversary = self.add_adversary(
-            "code_discriminator", code_discriminator, divergence, penalty, latent_size
+            "code_discriminator", code_discriminator, divergence, penalty, [latent_size]
         )
 
     def players(self):

@@ -78,7 +78,7 @@ class AVB(VAE):
             spec, latent_size, encoder, decoder, posterior, prior, pixels, None, context_size, kl_weight, warm_up
         )
         self.adversary: Adversary = self.add_adversary(
-            "joint_discriminator", joint_discriminator, LogRatio, penalty, self.image_shape, latent_size
+            "joint_discriminator", joint_discriminator, LogRatio, penalty, [self.image_shape, latent_size]
         )
         self.latents.adaptive_contrast = adaptive_contrast
         if not adaptive_contrast and self.networks["prior"].trainable_variables:

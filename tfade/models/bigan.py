@@ -63,7 +63,7 @@ class BiGAN(Autoencoder):
         super().__init__(spec, latent_size, encoder, generator, prior, gaussian_codes)
         self.together = together
         self.adversary = self.add_adversary(
-            "joint_discriminator", joint_discriminator, divergence, penalty, self.image_shape, latent_size
+            "joint_discriminator", joint_discriminator, divergence, penalty, [self.image_shape, latent_size]
         )
 
     def players(self):

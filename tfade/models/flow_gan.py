@@ -62,7 +62,7 @@ class FlowGAN(FlowModel):
         check_finite("likelihood_weight", likelihood_weight)
         super().__init__(spec, flow, prior)
         self.likelihood_weight = likelihood_weight
-        self.adversary = self.add_adversary("discriminator", discriminator, divergence, penalty, self.image_shape)
+        self.adversary = self.add_adversary("discriminator", discriminator, divergence, penalty, [self.image_shape])
         self.discriminator = self.adversary.network
 
     def players(self):

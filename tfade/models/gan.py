@@ -53,7 +53,7 @@ class GAN(LatentVariableModel):
         super().__init__(spec, latent_size)
         self.dequantise = dequantise
         self.generator = self.add_network("generator", generator, self.image_shape, latent_size)
-        self.adversary = self.add_adversary("discriminator", discriminator, divergence, penalty, self.image_shape)
+        self.adversary = self.add_adversary("discriminator", discriminator, divergence, penalty, [self.image_shape])
         self.discriminator = self.adversary.network
 
     def players(self):

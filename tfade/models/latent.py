@@ -1,6 +1,6 @@
 """Models with latent variables: a replaceable prior, samples, and an encoder where there is one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -61,7 +61,7 @@ class LatentVariableModel(GenerativeModel):
             )
         return self.add_network("prior", lambda: build_latent_distribution("prior", prior, self.latent_size))
 
-    def add_adversary(self, name: str, make: Callable, divergence, penalty=None, *arguments) -> Adversary:
+    def add_adversary(self, name: str, make: Callable, divergence, penalty=None, arguments: Sequence = ()) -> Adversary:
         """Registers a discriminator network under `name`, made with the arguments; returns the adversary it plays."""
         return Adversary(self.add_network(name, make, *arguments), divergence, penalty)
 

@@ -69,7 +69,7 @@ class VAEGAN(Autoencoder):
         check_finite("reconstruction_weight", reconstruction_weight)
         super().__init__(spec, latent_size, encoder, generator, gaussian_codes=True)
         self.reconstruction_weight = reconstruction_weight
-        self.adversary = self.add_adversary("discriminator", discriminator, divergence, penalty, self.image_shape)
+        self.adversary = self.add_adversary("discriminator", discriminator, divergence, penalty, [self.image_shape])
         self.discriminator = self.adversary.network
         self._features = features_of(self.discriminator, feature_layer)
 

@@ -66,7 +66,7 @@ class VEEGAN(Autoencoder):
         self.reconstruction_weight = reconstruction_weight
         self.reconstructor_fools_discriminator = reconstructor_fools_discriminator
         self.adversary = self.add_adversary(
-            "joint_discriminator", joint_discriminator, divergence, penalty, self.image_shape, latent_size
+            "joint_discriminator", joint_discriminator, divergence, penalty, [self.image_shape, latent_size]
         )
 
     def players(self):

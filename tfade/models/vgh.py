@@ -81,10 +81,10 @@ class VGH(Autoencoder):
         self.encoder_weight, self.generator_weight = encoder_weight, generator_weight
         self.reconstruction_reduction = reconstruction_reduction
         self.encoder_fools_discriminator = encoder_fools_discriminator
-        self.adversary = self.add_adversary("discriminator", discriminator, divergence, penalty, self.image_shape)
+        self.adversary = self.add_adversary("discriminator", discriminator, divergence, penalty, [self.image_shape])
         self.discriminator = self.adversary.network
         self.code_adversary = self.add_adversary(
-            "code_discriminator", code_discriminator, code_divergence, code_penalty, latent_size
+            "code_discriminator", code_discriminator, code_divergence, code_penalty, [latent_size]
         )
         self.generator, self.code_discriminator = self.decoder, self.code_adversary.network
 

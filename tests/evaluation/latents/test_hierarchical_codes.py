@@ -164,8 +164,10 @@ def test_shares_of_variance_of_redrawn_images(subject):
     (scale,) = subject.model.network("pixels").trainable_variables
     trained = scale.numpy()
     scale.assign(trained - 9.0)  # of a logarithm: p(x | z) is narrower than half a level
-    still = Redraws(sources=6, redraws=5)(subject)[0]
-    scale.assign(trained)
+    try:
+        still = Redraws(sources=6, redraws=5)(subject)[0]
+    finally:
+        scale.assign(trained)
     assert still.name == "redrawn_pixels_variance"
     assert still.value < 0.01
     assert figures == ["redrawn_pixels", "redrawn_8x8", "redrawn_4x4", "redrawn_everything"]
