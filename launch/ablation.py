@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> int | None:
     parser.add_argument(
         "--run_dir", type=writable_folder, help="folder of the rows' runs and of the table; runs/<table> by default"
     )
-    parser.add_argument("--num_samples", type=whole(2), default=10_000, help="samples that are evaluated")
+    parser.add_argument("--num_samples", type=whole(2), help="samples that are evaluated; the table's by default")
     flags = parser.parse_args(arguments)
     if not flags.gin_file:
         parser.error(

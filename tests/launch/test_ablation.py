@@ -83,9 +83,10 @@ def test_a_table_of_vectors(tmp_path):
     rows = "Ablation.rows = (@veegan/Row(), @gan/Row())"
     lines = (rows, "Ablation.seeds = (0,)", "steps = 1", "batch_size = 8", "Visualisation.samples = 0")
     table = ROOT / "gin" / "tables" / "mode_collapse.gin"
-    flags = [f"--gin_file={table}", f"--run_dir={tmp_path}", "--num_samples=20"]
+    flags = [f"--gin_file={table}", f"--run_dir={tmp_path}"]
     assert run(ablation.main, [*flags, *(f"--gin_bindings={line}" for line in lines)]) == 0
     text = (tmp_path / "table.md").read_text()
+    assert "2,500 samples" in text
     header = next(line for line in text.splitlines() if "mode coverage" in line)
     assert "high quality share" in header
     assert "paper: ring: modes" in header

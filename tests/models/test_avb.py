@@ -9,10 +9,12 @@ import tensorflow as tf
 
 from tests.models import toys
 from tfade.data.digits import digits
+from tfade.data.source import ArraySource
 from tfade.distributions.gaussian import DiagonalNormal
 from tfade.distributions.implicit import ImplicitPosterior
 from tfade.distributions.pixels import Bernoulli
 from tfade.errors import UsageError
+from tfade.evaluation import ImportanceWeightedBound, Likelihood, Subject
 from tfade.evaluation.latents.posterior_kinds import posteriors_of
 from tfade.evaluation.likelihood.latent_model import latent_model
 from tfade.models.ade import ADE
@@ -193,6 +195,46 @@ def test_evaluation_takes_it_as_one_without_a_density():
     proposal = view.posterior(view.x)
     assert np.isfinite(proposal.log_prob(proposal.mean())).all()
     assert "a bound only where it is optimal" in model.fit_protocol["log_ratio"]
+
+
+class Wide(ImplicitPosterior):
+    """Normal codes, about as wide as the prior."""
+
+    def codes(self, noise, context):
+        return 0.2 * context[..., :2] + 0.9 * noise[..., :2]
+
+
+@pytest.mark.parametrize("adaptive_contrast", [False, True])
+def test_importance_weighting_does_not_depend_on_the_discriminator(adaptive_contrast):
+    """It is a bound for any T, close to quadrature over codes; the model's own estimate is not, and is declared as one."""
+    model = AVB(
+        (2, 2, 1),
+        2,
+        posterior=part(Wide, noise_size=4, moments=64),
+        pixels=Bernoulli,
+        adaptive_contrast=adaptive_contrast,
+        **VECTORS,
+    )
+    images = ArraySource("one-hot", "test", ONE_HOT)
+    subject = Subject(model, images, images, num_samples=4, progress=lambda line: None)
+    metric, last = (
+        ImportanceWeightedBound(k=2000, num_real=4),
+        model.networks["joint_discriminator"].trainable_variables[-1],
+    )
+    before, estimate = metric(subject)[-1], Likelihood()(subject)[-1]
+    assert "normal with the moments" in before.protocol["proposal"]
+    assert "log_ratio" not in before.protocol
+    assert before.value == pytest.approx(mean_log_likelihood(model), abs=0.05)
+    last.assign_add(tf.fill(last.shape, 50.0))
+    assert metric(subject)[-1].value == before.value
+    assert Likelihood()(subject)[-1].value == pytest.approx(estimate.value + 50, abs=1e-3)
+
+
+def test_its_estimate_is_declared_of_vectors_too():
+    data = ArraySource("points", "test", np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32))
+    model = AVB((3,), 2, posterior=SMALL, **VECTORS)
+    (nats,) = Likelihood()(Subject(model, data, data, num_samples=4, progress=lambda line: None))
+    assert "a bound only where it is optimal" in nats.protocol["log_ratio"]
 
 
 @pytest.mark.parametrize("adaptive_contrast", [False, True])

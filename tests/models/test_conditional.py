@@ -210,6 +210,12 @@ TWO_LEVELS = {
         ),
         (lambda: ConditionalVAE(SPEC, 3, **TWO_LEVELS), "latents of its own"),
         (lambda: ADE(SPEC, part(ConditionalVAE, encoder=toys.ENCODER, decoder=GENERATOR), CRITIC), "takes no num_"),
+        (
+            lambda: ADE(
+                SPEC, part(ConditionalVAE, encoder=toys.ENCODER, decoder=GENERATOR), part(DISCRIMINATOR, auxiliary=True)
+            ),
+            "ConditionalDiscriminator.auxiliary = True.*no loss of ADE",
+        ),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(make, message):

@@ -72,10 +72,10 @@ def test_alpha_gan_estimates_log_ratios(images, make_model):
     np.testing.assert_allclose(losses["code_discriminator"]["real"], softplus(-prior), rtol=1e-3)
 
 
-@pytest.mark.parametrize("position", [7, -1, 6, -8, 1.0, True, "conv"])
+@pytest.mark.parametrize("position", [7, -1, 6, 5, -2, -8, 1.0, True, "conv"])
 def test_a_layer_that_does_not_exist_is_refused(position):
     with pytest.raises(
-        UsageError, match="feature_layer=.* is not a layer of the discriminator before its output: 0 Conv"
+        UsageError, match="feature_layer=.* is not a layer of the discriminator before its head: 0 Conv"
     ):
         VAEGAN(SHAPE, 5, feature_layer=position, **NETWORKS)
 

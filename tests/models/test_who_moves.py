@@ -1,4 +1,4 @@
-"""Every recipe of VAEs, GANs and ADE: which variables each term of a loss reaches."""
+"""Every recipe of VAEs, GANs and ADE, and of their conditional models: which variables each term of a loss reaches."""
 
 import keras
 import numpy as np
@@ -30,23 +30,36 @@ def adversary(sampling: set[str], penalty: str | None = "r1") -> dict[str, set[s
 
 
 FLOW_POSTERIORS = tuple(f"vae_{kind}_posterior" for kind in ("iaf", "maf", "rnvp"))
-OF_PAIRS = ("inferred_adversarial", "generated_adversarial", "real", "generated")
+OF_PAIRS = {
+    **dict.fromkeys(("inferred_adversarial", "real"), ("encoder", "joint_discriminator")),
+    **dict.fromkeys(("generated_adversarial", "generated"), ("generator", "joint_discriminator")),
+}
+VEEGAN = {
+    "reconstruction": {"encoder", "generator"},
+    "generator/adversarial": {"generator", "joint_discriminator"},
+    "real": {"encoder", "joint_discriminator"},
+    "generated": {"generator", "joint_discriminator"},
+}
 
 OF_IMAGES = {
     "real": (),
     **dict.fromkeys(("reconstruction", "reconstruction_adversarial"), ("encoder", "generator")),
     **dict.fromkeys(("sample", "sample_adversarial"), ("generator",)),
 }
+# Recipes, and those with bindings under a name of their own.
+ADVERSARIAL_RECONSTRUCTOR = "veegan, adversarial reconstructor"
+AUXILIARY_CLASSIFIER = "conditional_gan, auxiliary classifier"
+BINDINGS = {
+    # Otherwise the statistics of the joint batch make every term reach every network.
+    **dict.fromkeys(("bigan", "ali"), ("BiGAN.together = False",)),
+    ADVERSARIAL_RECONSTRUCTOR: ("VEEGAN.reconstructor_fools_discriminator = True",),
+    AUXILIARY_CLASSIFIER: ("ConditionalDiscriminator.auxiliary = True", "ConditionalGAN.auxiliary_weight = 1.0"),
+}
 # recipe → {term, or player/term: networks that it reaches}; samples are made by the decoder and f, from codes of the prior
 REACHED = {
-    # Pairs of both kinds go through the discriminator in one batch.
-    **dict.fromkeys(("bigan", "ali"), dict.fromkeys(OF_PAIRS, ("encoder", "generator", "joint_discriminator"))),
-    "veegan": {
-        "reconstruction": {"encoder", "generator"},
-        "adversarial": {"generator", "joint_discriminator"},
-        "real": {"encoder", "joint_discriminator"},
-        "generated": {"generator", "joint_discriminator"},
-    },
+    **dict.fromkeys(("bigan", "ali"), OF_PAIRS),
+    "veegan": VEEGAN,
+    ADVERSARIAL_RECONSTRUCTOR: {**VEEGAN, "reconstructor/adversarial": {"encoder", "joint_discriminator"}},
     "dragan": adversary({"generator"}, "dragan"),
     "began": {
         "reconstruction": {"generator", "discriminator"},
@@ -84,6 +97,13 @@ REACHED = {
     "gan": adversary({"generator"}),
     "sngan": adversary({"generator"}, None),
     "wgan_gp": adversary({"generator"}, "gradient_penalty"),
+    "conditional_gan": adversary({"generator"}),
+    AUXILIARY_CLASSIFIER: {
+        **adversary({"generator"}),
+        **dict.fromkeys(("generator/class", "discriminator/class"), ("generator", "discriminator")),
+    },
+    "conditional_vae": LIKELIHOOD,
+    "conditional_av_ade": {**WITH_FLOW, **adversary({"decoder", "flow"})},
 }
 # Layers below the last latents do not matter to these; nor do the priors' to where the posterior puts them; nor what is
 # behind a discriminator's feature layer; nor does a shift of the latents to their entropy.
@@ -91,6 +111,12 @@ IN_PART = {
     *(("hvae", "kl", "decoder"), ("hvae", "reconstruction", "decoder")),
     ("vae_gan", "feature_reconstruction", "discriminator"),
     *((name, "entropy", "posterior") for name in FLOW_POSTERIORS),
+    *((name, "r1", "discriminator") for name in ("conditional_gan", "conditional_av_ade")),  # not of the bias's shift
+    # The classifier and the projection are two heads of one network.
+    *(
+        (AUXILIARY_CLASSIFIER, term, "discriminator")
+        for term in (*adversary(set()), "generator/class", "discriminator/class")
+    ),
 }
 SLOPES = {"r1", "gradient_penalty", "dragan"}  # which the discriminator's last bias does not change
 
@@ -104,8 +130,8 @@ def recipe(request):
 def model(recipe):
     """With weights that are nowhere zero, so that no gradient vanishes at the start. Tests leave these as they are."""
     keras.utils.set_random_seed(0)
-    bindings = ["data = 'digits'", SPEC_BINDING]
-    with untraced(), common.workspace().configured([str(ROOT / "gin" / f"{recipe}.gin"), TINY], bindings):
+    file, bindings = recipe.partition(",")[0], ["data = 'digits'", SPEC_BINDING, *BINDINGS.get(recipe, ())]
+    with untraced(), common.workspace().configured([str(ROOT / "gin" / f"{file}.gin"), TINY], bindings):
         model = build_model(configuration.make(Recipe))
     generator = np.random.default_rng(0)
     for variable in model.trainable_variables:
@@ -114,13 +140,14 @@ def model(recipe):
 
 
 @pytest.fixture
-def x():
-    return tf.constant(load("digits", "train").fetch(np.arange(8)))
+def batch():
+    source, rows = load("digits", "train"), np.arange(8)
+    return Batch(tf.constant(source.fetch(rows)), tf.constant(source.labels(rows)))
 
 
-def test_what_each_term_reaches(recipe, model, x, eager):
+def test_what_each_term_reaches(recipe, model, batch, eager):
     with tf.GradientTape(persistent=True) as tape:
-        losses = model.losses(Batch(x), model._seeds(0))
+        losses = model.losses(batch, model._seeds(0))
         values = {
             f"{player}/{name}": tf.reduce_mean(value.value if isinstance(value, Weighted) else value)
             for player, terms in losses.items()

@@ -49,14 +49,16 @@ def test_points_stay_among_images():
     assert float(tf.reduce_max(seen[1])) > 0.5
 
 
-def test_latents_beside_images_have_no_limits():
+@pytest.mark.parametrize("beside", [(), (X,)])
+def test_latents_have_no_limits(beside):
+    """Neither alone, as a discriminator of codes has them, nor beside images."""
     seen = []
 
-    def critic(pair):
-        seen.append(pair[1])
-        return tf.reduce_sum(pair[0], (1, 2)) + tf.reduce_sum(pair[1], 1)
+    def critic(parts):
+        seen.append(parts[-1])
+        return tf.add_n([tf.reduce_sum(part, list(range(1, part.shape.rank))) for part in parts])
 
-    DRAGAN()(critic, (X, tf.constant([[5.0, -4.0]] * 32 + [[-5.0, 4.0]] * 32)), None, Seeds(3, 4))
+    DRAGAN()(critic, (*beside, tf.constant([[5.0, -4.0]] * 32 + [[-5.0, 4.0]] * 32)), None, Seeds(3, 4))
     assert float(tf.reduce_max(seen[0])) > 4
 
 

@@ -29,6 +29,7 @@ def only_sizes():
         ({"rows": (Row("A b", ()), Row("A_b", ()))}, "a name of its own"),
         ({"seeds": ()}, "at least one seed"),
         ({"seeds": (1, 1)}, "each once"),
+        ({"num_samples": 1}, "Ablation.num_samples=1"),
     ],
 )
 def test_tables_are_checked(changed, message):

@@ -11,7 +11,7 @@ from tfade.models.base import GenerativeModel
 from tfade.models.latent import LatentVariableModel
 from tfade.models.players import Player, Weighted
 from tfade.models.vae import VAE
-from tfade.networks.conditional import require_classes
+from tfade.networks.conditional import has_classifier, require_classes
 from tfade.networks.sngan import SNGANDiscriminator
 from tfade.objectives.divergences import LogRatio
 from tfade.objectives.penalties import R1
@@ -99,6 +99,11 @@ class ADE(GenerativeModel):
             require_classes(discriminator)
             discriminator = functools.partial(discriminator, num_classes=self.spec.num_classes)
         self.discriminator = self.add_network("discriminator", discriminator, self.image_shape)
+        if has_classifier(self.discriminator):
+            raise UsageError(
+                "discriminator has a classifier (ConditionalDiscriminator.auxiliary = True), which no loss of ADE "
+                "trains; leave ConditionalDiscriminator.auxiliary False"
+            )
         self.adversary = Adversary(self.discriminator, divergence, penalty)
 
     def players(self):

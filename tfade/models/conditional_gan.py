@@ -13,6 +13,7 @@ from tfade.networks.conditional import (
     ConditionalDiscriminator,
     ConditionalGenerator,
     conditional_generator,
+    has_classifier,
     require_classes,
 )
 from tfade.objectives.divergences import CrossEntropy
@@ -74,7 +75,7 @@ class ConditionalGAN(GAN):
             dequantise,
         )
         self.auxiliary_weight = auxiliary_weight
-        if bool(auxiliary_weight) != bool(getattr(self.discriminator, "auxiliary", False)):
+        if bool(auxiliary_weight) != has_classifier(self.discriminator):
             raise UsageError(
                 f"auxiliary_weight={auxiliary_weight!r} does not suit the discriminator: a weight above 0 needs "
                 "one with a classifier (ConditionalDiscriminator.auxiliary = True), and a classifier needs a weight"

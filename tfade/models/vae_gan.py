@@ -114,7 +114,8 @@ def features_of(discriminator: keras.Sequential, position: int) -> Callable[[tf.
     """The output of one of a discriminator's layers, in training, as a function of examples; float32 [batch, ...].
 
     Raises:
-        UsageError: a network without a sequence of layers, or a position that is none of a layer before the last.
+        UsageError: a network without a sequence of layers, or a position that is none of a layer before the head, the
+            last layer with weights.
     """
     if not isinstance(discriminator, keras.Sequential):
         raise UsageError(
@@ -122,9 +123,10 @@ def features_of(discriminator: keras.Sequential, position: int) -> Callable[[tf.
             f"{type(discriminator).__name__}; use one such as DCGANDiscriminator"
         )
     layers = discriminator.layers
-    known = isinstance(position, int) and not isinstance(position, bool) and -len(layers) <= position < len(layers) - 1
-    if not known or position == -1:
-        listed = ", ".join(f"{index} {type(layer).__name__}" for index, layer in enumerate(layers[:-1]))
-        raise UsageError(f"feature_layer={position!r} is not a layer of the discriminator before its output: {listed}")
+    head = max(index for index, layer in enumerate(layers) if layer.trainable_weights)
+    whole = isinstance(position, int) and not isinstance(position, bool)
+    if not whole or not -len(layers) <= position < len(layers) or position % len(layers) >= head:
+        listed = ", ".join(f"{index} {type(layer).__name__}" for index, layer in enumerate(layers[:head]))
+        raise UsageError(f"feature_layer={position!r} is not a layer of the discriminator before its head: {listed}")
     network = keras.Model(discriminator.inputs, layers[position].output)
     return lambda x: tf.cast(network(x, training=True), tf.float32)

@@ -33,6 +33,11 @@ def require_classes(discriminator) -> None:
         )
 
 
+def has_classifier(discriminator: keras.Layer) -> bool:
+    """Whether a discriminator classifies, too: `ConditionalDiscriminator.auxiliary`."""
+    return bool(getattr(discriminator, "auxiliary", False))
+
+
 def conditional_generator(make: Callable, shape, latent_size: int, num_classes: int, **arguments) -> keras.Layer:
     """A network of [z, y], latents with the one-hot class appended: [batch, latent_size + num_classes].
 

@@ -22,8 +22,8 @@ class DRAGAN(Penalty):
         weight: γ ≥ 0; 10 in the paper.
         target: t ≥ 0.
         interpolate: the points of the authors' code; otherwise those of the large comparison of Lucic et al.
-        limits: (lowest, highest) that points are clipped to, by default those of images in [-1, 1]; None for vectors.
-            Vectors beside images are not clipped.
+        limits: (lowest, highest) that images are clipped to, by default those of images in [-1, 1]; None for no limits.
+            Vectors, such as latents, have none.
 
     Raises:
         UsageError: a weight or a target that is not a finite number ≥ 0, or limits that are not an increasing pair.
@@ -47,13 +47,10 @@ class DRAGAN(Penalty):
         self.limits = None if limits is None else _checked_limits(limits)
 
     def __call__(self, critic, real, fake, seeds):
-        flat = tf.nest.flatten(real)
-        # Latents beside images have no limits.
-        limits = [self.limits if len(flat) == 1 or part.shape.rank > 2 else None for part in flat]
-        parts = [self._around(part, seeds, index, limits[index]) for index, part in enumerate(flat)]
+        parts = [self._around(part, seeds, index) for index, part in enumerate(tf.nest.flatten(real))]
         return tf.square(gradient_norms(critic, tf.nest.pack_sequence_as(real, parts)) - self.target)
 
-    def _around(self, x: tf.Tensor, seeds: Seeds, index: int, limits) -> tf.Tensor:
+    def _around(self, x: tf.Tensor, seeds: Seeds, index: int) -> tf.Tensor:
         """Points around one part of the data; integers as they are."""
         if not x.dtype.is_floating:
             return x
@@ -64,7 +61,8 @@ class DRAGAN(Penalty):
             points = x + 0.5 * mix * global_deviation(x) * noise
         else:
             points = x + global_deviation(x) * (noise - 0.5)
-        return tf.stop_gradient(points if limits is None else tf.clip_by_value(points, *limits))
+        is_image = x.shape.rank > 2
+        return tf.stop_gradient(tf.clip_by_value(points, *self.limits) if is_image and self.limits else points)
 
 
 def global_deviation(x: tf.Tensor) -> tf.Tensor:

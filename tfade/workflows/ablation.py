@@ -65,6 +65,7 @@ class Ablation:
         evaluation: gin lines that override a finished run when it is evaluated.
         metrics: names of metrics, at least one. Bits per dimension, the classifier's Fréchet distance and the mean
             reconstruction error have columns of their own; so has every result of other metrics.
+        num_samples: samples that are evaluated, at least 2.
         seeds: of the runs of every row.
         tolerance: fraction in [0, 1) by which the rows' numbers of parameters of p(x) may differ; None for no limit.
 
@@ -80,6 +81,7 @@ class Ablation:
     bindings: Sequence[str] = ()
     evaluation: Sequence[str] = ()
     metrics: Sequence[str] = ("likelihood", "classifier_frechet_distance", "reconstruction_error")
+    num_samples: int = 10_000
     seeds: Sequence[int] = (0,)
     tolerance: float | None = 0.015
 
@@ -110,6 +112,7 @@ class Ablation:
             raise UsageError(f"Ablation.reference={self.reference!r} is not a row; the rows are {', '.join(names)}")
         if not isinstance(self.seeds, Sequence) or not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UsageError(f"Ablation.seeds={self.seeds!r}; give at least one seed, each once, such as (0, 1)")
+        check_whole("Ablation.num_samples", self.num_samples, least=2)
         for seed in self.seeds:
             check_whole("Ablation.seeds", seed, least=0)
         if self.tolerance is not None and not (isinstance(self.tolerance, (int, float)) and 0 <= self.tolerance < 1):

@@ -25,7 +25,7 @@ def run_ablation(
     table: str,
     files: Sequence[str],
     bindings: Sequence[str],
-    num_samples: int,
+    num_samples: int | None,
 ) -> dict[str, str]:
     """Trains and evaluates all runs of a table; writes table.md and table.html, again after each run.
 
@@ -35,7 +35,7 @@ def run_ablation(
         table: a gin file that binds an `Ablation`.
         files: gin files that override every row.
         bindings: gin lines, of the table, of all runs, or of the evaluation of finished runs.
-        num_samples: samples that are evaluated.
+        num_samples: samples that are evaluated; None for the table's.
 
     Returns:
         What failed: run → reason; empty if nothing did.
@@ -50,7 +50,7 @@ def run_ablation(
         spread = ablation.check_parameters(plan.parameters)
         listed = ", ".join(f"{name} {count:,}" for name, count in plan.parameters.items())
         print(f"parameters of p(x): {listed} ({spread:.1%} apart)")
-        return _train_and_evaluate(workspace, folder, ablation, plan, num_samples)
+        return _train_and_evaluate(workspace, folder, ablation, plan, num_samples or ablation.num_samples)
 
 
 def sort_bindings(lines: Sequence[str]) -> dict[str, list[str]]:

@@ -10,7 +10,12 @@ from tfade.errors import UsageError, check_whole
 from tfade.evaluation.choice import choose
 from tfade.evaluation.latents.posterior_kinds import is_deterministic
 from tfade.evaluation.likelihood.estimators import estimated_model, observation_protocol, with_bits
-from tfade.evaluation.likelihood.latent_model import LatentModel, latent_model, pixel_protocol
+from tfade.evaluation.likelihood.latent_model import (
+    LatentModel,
+    has_implicit_posterior,
+    latent_model,
+    pixel_protocol,
+)
 from tfade.evaluation.likelihood.nll import checked_examples, checked_nats
 from tfade.evaluation.likelihood.repeats import log_probs
 from tfade.evaluation.metric import Metric, Work
@@ -108,8 +113,9 @@ class ImportanceWeightedBound(Metric):
     """The importance-weighted bound on log p of some test data, in nats and for images in bits per dimension.
 
     Of a model with a bound it is the one of its `log_prob`, of another one with a stochastic encoder that of images
-    with normal noise, see `latent_model`. The noise that dequantises an image is a function of the image and not of
-    the seed, see `latent_model.dequantised`.
+    with normal noise, see `latent_model`. An implicit posterior has no density to weight with: the proposal is the
+    normal with its moments, so that the bound does not depend on a discriminator's estimate of the posterior. The noise
+    that dequantises an image is a function of the image and not of the seed, see `latent_model.dequantised`.
 
     Args:
         k: samples of an example.
@@ -131,7 +137,8 @@ class ImportanceWeightedBound(Metric):
             raise NotApplicable(f"the likelihood of {type(model).__name__} is {model.likelihood} and needs no bound")
         if not model.bound_rises_with_draws:
             raise NotApplicable(f"the bound of {type(model).__name__} has its own number of draws: see likelihood")
-        if model.likelihood == "lower_bound":
+        implicit = has_implicit_posterior(model, subject.real.fetch(indices[:1]))
+        if model.likelihood == "lower_bound" and not implicit:
             nats, repeats = log_probs(model, subject, indices, self.name, self.k, TOGETHER)
             result = bound_result(nats, self.k, groups=repeats.groups)
             protocol = {**repeats.protocol, **pixel_protocol(model), **observation_protocol(model, subject)}
@@ -140,13 +147,15 @@ class ImportanceWeightedBound(Metric):
             view = latent_model(model, subject.real.fetch(indices), sigma)
             if view.posterior is None:
                 raise NotApplicable(f"{type(model).__name__} has no encoder with a density over latents")
-            result, protocol = self._with_noise(view, subject), view.protocol
+            result, protocol = self._of_view(view, subject), dict(view.protocol)
+            if implicit:
+                protocol["proposal"] = "the normal with the moments of the implicit posterior"
         return with_bits(result.with_protocol(**subject.likelihood_protocol(), **protocol), model, subject)
 
     def work(self, subject):
         return Work(self.k * min(self.num_real, subject.real.spec.num_examples), "latents decoded")
 
-    def _with_noise(self, view: LatentModel, subject) -> Result:
+    def _of_view(self, view: LatentModel, subject) -> Result:
         return importance_weighted_bound(
             x=view.x,
             k=self.k,

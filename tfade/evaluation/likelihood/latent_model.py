@@ -158,7 +158,13 @@ def _posterior(model: Contract, encode: Callable, x) -> Callable | None:
     """`encode`, if the model has an encoder with a density; of an implicit one, the normal with its moments."""
     if not model.answers("encode"):
         return None
-    first = encode(tf.constant(x))
-    if isinstance(first, ImplicitCodes):
+    if isinstance(first := encode(tf.constant(x)), ImplicitCodes):
         return lambda x: encode(x).normal_approximation()
     return None if is_deterministic(first) else encode
+
+
+def has_implicit_posterior(model: Contract, data) -> bool:
+    """Whether a model has an encoder whose codes can be drawn and have no density, as one of `data`, some examples,
+    shows. A conditional model has none."""
+    unconditional = model.answers("encode") and not model.conditional
+    return unconditional and isinstance(model.encode(tf.constant(data[:1])), ImplicitCodes)

@@ -107,8 +107,9 @@ class Likelihood(Metric):
             "draws": self.draws,
             "probability": "density" if levels is None else f"pmf of {levels} levels",
         }
+        protocol |= model.fit_protocol
         if subject.real.spec.is_image:
-            protocol |= pixel_protocol(model) | model.fit_protocol
+            protocol |= pixel_protocol(model)
             if model.likelihood in ("exact", "unbiased") and self.draws > 1 and levels is None:
                 protocol["dequantisation"] = f"noise by image, mean over draws 0 to {self.draws - 1}"
         if density := subject.real.density:
