@@ -145,7 +145,8 @@ def gap_of_the_toy(kind, steps: int, batch: int, **arguments) -> float:
 
 
 def test_four_images_are_told_apart_by_their_codes(request):
-    """The best is -log 4: each image has a quarter of the codes, with edges that no normal posterior can follow.
+    """The best is -log 4: each image has a quarter of the codes, with edges that no normal posterior can follow: a VAE
+    with the same decoder and budget stays further away.
 
     With --full, for some minutes, the gap comes within 0.02 nats.
     """
@@ -158,10 +159,8 @@ def test_four_images_are_told_apart_by_their_codes(request):
         **budget,
     )
     assert 0 < implicit < (0.02 if full else 0.3)
-    if full:
-        assert (
-            gap_of_the_toy(VAE, posterior=part(DiagonalNormal, conditioner=LinearConditioner), **budget) > 2 * implicit
-        )
+    normal = gap_of_the_toy(VAE, posterior=part(DiagonalNormal, conditioner=LinearConditioner), **budget)
+    assert normal > (2 if full else 1.3) * implicit
 
 
 def test_the_posterior_is_drawn_and_has_no_density():
