@@ -37,7 +37,7 @@ class Subject:
         num_samples: how many samples are drawn, at least 2.
         seed: of the samples, and of the choice where only some of the real images are used.
         batch_size: images at a time.
-        cache_dir: folder of cached classifiers, or None.
+        cache_dir: folder of cached classifiers and of results of data alone, or None.
         temperature: of the samples; 1 is the model's distribution.
         fit_bound: (model, training data) → a model with a likelihood, for a model that has none; see
             `tfade.training.inference_bound`. None to leave such models without one: fitting takes a training.

@@ -12,10 +12,12 @@ from tfade.evaluation.checks import checked_features
 from tfade.evaluation.features.images import as_levels
 from tfade.evaluation.metric import Metric, Work
 from tfade.evaluation.result import Result
+from tfade.evaluation.result_cache import cached_result
 from tfade.evaluation.samples.critic_training import default_critic, mean_gradient_norm, train_critic, values_of
 from tfade.objectives.penalties import GradientPenalty
 
 NAME = "independent_wasserstein_critic"
+DESIGN = 1  # of the default critics and their training; raised when either changes
 
 
 def independent_wasserstein_critic(
@@ -138,7 +140,8 @@ class IndependentWassersteinCritic(Metric):
 
     Args:
         network, steps, batch_size, penalty, one_sided, learning_rate: as in `independent_wasserstein_critic`.
-        reference: also trains a critic of training images against test images, for the real-data counterpart.
+        reference: also trains a critic of training images against test images, for the real-data counterpart. With the
+            default network it is trained once for a data set and settings, and kept in the cache.
     """
 
     name = NAME
@@ -180,9 +183,21 @@ class IndependentWassersteinCritic(Metric):
         results = independent_wasserstein_critic(fake=subject.samples, train=subject.train_images, **shared)
         results = [result.with_protocol(fake="samples") for result in results]
         if self.reference:
-            counterpart = independent_wasserstein_critic(fake=subject.train_images, **shared)[0]
+            counterpart = self._counterpart(subject, shared)
             results[0] = results[0].with_real(counterpart.with_protocol(fake=f"{subject.train.spec.split} split"))
         return [result.with_protocol(**subject.protocol(), critic_learnt_from=trained_on) for result in results]
+
+    def _counterpart(self, subject, arguments: dict) -> Result:
+        """The distance of training images: the same for every model of the data, so it is kept in the cache."""
+
+        def compute():
+            return independent_wasserstein_critic(fake=subject.train_images, **arguments)[0]
+
+        settings = {**self.settings, "seed": subject.seed}
+        if settings.pop("network") is not None:  # what a class is bound to is not known here
+            return compute()
+        data = [arguments["real"], arguments.get("test", arguments["real"]), subject.train_images]
+        return cached_result(subject.cache_dir, NAME, {**settings, "critic": DESIGN}, data, compute)
 
 
 def _check_settings(steps: int, batch_size: int, learning_rate: float) -> None:
