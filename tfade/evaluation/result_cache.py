@@ -34,7 +34,7 @@ def cached_result(
         digest.update(f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     path = Path(folder) / f"{name}-{digest.hexdigest()[:16]}.json"
     try:
-        return Result.from_json(json.loads(path.read_text("utf-8")))
+        return Result.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
