@@ -109,7 +109,7 @@ def test_the_iterations_of_inverses_are_reported(capsys, batches):
     for batch in range(batches):
         later = second.fixed_point(model.prior().sample(BATCH, seed=as_seed(batch_seed(3, batch))))
         most = max(most, int(later.iterations), int(first.fixed_point(later.value).iterations))
-    line = f"  inverse by fixed point: up to {most} iterations a residual block, to within 0.001\n"
+    line = f"  inverse by fixed point: up to {most} iterations a block, to within 0.001\n"
     assert capsys.readouterr().out == line
     draw(Plain(), 5, 1.0, 3)
     assert not capsys.readouterr().out
