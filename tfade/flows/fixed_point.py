@@ -35,7 +35,7 @@ class FixedPoint(NamedTuple):
 
 @contextlib.contextmanager
 def searches() -> Iterator[list[FixedPoint]]:
-    """The list of what `fixed_point` finds in this context; in a graph of its tensors, which belong to that graph."""
+    """The list of what `fixed_point` finds inside, in order; of a function that is traced, tensors of its graph."""
     token = _searches.set([])
     try:
         yield _searches.get()

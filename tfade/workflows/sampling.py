@@ -107,7 +107,7 @@ def draw(
             print(f"  {min(start + BATCH, count):,} of {count:,}", flush=True)
     if inverses[0].size:
         iterations, tolerance = np.max(inverses, (0, 1))
-        print(f"  inverse by fixed point: up to {iterations:.0f} iterations a block, to within {tolerance:.1g}")
+        print(f"  inverse by fixed point: up to {iterations:.0f} iterations a block, to within {tolerance:g}")
     return np.concatenate(parts)
 
 
