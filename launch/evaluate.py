@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from launch import common
-from launch.flags import TRUST, Parser, readable, temperature, whole, writable, writable_folder
+from launch.flags import TEMPERATURE, TRUST, Parser, readable, temperature, whole, writable, writable_folder
 
 # The modes, and the flags that go with each.
 MODES = {
@@ -26,7 +26,7 @@ def argument_parser() -> Parser:
     flag("--compare", "put the evaluations of these runs side by side", type=readable, nargs="+", metavar="RUN")
     flag("--metrics", "comma-separated names, or all; by default the quick ones that apply")
     flag("--num_samples", f"samples to draw (default: {NUM_SAMPLES:,}; of --images all)", type=whole(2))
-    flag("--temperature", "factor on the prior's standard deviation (default: 1)", type=temperature)
+    flag("--temperature", f"{TEMPERATURE} (default: 1)", type=temperature)
     flag("--seed", "of the samples (default: 0)", type=whole(0))
     flag(
         "--bound",

@@ -7,6 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 TRUST = "import the modules that the run was trained with, which executes their code"
+TEMPERATURE = (
+    "T, factor on the prior's standard deviation: √τ for samples of p^(1/τ), exactly in flows of constant volume "
+    "(NICE), in affine flows and other models as an approximation"
+)
 USAGE = 2  # exit status of a wrong flag or configuration
 
 

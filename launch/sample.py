@@ -3,7 +3,7 @@
 import itertools
 
 from launch import common
-from launch.flags import Parser, labels, temperature, whole, writable
+from launch.flags import TEMPERATURE, Parser, labels, temperature, whole, writable
 
 
 def main(arguments: list[str]) -> int | None:
@@ -28,12 +28,7 @@ def main(arguments: list[str]) -> int | None:
         default=None,
         help="classes to draw from a conditional model, such as 3 or 3,5; all if it is not given",
     )
-    parser.add_argument(
-        "--temperature",
-        type=temperature,
-        default=1.0,
-        help="T, factor on the prior's standard deviation: √τ for p^(1/τ)",
-    )
+    parser.add_argument("--temperature", type=temperature, default=1.0, help=TEMPERATURE)
     parser.add_argument("--seed", type=whole(0), default=0, help="equal seeds give equal samples")
     parser.add_argument("--channels", action="store_true", help="show the channels of stacked digits in the grid")
     flags = parser.parse_args(arguments)

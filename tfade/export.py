@@ -31,7 +31,8 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
         classify(images) → log_probabilities [batch, classes], nats
         log_prob(images) → log_prob [batch], nats of the kind that `model.likelihood` declares
 
-    Those of a conditional model take labels int32 [batch] besides. The first one is also `serving_default`.
+    Those of a conditional model take labels int32 [batch] besides. The first one is also `serving_default`. Its
+    temperature is the factor on the prior's standard deviation: √τ for p^(1/τ), exact or not as in `Contract.sample`.
 
     A served call checks what the live model checks, and fails with InvalidArgumentError: images of another shape (a
     single one has a batch of 1), floats outside [0, 1] or NaN, latents of another dimension, unknown classes, n outside

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from launch import benchmark, evaluate, export, sample, train
+from launch import benchmark, evaluate, export, jacobian, sample, train
 from tests.helpers import (
     PLAYERS,
     RECIPE,
@@ -44,6 +44,15 @@ def test_help_answers_without_tensorflow(name):
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert f"python -m launch.{name}" in result.stdout
+
+
+@pytest.mark.parametrize("launcher", [evaluate, jacobian, sample])
+def test_help_relates_the_temperature_to_the_tempered_density(launcher, capsys):
+    with pytest.raises(SystemExit):
+        launcher.main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "--temperature TEMPERATURE T, factor on the prior's standard deviation: √τ for samples of p^(1/τ)" in said
+    assert "approximation (default: 1" in said
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from unittest import mock
 
 import keras
 import numpy as np
@@ -60,6 +61,16 @@ def test_densities_are_those_of_the_map_from_noise(variant, eager):
         place = np.arange(4)
         assert np.all(jacobian[:, place[:, None] < place] == 0)
         assert level.flow is not None or np.all(np.any(jacobian[:, place[:, None] > place] != 0, 0))
+
+
+@variants
+def test_one_evaluation_of_the_masked_network_serves_all_densities(variant):
+    level, features, given = level_of(variant), normal(2, 2, 2, 3), {"bottom_up": normal(2, 2, 2, 4)}
+    for conditions in ({}, given):
+        for latents in ({"noise": normal(2, 4)}, {"latents": normal(2, 4)}):
+            with mock.patch.object(GatedPixelCNN, "call", autospec=True, side_effect=GatedPixelCNN.call) as calls:
+                level(features, **conditions, **latents)
+            assert calls.call_count == 1
 
 
 @pytest.mark.parametrize("variant", ["precision", "sum"])

@@ -1,12 +1,21 @@
-"""Samples as files: grids, arrays and folders; a conditional model's by class."""
+"""Samples as files: grids, arrays and folders; a conditional model's by class; what inverses took."""
+
+import functools
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.flows.cases import perturb
 from tfade.errors import UsageError
+from tfade.evaluation.sampling import BATCH, batch_seed
+from tfade.flows.residual import ResidualBlock
+from tfade.flows.stack import Stack
+from tfade.models.flow import FlowModel
 from tfade.models.latent import LatentVariableModel
+from tfade.networks.lipschitz import LipschitzMLP
+from tfade.seeds import as_seed
 from tfade.spec import Spec
 from tfade.workflows.sampling import PER_CLASS, draw, draw_to
 
@@ -86,6 +95,24 @@ def test_more_samples_continue_fewer(tmp_path):
     few, many = (draw(Plain(), count, 1.0, 3) for count in (5, 700))
     np.testing.assert_array_equal(few, many[:5])
     assert len(np.unique(many[:, 0, 0, 0])) > 50
+
+
+@pytest.mark.parametrize("batches", [2, 5], ids=["one by one", "in a graph"])
+def test_the_iterations_of_inverses_are_reported(capsys, batches):
+    """The most of all blocks and batches, by the blocks one after the other."""
+    block = functools.partial(ResidualBlock, functools.partial(LipschitzMLP, width=6, depth=1))
+    model = FlowModel((3,), functools.partial(Stack, (block, functools.partial(block, tolerance=1e-3))))
+    perturb(model.flow, 2.0)
+    draw(model, batches * BATCH, 1.0, 3)
+    first, second = model.flow.parts[0].parts
+    most = 0
+    for batch in range(batches):
+        later = second.fixed_point(model.prior().sample(BATCH, seed=as_seed(batch_seed(3, batch))))
+        most = max(most, int(later.iterations), int(first.fixed_point(later.value).iterations))
+    line = f"  inverse by fixed point: up to {most} iterations a block, to within 0.001\n"
+    assert capsys.readouterr().out == line
+    draw(Plain(), 5, 1.0, 3)
+    assert not capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -41,34 +41,37 @@ class AutoregressiveLevel(TopDownLevel):
 
     def call(self, features, noise=None, latents=None, bottom_up=None, temperature=1.0):
         decoded, features = features, tf.cast(features, tf.float32)
+        updates = log_posterior = kl = None
         if bottom_up is None:
             latents = self._of_prior(features, noise, temperature) if latents is None else latents
-            log_posterior = kl = None
         elif self.flow is None:
             updates = self._map(self.bottom_up, bottom_up)
             if self._merge == "sum":
                 updates += self._map(self.top_down, features)
             latents = self._of_posterior(features, updates, noise) if latents is None else latents
-            posterior = level_normal(_flat(self._merged(*self._moments(latents, features), *tf.split(updates, 2, -1))))
-            log_posterior = posterior.log_prob(latents)
-            kl = tfd.kl_divergence(posterior, self._given_latents(latents, features, temperature))
         else:
             latents, log_posterior = self._through_flow(
                 *self.posterior(features, None, bottom_up), noise=noise, latents=latents
             )
-            kl = log_posterior - self._given_latents(latents, features, temperature).log_prob(latents)
-        log_prior = self._given_latents(latents, features, temperature).log_prob(latents)
+        prior, posterior = self._given_latents(latents, features, updates, temperature)
+        log_prior = prior.log_prob(latents)
+        if posterior is not None:
+            log_posterior, kl = posterior.log_prob(latents), tfd.kl_divergence(posterior, prior)
+        elif log_posterior is not None:
+            kl = log_posterior - log_prior
         return self.with_latents(decoded, latents), Drawn(latents, log_prior, log_posterior, kl)
 
-    def _given_latents(self, latents, features, temperature) -> tfd.Distribution:
-        """The prior's conditionals given the latents [batch, size] at the places before each."""
-        mean, log_scale = self._moments(latents, features)
-        return level_normal(_flat((mean, bounded_log_scale(log_scale))), temperature)
+    def _given_latents(self, latents, features, updates, temperature) -> tuple[tfd.Distribution, ...]:
+        """Conditionals given the latents [batch, size] at the places before each, by one evaluation of f.
 
-    def _moments(self, latents, features) -> list[tf.Tensor]:
-        """μ and log σ, unbounded, of the prior's conditionals, [batch, h, w, c] each."""
+        Those of the prior, and of the posterior with the encoder's part [batch, h, w, 2 c]; None without one.
+        """
         masked = self.masked(tf.reshape(latents, (-1, *self.latent_shape)), features)
-        return tf.split(self._map(self.prior, features) + masked, 2, -1)
+        mean, log_scale = tf.split(self._map(self.prior, features) + masked, 2, -1)
+        prior = level_normal(_flat((mean, bounded_log_scale(log_scale))), temperature)
+        if updates is None:
+            return prior, None
+        return prior, level_normal(_flat(self._merged(mean, log_scale, *tf.split(updates, 2, -1))))
 
     def _merged(self, mean, log_scale, mean_update, log_scale_update) -> tuple[tf.Tensor, tf.Tensor]:
         """μ and log σ of the posterior's conditionals, from those of the prior, unbounded, and the encoder's part."""

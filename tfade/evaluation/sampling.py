@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+import tensorflow as tf
 
 from tfade.contract import Contract
 from tfade.data.source import Source
@@ -125,15 +126,16 @@ def draw_batches(draw: Callable, arguments: Sequence[tuple]) -> Iterator:
     """`draw(*arguments)` of one batch after another, in a graph where there are many; see `Batched`.
 
     Args:
-        draw: a seed and further tensors → samples.
+        draw: a seed and further tensors → samples, or a nest of tensors of which they are the first.
         arguments: of every batch; no two have the same seed.
     """
     first, frozen, traces = None, False, len(batched.devices())
     for index, drawn in enumerate(Batched(draw)(arguments, len(arguments))):
+        samples = tf.nest.flatten(drawn)[0]
         if index == 0:
-            first = drawn
+            first = samples
         elif index == traces:  # the next batch of the first one's trace, which holds any noise that is not TensorFlow's
-            frozen = np.array_equal(first, drawn)
+            frozen = np.array_equal(first, samples)
         yield draw(*arguments[index]) if frozen else drawn
 
 

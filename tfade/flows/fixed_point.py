@@ -1,6 +1,8 @@
 """Fixed points of contractions, to a given accuracy."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +11,7 @@ import tensorflow as tf
 SLOWEST = 0.999  # largest measured rate that is believed: of 1 or more nothing could be said about the distance
 STAGNANT = 4.0  # times the rounding of the result, a step that is no smaller than the one before is rounding, too
 FORGETTING = 0.8  # the rate is the largest measured, of old ones this share for every iteration since
+_searches: ContextVar[list | None] = ContextVar("searches", default=None)
 
 
 class FixedPoint(NamedTuple):
@@ -20,12 +23,24 @@ class FixedPoint(NamedTuple):
         change: the largest last step of an example, relative as in `tolerance`, of those that have not converged if
             there are any; a scalar.
         converged: whether every example is as near to its fixed point as was asked, a scalar.
+        tolerance: what was asked.
     """
 
     value: tf.Tensor
     iterations: tf.Tensor
     change: tf.Tensor
     converged: tf.Tensor
+    tolerance: float
+
+
+@contextlib.contextmanager
+def searches() -> Iterator[list[FixedPoint]]:
+    """The list of what `fixed_point` finds inside, in order; of a function that is traced, tensors of its graph."""
+    token = _searches.set([])
+    try:
+        yield _searches.get()
+    finally:
+        _searches.reset(token)
 
 
 def fixed_point(step: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor, tolerance: float, most: int) -> FixedPoint:
@@ -71,4 +86,7 @@ def fixed_point(step: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor, tolera
     count, value, change, rate = tf.while_loop(going, iterate, begin, maximum_iterations=most)
     arrived = near(change, rate)
     slowest = tf.where(tf.reduce_all(arrived) | ~arrived, change, 0.0)  # of those that did not arrive, if any
-    return FixedPoint(value, count, tf.reduce_max(slowest), tf.reduce_all(arrived))
+    found = FixedPoint(value, count, tf.reduce_max(slowest), tf.reduce_all(arrived), tolerance)
+    if (noted := _searches.get()) is not None:
+        noted.append(found)
+    return found

@@ -8,6 +8,7 @@ import numpy as np
 from tfade import files, pictures
 from tfade.errors import UsageError
 from tfade.evaluation.sampling import BATCH, batch_seed, draw_batches
+from tfade.flows.fixed_point import searches
 from tfade.models.base import GenerativeModel
 
 COUNT = 64  # samples where no number is asked for
@@ -79,7 +80,7 @@ def draw(
     """uint8 samples [count, H, W, C], or vectors float32 [count, D].
 
     Those of an unconditional model are the ones that an evaluation with this seed draws; a larger count only continues
-    them.
+    them. Where flows are inverted by fixed points, a line says how many iterations these took.
 
     Args:
         model: draws images or vectors.
@@ -93,14 +94,20 @@ def draw(
     arguments = [(batch_seed(seed, batch), model.conditions(each)) for batch, each in enumerate(chosen)]
 
     def sample(seed, condition):
-        return model.sample(BATCH, temperature=temperature, seed=seed, **condition)
+        with searches() as found:
+            images = model.sample(BATCH, temperature=temperature, seed=seed, **condition)
+        return images, [(each.iterations, each.tolerance) for each in found]
 
-    parts = []
-    for start, images in zip(starts, draw_batches(sample, arguments)):
+    parts, inverses = [], []
+    for start, (images, found) in zip(starts, draw_batches(sample, arguments)):
+        inverses.append(np.reshape(found, (-1, 2)))
         images = pictures.to_uint8(images) if model.spec.is_image else np.asarray(images)
         parts.append(images[: count - start])
         if count > 10 * BATCH:
             print(f"  {min(start + BATCH, count):,} of {count:,}", flush=True)
+    if inverses[0].size:
+        iterations, tolerance = np.max(inverses, (0, 1))
+        print(f"  inverse by fixed point: up to {iterations:.0f} iterations a block, to within {tolerance:g}")
     return np.concatenate(parts)
 
 

@@ -157,6 +157,7 @@ def test_shares_of_variance_of_redrawn_images(subject):
     """Rising from the pixels to everything; figures for each stage, with a name that a file can have."""
     found = Redraws(sources=6, redraws=5)(subject)
     results = {result.name: result.value for result in found if isinstance(result, Result)}
+    assert all(0 < result.std < result.value for result in found if isinstance(result, Result))
     figures = [result.name for result in found if isinstance(result, Figure)]
     assert list(results) == [f"redrawn_{part}_variance" for part in ("pixels", "8x8", "4x4")]
     shares = list(results.values())
@@ -175,9 +176,24 @@ def test_shares_of_variance_of_redrawn_images(subject):
     sources = generator.normal(size=(1, 400, 1, 2, 2, 1))
     inner = generator.normal(size=(2, 400, 5, 2, 2, 1))
     images = np.stack([sources[0] + 0.5 * inner[0], 2 * inner[1]])  # of variance 1 + 1/4 = 5/4, and 4
-    shares = variance_shares(redraws=images, fresh=images[0, :, 0])
+    shares, _ = variance_shares(redraws=images, fresh=images[0, :, 0])
     np.testing.assert_allclose(shares, [0.2, 3.2], rtol=0.15)
     with pytest.raises(UsageError, match="all alike"):
         variance_shares(redraws=images, fresh=np.ones((3, 2, 2, 1)))
     with pytest.raises(UsageError, match="a variance needs 2"):
         variance_shares(redraws=images[:, :, :1], fresh=images[0, :, 0])
+    with pytest.raises(UsageError, match="sources=1, .* a variance needs 2"):
+        variance_shares(redraws=images[:, :1], fresh=images[0, :, 0])
+
+
+def test_standard_errors_of_shares_are_their_spread():
+    """Over 400 draws, of sources that differ in their variance; few of these, few fresh images, or neither."""
+    generator = np.random.default_rng(1)
+    for sources, fresh in ((8, 500), (400, 20), (30, 60)):
+        found = []
+        for _ in range(400):
+            scale = generator.uniform(0, 2, (1, sources, 1, 1, 1, 1))
+            inner = scale * generator.normal(size=(1, sources, 3, 2, 1, 1))
+            found.append(variance_shares(redraws=inner, fresh=2 * generator.normal(size=(fresh, 2, 1, 1))))
+        shares, errors = np.squeeze(np.transpose(found, (1, 0, 2)), -1)
+        assert np.sqrt(np.mean(errors**2)) == pytest.approx(shares.std(), rel=0.15)

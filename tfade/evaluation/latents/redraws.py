@@ -12,15 +12,15 @@ from tfade.errors import UsageError, check_whole
 from tfade.evaluation.checks import to_uint8
 from tfade.evaluation.latents.codes import prior_latents, prior_of
 from tfade.evaluation.metric import Metric, Work
-from tfade.evaluation.result import Figure, NotApplicable, Result
+from tfade.evaluation.result import Figure, NotApplicable, Result, standard_error
 from tfade.evaluation.sampling import batch_seed
 from tfade.seeds import as_seed
 
 SHOWN = 3  # images whose redraws are shown, of every stage
 
 
-def variance_shares(*, redraws, fresh) -> np.ndarray:
-    """The variance of images whose last stages are drawn anew, over that of images all of which is: [stages].
+def variance_shares(*, redraws, fresh) -> tuple[np.ndarray, np.ndarray]:
+    """The variance of images whose last stages are drawn anew, over that of images all of which is.
 
     Both variances are of the values of a pixel, summed over the pixels, with ddof = 1. A share of 0 means that the
     redrawn stages change nothing, 1 that they decide everything.
@@ -29,16 +29,25 @@ def variance_shares(*, redraws, fresh) -> np.ndarray:
         redraws: [stages, sources, redraws, H, W, C]: of every source, images that share what is not redrawn.
         fresh: [n, H, W, C], independent images.
 
+    Returns:
+        The shares [stages], and the standard error of each: that of a ratio to first order, from the spread of the
+        variances over the sources and of squared distances to the mean over the fresh images.
+
     Raises:
-        UsageError: fewer than two images where a variance is taken, or images that are all alike.
+        UsageError: fewer than two sources or images where a variance is taken, or images that are all alike.
     """
     redraws, fresh = np.asarray(redraws, np.float64), np.asarray(fresh, np.float64)
-    if redraws.shape[2] < 2 or len(fresh) < 2:
-        raise UsageError(f"redraws={redraws.shape[2]} and {len(fresh)} fresh images; a variance needs 2 of each")
-    total = fresh.var(0, ddof=1).sum()
+    sources, each = redraws.shape[1:3]
+    if min(sources, each, len(fresh)) < 2:
+        raise UsageError(f"sources={sources}, redraws={each} and {len(fresh)} fresh images; a variance needs 2 of each")
+    pixels = (-3, -2, -1)
+    within = redraws.var(2, ddof=1).sum(pixels)
+    squares = np.square(fresh - fresh.mean(0)).sum(pixels) * len(fresh) / (len(fresh) - 1)
+    total = squares.mean()
     if total == 0:
         raise UsageError("fresh images are all alike; shares of their variance are not defined")
-    return redraws.var(2, ddof=1).sum((-3, -2, -1)).mean(-1) / total
+    shares = within.mean(-1) / total
+    return shares, np.hypot([*map(standard_error, within)], shares * standard_error(squares)) / total
 
 
 @gin.register
@@ -46,8 +55,9 @@ class Redraws(Metric):
     """Images of which only the last stages are drawn anew: the pixels, a level of latents and what follows, …
 
     Of each of some samples, everything up to a stage is kept. A figure for each stage shows the sample and its redraws,
-    a number says what share of the variance of the model's images remains, see `variance_shares`. For a
-    PixelVAE with latents at 8×8: the PixelCNN only, the latents and the PixelCNN, or everything.
+    a number with its standard error says what share of the variance of the model's images remains, see
+    `variance_shares`. For a PixelVAE with latents at 8×8: the PixelCNN only, the latents and the PixelCNN, or
+    everything.
 
     Args:
         sources: samples that parts are kept of.
@@ -74,12 +84,12 @@ class Redraws(Metric):
         original = self._images(subject, latents, 0)
         titles, redrawn = zip(*self._stages(subject, latents))
         fresh = redrawn[-1].reshape(-1, *original.shape[1:])
-        shares = variance_shares(redraws=redrawn, fresh=fresh)
+        shares, errors = variance_shares(redraws=redrawn[:-1], fresh=fresh)
         protocol = {**subject.protocol(), "sources": self.sources, "redraws": self.redraws}
         return [
             *(
-                Result(f"redrawn_{_word(title)}_variance", float(share), None, protocol)
-                for title, share in zip(titles[:-1], shares)
+                Result(f"redrawn_{_word(title)}_variance", share, error, protocol)
+                for title, share, error in zip(titles, shares, errors)
             ),
             *(self._figure(title, original, images) for title, images in zip(titles, redrawn)),
         ]
