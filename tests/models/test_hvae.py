@@ -76,7 +76,7 @@ def noise_for(count, rows=6):
 
 def explained(model, images, noise):
     target = model.observation_model.target(model.unit(images), lambda unit: tf.fill(tf.shape(unit), 0.5))
-    return model._elbo(target, noise, model.network)
+    return model.elbo.terms(target, noise, model.network)
 
 
 # ---- One level ----
@@ -239,7 +239,7 @@ def test_each_level_has_free_bits_of_its_own(images):
     seeds = model._seeds(0)
     target = model.observation_model.target(model.unit(images), model.uniform_noise(seeds))
     noise = seeds.normal("code", (6, 1, model.latent_size))
-    kl = model._elbo(target, noise, model.networks.__getitem__, training=True).kl.numpy().mean(0)
+    kl = model.elbo.terms(target, noise, model.networks.__getitem__, training=True).kl.numpy().mean(0)
     least = float(kl[TOP] + kl[TOP + 1]) / 2
     model.weights_of_bound = dataclasses.replace(model.weights_of_bound, free_bits=least)
     assert kl[TOP] > least > max(*kl[:TOP], kl[TOP + 1])
@@ -316,9 +316,9 @@ def test_whole_codes_have_a_likelihood(images):
     """log p(x | z) of all levels' codes is the one that the bound is made of."""
     model, noise = model_of("sum"), noise_for(1)
     y = model.to_observation(images)[0]
-    context, maps = model._context(y, model.network)
+    context, maps = model.elbo.context(y, model.network)
     top, inner = model.latents._split(noise[:, 0])
     z = model.networks["posterior"].from_noise(top, context)[0]
     codes = tf.concat([z, model.decoder(z, noise=inner, maps=maps, training=False)[1].latents], -1)
-    expected = model._elbo(y, noise, model.network).log_likelihood[:, 0]
+    expected = model.elbo.terms(y, noise, model.network).log_likelihood[:, 0]
     np.testing.assert_allclose(model.log_likelihood(images, codes), expected, rtol=1e-4)

@@ -21,8 +21,7 @@ from tfade.flows.image_coupling import CheckerboardCoupling
 from tfade.flows.linear import DiagonalScaling
 from tfade.flows.preprocessing import Flatten, Logit
 from tfade.flows.stack import Stack
-from tfade.models.vae import VAE
-from tfade.models.vae import model as vae_model
+from tfade.models.vae import VAE, elbo
 from tfade.networks.conditioner import LinearConditioner, MLPConditioner
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.networks.made import MADE
@@ -166,7 +165,7 @@ def probabilistic_pca(scale=0.3):
 
 
 def explained(model, y, noise):
-    return model._elbo(tf.constant(y, tf.float32), tf.constant(noise, tf.float32), model.network)
+    return model.elbo.terms(tf.constant(y, tf.float32), tf.constant(noise, tf.float32), model.network)
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.5])
@@ -220,7 +219,7 @@ def test_many_codes_are_decoded_a_few_at_a_time(images, monkeypatch):
     """How many go together depends on the batch; which they are does not."""
     model = model_of(spread=0.2)
     whole = model.log_prob(images, num_samples=10)
-    monkeypatch.setattr(vae_model, "OUTPUTS_AT_ONCE", 6 * 256 * 3)
+    monkeypatch.setattr(elbo, "OUTPUTS_AT_ONCE", 6 * 256 * 3)
     np.testing.assert_allclose(model.log_prob(images, num_samples=10), whole, rtol=1e-5)
     np.testing.assert_allclose(model.log_prob(images[:2], num_samples=10), whole[:2], rtol=1e-4)
 
@@ -230,7 +229,7 @@ def test_many_images_are_decoded_a_few_at_a_time(images, monkeypatch):
     decoded, decoder = [], model.decoder.call
     monkeypatch.setattr(model.decoder, "call", lambda z, **given: decoded.append(len(z)) or decoder(z, **given))
     whole = model.validate(Batch(images))
-    monkeypatch.setattr(vae_model, "OUTPUTS_AT_ONCE", 256 * 256 * 4)
+    monkeypatch.setattr(elbo, "OUTPUTS_AT_ONCE", 256 * 256 * 4)
     parts = model.validate(Batch(images))
     assert decoded == [6, 4, 4]
     for name, values in whole.items():
@@ -242,7 +241,7 @@ def test_a_graph_decodes_a_few_at_a_time_too(images, monkeypatch):
     model, rows = model_of(spread=0.2, pixels=Categorical), tf.constant(np.resize(images, (12, *images.shape[1:])))
     ask = lambda examples, count: tf.function(lambda x: model.log_prob(x, count), autograph=False)
     expected = {count: model.log_prob(rows, count) for count in (1, 6)}
-    monkeypatch.setattr(vae_model, "OUTPUTS_AT_ONCE", 256 * 256 * 4)
+    monkeypatch.setattr(elbo, "OUTPUTS_AT_ONCE", 256 * 256 * 4)
     decoded, decoder = [], model.decoder.call
     monkeypatch.setattr(model.decoder, "call", lambda z, **given: decoded.append(z.shape[0]) or decoder(z, **given))
     for count, whole in expected.items():
@@ -255,7 +254,7 @@ def test_the_divergence_of_two_normals_is_in_closed_form(images):
     model = model_of(prior=DiagonalNormal, spread=0.2)
     y = tf.constant(images, tf.float32) / 256
     kl = explained(model, y, np.zeros((6, 1, 5))).kl
-    q, p = model.networks["posterior"].distribution(model._context(y, model.network)), model.prior()
+    q, p = model.networks["posterior"].distribution(model.elbo.context(y, model.network)), model.prior()
     ratio = q.variance() / p.variance()
     expected = 0.5 * (ratio + (q.mean() - p.mean()) ** 2 / p.variance() - 1 - np.log(ratio))
     np.testing.assert_allclose(kl, expected, rtol=1e-4, atol=1e-5)
@@ -385,7 +384,7 @@ def test_a_likelihood_given_codes_is_part_of_the_bound(pixels, images):
     model = model_of(pixels=pixels, flow=flow)
     noise = np.random.default_rng(3).normal(size=(6, 1, 5)).astype(np.float32)
     y = model.observation_model.target(model.unit(images), per_example_noise)
-    parts = model._elbo(y, noise, model.network)
+    parts = model.elbo.terms(y, noise, model.network)
     context = model.encoder(2 * model.networks["pixels"].as_image(y) - 1, training=False)
     codes = model.networks["posterior"].from_noise(noise[:, 0], context)[0]
     given = model.log_likelihood(images, codes)

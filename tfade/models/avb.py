@@ -104,7 +104,7 @@ class AVB(VAE):
         rows, network = batch.size, self.networks.__getitem__
         # 1. Codes of the posterior, and draws of what they are compared with
         target = self.observation_model.target(self.unit(batch.images), self.uniform_noise(seeds))
-        images, context = self._context(target, network, training=True)
+        images, context = self.elbo.context(target, network, training=True)
         z, seen, log_contrast = self.latents.draw(
             context, seeds.normal("code", (rows, 1, self.latents.noise_size)), network
         )

@@ -1,13 +1,20 @@
-"""The terms of the evidence lower bound, and the weights they are minimised with."""
+"""The evidence lower bound: its terms, its values, and the weights it is minimised with."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from tfade.errors import UsageError, check_finite, check_whole
 from tfade.models.players import Weighted
+from tfade.models.vae.latents import FlatLatents
+from tfade.models.vae.observation_model import Network, ObservationModel
 from tfade.objectives.bounds import free_bits, importance_weighted_bound, warmed_up
+from tfade.seeds import per_example_noise, per_example_normal_noise
+from tfade.slices import in_slices
+
+OUTPUTS_AT_ONCE = 2**22  # of the decoder in `log_prob`; the feature maps before them are ten times as many
 
 
 class ELBOTerms(NamedTuple):
@@ -27,6 +34,81 @@ class ELBOTerms(NamedTuple):
     log_det: tf.Tensor
     kl: tf.Tensor
     entropy: tf.Tensor | None = None
+
+
+class EvidenceLowerBound:
+    """The bound of latents and of an observation model given them; `VAE` has the equation.
+
+    It owns no variables: `network` arguments look networks up in the model, `served` arguments do so for the labels of
+    the examples (None in an unconditional model). Values outside of training draw noise that is a function of the
+    example, and take few examples or codes at a time where the decoder's outputs are large: 256 levels of large images
+    are gigabytes for a whole batch. A batch of unknown size (an export's) is taken whole.
+
+    Args:
+        observation_model: p(f(y) | z), and f.
+        latents: p(z) and q(z | y).
+    """
+
+    def __init__(self, observation_model: ObservationModel, latents: FlatLatents):
+        self._observation_model, self._latents = observation_model, latents
+
+    def context(self, target, network: Network, training: bool = False):
+        """What the posterior of y [batch, ...] is conditioned on."""
+        return self._latents.context(self._observation_model.encoder_input(target), network, training)
+
+    def terms(self, target, noise, network: Network, training: bool = False) -> ELBOTerms:
+        """The bound's terms for y [batch, ...] and standard normal noise [batch, k, noise_size]."""
+        rows, count = tf.shape(noise)[0], noise.shape[1]
+        features, log_det = self._observation_model.features(target, network)
+        drawn = self._latents.infer(self.context(target, network, training), noise, network, training)
+        likelihood = network("pixels").distribution(drawn.parameters)
+        log_likelihood = tf.reshape(likelihood.log_prob(tf.repeat(features, count, 0)), (rows, count))
+        log_weight = log_likelihood + drawn.log_prior - drawn.log_posterior + log_det[:, None]
+        entropy = -drawn.log_posterior[:, 0] if drawn.by_sample else None
+        return ELBOTerms(log_likelihood, log_weight, log_det, drawn.kl, entropy)
+
+    def value_and_kl(self, unit, labels, served: Callable[..., Network]) -> tuple[tf.Tensor, tf.Tensor]:
+        """The bound of one code, and the KL divergence, in nats [batch], of images in [0, 1] or vectors."""
+
+        def evaluate(unit, labels):
+            terms = self.terms(*self._drawn_for(unit, 1), served(labels))
+            kl = tf.reduce_sum(terms.kl, -1)
+            return terms.log_likelihood[:, 0] - kl + terms.log_det, kl
+
+        return self._in_parts(evaluate, unit, labels, (tf.float32, tf.float32))
+
+    def importance_weighted(self, unit, labels, served: Callable[..., Network], num_samples: int) -> tf.Tensor:
+        """The importance-weighted bound of `num_samples` codes in nats [batch], of images in [0, 1] or vectors."""
+
+        def evaluate(unit, labels):
+            (target, noise), network = self._drawn_for(unit, num_samples), served(labels)
+            together = max(1, OUTPUTS_AT_ONCE // ((unit.shape[0] or 1) * self._observation_model.activations))
+            if num_samples <= together:
+                return importance_weighted_bound(self.terms(target, noise, network).log_weight)
+
+            def part(chosen):
+                some = tf.ensure_shape(tf.gather(noise, chosen, axis=1), (None, together, noise.shape[-1]))
+                return tf.transpose(self.terms(target, some, network).log_weight)
+
+            return importance_weighted_bound(tf.transpose(in_slices(part, num_samples, together, tf.float32)))
+
+        return self._in_parts(evaluate, unit, labels, tf.float32)
+
+    def _drawn_for(self, unit, num_samples: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """y, and noise of codes [batch, num_samples, noise_size], functions of the example."""
+        noise = per_example_normal_noise(unit, 1, (num_samples, self._latents.noise_size))
+        return self._observation_model.target(unit, per_example_noise), noise
+
+    def _in_parts(self, function: Callable, unit, labels, dtypes):
+        """`function(unit, labels)` of a batch, of few examples at a time."""
+        rows = max(1, OUTPUTS_AT_ONCE // self._observation_model.activations)
+        if unit.shape[0] is None or unit.shape[0] <= rows:
+            return function(unit, labels)
+
+        def part(chosen):
+            return function(tf.gather(unit, chosen), None if labels is None else tf.gather(labels, chosen))
+
+        return in_slices(part, unit.shape[0], rows, dtypes)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,17 +11,14 @@ from tfade.distributions.standard import StandardNormal
 from tfade.errors import LARGEST, check_whole
 from tfade.models.latent import LatentVariableModel
 from tfade.models.players import Player, Weighted
-from tfade.models.vae.elbo import BoundWeights, ELBOTerms
+from tfade.models.vae.elbo import BoundWeights, EvidenceLowerBound
 from tfade.models.vae.given import GivenClasses
 from tfade.models.vae.latents import HierarchicalLatents, add_latent_networks
 from tfade.models.vae.observation_model import Network, ObservationModel
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
-from tfade.objectives.bounds import importance_weighted_bound
 from tfade.seeds import Seeds, as_seed, per_example_noise, per_example_normal_noise
-from tfade.slices import in_slices
 from tfade.spec import Batch
 
-OUTPUTS_AT_ONCE = 2**22  # of the decoder in `log_prob`; the feature maps before them are ten times as many
 NOISE_CELLS = 4  # codes within a quarter in every dimension share their noise: rounding is not to change an image
 
 
@@ -98,6 +95,7 @@ class VAE(LatentVariableModel):
         self.weights_of_bound = BoundWeights(kl_weight, warm_up, free_bits, importance_samples)
         self.observation_model = ObservationModel(self.add_network, self.image_shape, pixels, flow)
         self.latents = add_latent_networks(self, latent_size, encoder, decoder, posterior, context_size)
+        self.elbo = EvidenceLowerBound(self.observation_model, self.latents)
         self.latent_size, self.levels = self.latents.size, self.observation_model.levels
         flat = not isinstance(self.latents, HierarchicalLatents)
         self.gaussian_codes = flat and isinstance(self.networks["posterior"], DiagonalNormal)
@@ -124,7 +122,7 @@ class VAE(LatentVariableModel):
         target = self.observation_model.target(self.unit(batch.images), self.uniform_noise(seeds))
         noise = seeds.normal("code", (rows, count, self.latents.noise_size))
         given = self._given(network or self.networks.__getitem__, batch.labels)
-        terms = self._elbo(target, noise, given, training=True)
+        terms = self.elbo.terms(target, noise, given, training=True)
         scale = 1.0 / self.spec.dimensions if per_dimension else 1.0
         return self.weights_of_bound.losses(terms, scale, self.step.value, self.observation_model.flow is not None)
 
@@ -147,18 +145,7 @@ class VAE(LatentVariableModel):
         moves = not self.stages or any(prior in player.networks for player in self.stage.players.values())
         if moves and not prior.is_fitted:
             noise = per_example_normal_noise(unit, 1, (self.latents.noise_size,))
-            self.latents.initialise_prior(self._context(target, network), noise, network)
-
-    def _elbo(self, target, noise, network: Network, training: bool = False) -> ELBOTerms:
-        """The bound's terms for y [batch, ...] and standard normal noise [batch, k, noise_size]."""
-        rows, count = tf.shape(noise)[0], noise.shape[1]
-        features, log_det = self.observation_model.features(target, network)
-        drawn = self.latents.infer(self._context(target, network, training), noise, network, training)
-        likelihood = network("pixels").distribution(drawn.parameters)
-        log_likelihood = tf.reshape(likelihood.log_prob(tf.repeat(features, count, 0)), (rows, count))
-        log_weight = log_likelihood + drawn.log_prior - drawn.log_posterior + log_det[:, None]
-        entropy = -drawn.log_posterior[:, 0] if drawn.by_sample else None
-        return ELBOTerms(log_likelihood, log_weight, log_det, drawn.kl, entropy)
+            self.latents.initialise_prior(self.elbo.context(target, network), noise, network)
 
     def _given(self, network: Network, labels) -> Network:
         """Networks as they are looked up; those of a conditional model are given the classes of the examples."""
@@ -166,76 +153,39 @@ class VAE(LatentVariableModel):
             return network
         return GivenClasses(network, tf.one_hot(self.checked_labels(labels), self.spec.num_classes))
 
-    def _context(self, target, network: Network, training: bool = False):
-        return self.latents.context(self.observation_model.encoder_input(target), network, training)
+    def _served(self, labels) -> Network:
+        """The networks of the public contract."""
+        return self._given(self.network, labels)
 
     # ---- Public contract ----
 
     def log_prob(self, x, num_samples=1, labels=None):
         """A lower bound in nats [batch]; it rises with `num_samples`, the codes drawn for each example."""
         check_whole("num_samples", num_samples)
-        labels = self.checked_labels(labels)
+        unit, labels = self.unit(x), self.checked_labels(labels)
         if num_samples == 1:
-            return self._in_parts(self._bound_and_kl, x, labels, (tf.float32, tf.float32))[0]
-        return self._in_parts(lambda *part: self._weighted_bound(*part, num_samples), x, labels, tf.float32)
+            return self.elbo.value_and_kl(unit, labels, self._served)[0]
+        return self.elbo.importance_weighted(unit, labels, self._served, num_samples)
 
     def validate(self, batch: Batch):
-        bound, kl = self._in_parts(self._bound_and_kl, batch.images, batch.labels, (tf.float32, tf.float32))
+        bound, kl = self.elbo.value_and_kl(self.unit(batch.images), batch.labels, self._served)
         terms = {"nll": -bound, "kl": kl}
         if self.spec.is_image and self.levels != 2:
             terms["bits_per_dim"] = numerics.bits_per_dim(bound, self.spec.dimensions, self.levels is None)
         return terms
-
-    def _in_parts(self, function, x, labels, dtypes):
-        """`function(unit, labels)` of a batch, of few examples at a time where the decoder's outputs are large: 256
-        levels of large images are gigabytes for a whole batch. A batch of unknown size (an export's) is taken whole."""
-        unit, rows = self.unit(x), max(1, OUTPUTS_AT_ONCE // self.observation_model.activations)
-        if unit.shape[0] is None or unit.shape[0] <= rows:
-            return function(unit, labels)
-
-        def part(chosen):
-            return function(tf.gather(unit, chosen), None if labels is None else tf.gather(labels, chosen))
-
-        return in_slices(part, unit.shape[0], rows, dtypes)
-
-    def _bound_and_kl(self, unit, labels) -> tuple[tf.Tensor, tf.Tensor]:
-        """The bound of one code, and the KL divergence, of every example [batch]."""
-        target, noise, network = self._noise_of_examples(unit, labels, 1)
-        terms = self._elbo(target, noise, network)
-        kl = tf.reduce_sum(terms.kl, -1)
-        return terms.log_likelihood[:, 0] - kl + terms.log_det, kl
-
-    def _weighted_bound(self, unit, labels, num_samples: int) -> tf.Tensor:
-        """The importance-weighted bound of every example [batch], of few codes at a time."""
-        target, noise, network = self._noise_of_examples(unit, labels, num_samples)
-        together = max(1, OUTPUTS_AT_ONCE // ((unit.shape[0] or 1) * self.observation_model.activations))
-        if num_samples <= together:
-            return importance_weighted_bound(self._elbo(target, noise, network).log_weight)
-
-        def part(chosen):
-            some = tf.ensure_shape(tf.gather(noise, chosen, axis=1), (None, together, noise.shape[-1]))
-            return tf.transpose(self._elbo(target, some, network).log_weight)
-
-        return importance_weighted_bound(tf.transpose(in_slices(part, num_samples, together, tf.float32)))
-
-    def _noise_of_examples(self, unit, labels, num_samples: int):
-        """Targets and noise of codes [batch, num_samples, noise_size], functions of the example; and the networks."""
-        target = self.observation_model.target(unit, per_example_noise)
-        noise = per_example_normal_noise(unit, 1, (num_samples, self.latents.noise_size))
-        return target, noise, self._given(self.network, labels)
 
     def prior(self, temperature=1.0):
         return self.latents.prior(self.network, temperature)
 
     def encode(self, x, labels=None):
         self.checked_labels(labels)
-        network = self._given(self.network, labels)
+        network = self._served(labels)
         return self.latents.posterior(self._noiseless_context(x, network), network)
 
     def codes(self, x, labels=None):
         """The centres of the posteriors [batch, latent_size]: noise 0 at every level."""
         self.checked_labels(labels)
-        network = self._given(self.network, labels)
+        network = self._served(labels)
         return self.latents.centre(self._noiseless_context(x, network), network)
 
     @property
@@ -244,12 +194,12 @@ class VAE(LatentVariableModel):
 
     def sampled_codes(self, x, noise, labels=None):
         self.checked_labels(labels)
-        network = self._given(self.network, labels)
+        network = self._served(labels)
         return self.latents.sampled(self._noiseless_context(x, network), noise, network)
 
     def _noiseless_context(self, x, network: Network):
         target = self.observation_model.target(self.unit(x), lambda unit: tf.fill(tf.shape(unit), 0.5))
-        return self._context(target, network)
+        return self.elbo.context(target, network)
 
     def decode(self, z, labels=None):
         """Decoder means as images in [0, 1], through the inverse of f; the gradient passes the clip.
@@ -257,7 +207,7 @@ class VAE(LatentVariableModel):
         Where `decode_is_random`, a draw of p(x | z) whose noise is a function of z: equal codes give equal images.
         """
         self.checked_labels(labels)
-        network, noise = self._given(self.network, labels), None
+        network, noise = self._served(labels), None
         if self.decode_is_random:
             rounded = tf.round(NOISE_CELLS * tf.cast(z, tf.float32)) / NOISE_CELLS
             noise = per_example_noise(rounded, 2, self.observation_model.noise_shape)
@@ -269,7 +219,7 @@ class VAE(LatentVariableModel):
             return super().sample(n, temperature, seed, labels)
         of_code, of_pixels = tfp.random.split_seed(as_seed(seed), 2)
         labels = self.sampled_labels(n, labels, of_code)
-        network = self._given(self.network, labels)
+        network = self._served(labels)
         parameters = self.latents.decode(self.prior(temperature).sample(n, seed=of_code), network)
         noise = tf.random.stateless_uniform((n, *self.observation_model.noise_shape), of_pixels)
         return self.observation_model.images(parameters, network, noise)

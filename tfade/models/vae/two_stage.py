@@ -91,9 +91,8 @@ class TwoStageVAE(VAE):
         """Codes drawn from the posterior that is trained, in inference mode."""
         network = self.networks.__getitem__
         target = self.observation_model.target(self.unit(batch.images), self.uniform_noise(seeds))
-        return self.latents.sampled(
-            self._context(target, network), seeds.normal("second stage", (batch.size, self.code_noise_size)), network
-        )
+        noise = seeds.normal("second stage", (batch.size, self.code_noise_size))
+        return self.latents.sampled(self.elbo.context(target, network), noise, network)
 
     def _first_network(self, name: str) -> DistributionLayer:
         """The networks of the first stage: N(0, I) in the density's place."""
