@@ -3,12 +3,11 @@
 import gin
 import tensorflow as tf
 
-from tfade.distributions.gaussian import DiagonalNormal
 from tfade.distributions.layer import DistributionLayer
-from tfade.distributions.pixels import IsotropicNormal
 from tfade.distributions.standard import StandardNormal
 from tfade.distributions.vae_density import VAEDensity
 from tfade.errors import UsageError
+from tfade.models.defaults import with_defaults
 from tfade.models.players import Player
 from tfade.models.vae.model import VAE
 from tfade.networks.infogan import InfoGANDecoder, InfoGANEncoder
@@ -31,9 +30,9 @@ class TwoStageVAE(VAE):
     density's place, which is not fitted by then.
 
     Args:
-        spec, latent_size, encoder, decoder, posterior, pixels, context_size: see `VAE`.
         prior: class of the density of codes; `VAEDensity` in the paper.
-        kl_weight, warm_up: see `VAE`.
+        spec, latent_size, encoder, decoder, posterior, pixels, flow, context_size, kl_weight, warm_up, free_bits,
+            importance_samples: see `VAE`; they are of the first stage.
 
     Raises:
         UsageError: as `VAE`, or a prior without variables.
@@ -41,38 +40,25 @@ class TwoStageVAE(VAE):
     Reference: Dai and Wipf 2019, section 4.
     """
 
-    def __init__(
-        self,
-        spec,
-        latent_size: int = 20,
-        encoder=InfoGANEncoder,
-        decoder=InfoGANDecoder,
-        posterior=DiagonalNormal,
-        prior=VAEDensity,
-        pixels=IsotropicNormal,
-        context_size: int = 256,
-        kl_weight: float = 1.0,
-        warm_up: int = 0,
-    ):
-        super().__init__(
-            spec,
-            latent_size,
-            encoder,
-            decoder,
-            posterior,
-            prior,
-            pixels,
-            context_size=context_size,
-            kl_weight=kl_weight,
-            warm_up=warm_up,
-        )
-        if not self.networks["prior"].trainable_variables:
+    __init__ = with_defaults(
+        VAE.__init__, latent_size=20, encoder=InfoGANEncoder, decoder=InfoGANDecoder, prior=VAEDensity
+    )
+
+    def set_prior(self, prior):
+        """Makes another density of codes the second stage's; see `LatentVariableModel.set_prior`.
+
+        Raises:
+            UsageError: as there, or a density without variables.
+        """
+        density = super().set_prior(prior)
+        if not density.trainable_variables:
             raise UsageError(
                 f"TwoStageVAE.prior={prior!r} has no variables, so there is nothing to fit in the second stage; give "
                 "VAEDensity, GaussianMixture or a flow, or use VAE"
             )
         self._standard = StandardNormal()
         self._standard.build((self.latent_size,))
+        return density
 
     def players(self):
         first = [network for name, network in self.networks.items() if name != "prior"]
