@@ -52,6 +52,8 @@ class AAE(Autoencoder):
     Reference: Makhzani et al. 2016, section 2; Tolstikhin et al. 2018, equation 4 and algorithm 1.
     """
 
+    validation_error = staticmethod(squared_error)
+
     def __init__(
         self,
         spec,
@@ -97,9 +99,6 @@ class AAE(Autoencoder):
             },
             "code_discriminator": discriminator,
         }
-
-    def validate(self, batch: Batch):
-        return {"reconstruction": squared_error(self.unit(batch.images), self.reconstruct(batch.images))}
 
     @unanswered("an adversary replaces the KL term of its bound, so no density is defined")
     def log_prob(self, x, num_samples=1, labels=None): ...

@@ -8,7 +8,6 @@ from tfade.models.players import Player
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.networks.joint import JointDiscriminator
 from tfade.objectives.divergences import CrossEntropy
-from tfade.objectives.reconstruction import absolute_error
 from tfade.questions import unanswered
 from tfade.seeds import Seeds
 from tfade.spec import Batch
@@ -86,9 +85,6 @@ class BiGAN(Autoencoder):
             },
             "joint_discriminator": discriminator,
         }
-
-    def validate(self, batch: Batch):
-        return {"reconstruction": absolute_error(self.unit(batch.images), self.reconstruct(batch.images))}
 
     @unanswered("an adversary matches joint distributions, and no density is defined")
     def log_prob(self, x, num_samples=1, labels=None): ...

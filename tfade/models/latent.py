@@ -12,8 +12,10 @@ from tfade.distributions.standard import StandardNormal
 from tfade.errors import LARGEST, UsageError, check_whole
 from tfade.models.adversary import Adversary
 from tfade.models.base import GenerativeModel
+from tfade.objectives.reconstruction import absolute_error
 from tfade.questions import needs
 from tfade.seeds import Seeds, as_seed
+from tfade.spec import Batch
 
 
 class LatentVariableModel(GenerativeModel):
@@ -119,7 +121,12 @@ class Autoencoder(LatentVariableModel):
         encoder: class of E, called as `encoder(image_shape, outputs)`.
         decoder: class of G, called as `decoder(image_shape, inputs)`.
         gaussian_codes: codes are Gaussian, by reparameterisation; otherwise deterministic.
+
+    Attributes:
+        validation_error: (x, x̂), images in [0, 1] or vectors → the error [batch] of reconstructions in `validate`.
     """
+
+    validation_error = staticmethod(absolute_error)
 
     def __init__(self, spec, latent_size: int, encoder, decoder, prior=StandardNormal, gaussian_codes: bool = False):
         super().__init__(spec, latent_size, prior)
@@ -147,6 +154,10 @@ class Autoencoder(LatentVariableModel):
         """Images in [0, 1], or vectors, of codes [batch, latent_size] without a condition, in training."""
         outputs = self.decoder(code, training=training)
         return numerics.from_signed(outputs) if self.spec.is_image else outputs
+
+    def validate(self, batch: Batch):
+        reconstruction = self.reconstruct(batch.images, **self.conditions(batch.labels))
+        return {"reconstruction": self.validation_error(self.unit(batch.images), reconstruction)}
 
     def encode(self, x, labels=None):
         self.checked_labels(labels)

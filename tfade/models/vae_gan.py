@@ -13,7 +13,7 @@ from tfade.models.latent import Autoencoder
 from tfade.models.players import Player, Weighted
 from tfade.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
 from tfade.objectives.divergences import CrossEntropy
-from tfade.objectives.reconstruction import absolute_error, squared_error
+from tfade.objectives.reconstruction import squared_error
 from tfade.questions import unanswered
 from tfade.seeds import Seeds
 from tfade.spec import Batch
@@ -102,9 +102,6 @@ class VAEGAN(Autoencoder):
             },
             "discriminator": discriminator,
         }
-
-    def validate(self, batch: Batch):
-        return {"reconstruction": absolute_error(self.unit(batch.images), self.reconstruct(batch.images))}
 
     @unanswered("its likelihood is over discriminator features, not images")
     def log_prob(self, x, num_samples=1, labels=None): ...

@@ -9,7 +9,7 @@ from tfade.models.players import Player, Weighted
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.networks.joint import JointDiscriminator
 from tfade.objectives.divergences import LogRatio
-from tfade.objectives.reconstruction import absolute_error, squared_error
+from tfade.objectives.reconstruction import squared_error
 from tfade.questions import unanswered
 from tfade.seeds import Seeds
 from tfade.spec import Batch
@@ -95,9 +95,6 @@ class VEEGAN(Autoencoder):
             "generator": {"reconstruction": reconstruction, "adversarial": adversarial["generated"]},
             "joint_discriminator": discriminator,
         }
-
-    def validate(self, batch: Batch):
-        return {"reconstruction": absolute_error(self.unit(batch.images), self.reconstruct(batch.images))}
 
     @unanswered("an adversary matches joint distributions, and no density is defined")
     def log_prob(self, x, num_samples=1, labels=None): ...

@@ -2,7 +2,6 @@
 
 import gin
 
-from tfade import numerics
 from tfade.errors import check_choice, check_class, check_finite
 from tfade.models.latent import Autoencoder
 from tfade.models.players import Player, Weighted
@@ -126,9 +125,6 @@ class VGH(Autoencoder):
             "discriminator": discriminator,
             "code_discriminator": code_discriminator,
         }
-
-    def validate(self, batch: Batch):
-        return {"reconstruction": absolute_error(numerics.to_unit(batch.images), self.reconstruct(batch.images))}
 
     @unanswered("adversaries replace both terms of its bound, so no density is defined")
     def log_prob(self, x, num_samples=1, labels=None): ...
