@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 
-import gin
 import pytest
 
 from tests.helpers import ROOT
@@ -55,16 +54,3 @@ def test_gin_files_are_utf8_in_every_locale(tmp_path):
     command = [sys.executable, "-c", code, tmp_path / "a.gin"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=plain)
     assert result.stdout.strip() == r"'folder:/gr\xf6\xdfe/\u03b4'", result.stderr
-
-
-def test_what_is_bound_in_a_scope_holds_in_those_within_it_alone():
-    lines = ("discriminator/adam.epsilon = 1e-7", "critic/adam.epsilon = 1e-7")
-    with isolated():
-        configuration.parse([], lines)
-        for scope, name in (("discriminator", "sgd"), ("code_discriminator", "adam"), ("old/discriminator", "adam")):
-            with gin.config_scope(scope):
-                gin.get_configurable(name)()
-        for scope, name in (("critic", "sgd"), ("critic/late", "adam")):
-            with gin.config_scope(scope):
-                gin.get_configurable(name)()
-        assert configuration.unused() == ["discriminator/adam.epsilon"]

@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import tokenize
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import gin
@@ -222,51 +222,6 @@ def query(parameter: str):
         return copy.deepcopy(gin.query_parameter(parameter))  # copying a reference evaluates it
     except ValueError:
         return None
-
-
-def unused() -> list[str]:
-    """Bindings that nothing has used so far, the evaluation's aside, which come later; such as "VGH.latent_size".
-
-    A parameter that every caller passes itself, such as a generator's latent size by its model, is among them.
-
-    Raises:
-        UsageError: one of them is in a scope that nothing has entered: a misspelt player, for example.
-    """
-    check_scopes(lambda selector: not _of_other_use(selector))
-    result = []
-    for (scope, selector), parameters in gin_config._CONFIG.items():
-        if _of_other_use(selector) or not parameters:
-            continue
-        name = selector.rpartition(".")[2]
-        uses = gin_config._OPERATIVE_CONFIG.items()
-        outer = scope and f"{scope}/"  # what is bound in the scope "a" holds in "a/b", too, and not in "ab"
-        used = [keys for (within, other), keys in uses if other == selector and f"{within}/".startswith(outer)]
-        idle = [parameter for parameter in parameters if not any(parameter in keys for keys in used)]
-        result += ["/".join(filter(None, (scope, f"{name}.{parameter}"))) for parameter in idle]
-    return result
-
-
-def _of_other_use(selector: str) -> bool:
-    """Whether a binding is not for training: a macro, or something of the evaluation, which comes later."""
-    return selector == "gin.macro" or selector.startswith("tfade.evaluation")
-
-
-def check_scopes(concerns: Callable[[str], bool], besides: Collection[str] = ()) -> None:
-    """Raises a UsageError if something is bound in a scope that nothing has entered: a misspelt player, for example.
-
-    Args:
-        concerns: full name of what is bound → whether to look at it.
-        besides: scopes that need not have been entered.
-    """
-    scopes = {scope for scope, _ in gin_config._OPERATIVE_CONFIG} | {"", *besides}
-    for (scope, selector), parameters in gin_config._CONFIG.items():
-        if parameters and concerns(selector) and scope not in scopes:
-            known = ", ".join(sorted(scopes - {""}))
-            name = selector.rpartition(".")[2]
-            raise UsageError(
-                f"gin configuration: no scope {scope!r} is used, but {scope}/{name} is bound; scopes in use: "
-                f"{known or 'none'}"
-            )
 
 
 def binds(configurable: type) -> bool:

@@ -17,7 +17,7 @@ from tfade.errors import UsageError
 from tfade.kernels import cpu_kernels
 from tfade.models.base import GenerativeModel
 from tfade.stopwatch import Stopwatch
-from tfade.training import checkpoints, configuration, recorded_configuration
+from tfade.training import binding_use, checkpoints, configuration, recorded_configuration
 from tfade.training.callbacks import FirstStep, History, Progress, Record, Validation
 from tfade.training.checkpoint_callback import CheckpointSettings
 from tfade.training.cluster import cluster_of, reporting_lost_workers
@@ -86,7 +86,7 @@ def _train(
     for state in model.stages:
         begin(0, state.batches_per_step)  # checks the batch size early
     fitted_later = {getattr(state.fit, "__name__", "") for state in model.stages}
-    for binding in configuration.unused():
+    for binding in binding_use.unused():
         if binding.rpartition("/")[2].partition(".")[0] not in fitted_later:
             say(f"note: {binding} is bound and not used by this run")
     other_held_out = None if other is None else data.load_if_there(recipe.other_data, "validation") or other

@@ -11,7 +11,7 @@ from tfade.errors import UsageError, one_line
 from tfade.evaluation.suite import FAILURES
 from tfade.locks import directory_lock
 from tfade.reporting.ablation_report import RunReport, write_report
-from tfade.training import configuration
+from tfade.training import binding_use, configuration
 from tfade.workflows.ablation import Ablation
 from tfade.workflows.ablation_runs import Plan, evaluate_trained, plan_runs, train_run
 from tfade.workflows.workspace import Workspace
@@ -79,7 +79,7 @@ def read_table(workspace: Workspace, file: str, bindings: Sequence[str]) -> Abla
             raise UsageError(f"gin_file={file!r} is not a table but a recipe; train it with python -m launch.train")
     with workspace.configured([file], bindings):
         table = configuration.make(Ablation)
-        configuration.check_scopes(_is_of_table, known)
+        binding_use.check_scopes(_is_of_table, known)
     return table
 
 

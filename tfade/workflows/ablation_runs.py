@@ -15,7 +15,7 @@ from tfade.evaluation.records import FORMAT
 from tfade.evaluation.result import Result
 from tfade.files import write_json, write_text
 from tfade.reporting.ablation_report import RunReport
-from tfade.training import configuration, model_pictures, recorded_configuration
+from tfade.training import binding_use, configuration, model_pictures, recorded_configuration
 from tfade.training.isolation import Frozen, frozen, isolated
 from tfade.training.recipe import build_model, recipe_of_data
 from tfade.training.recorded_model import read_source
@@ -135,7 +135,7 @@ def count_parameters(workspace: Workspace, files: Sequence[str], bindings: Seque
     """
     with workspace.configured(files, bindings):
         networks = build_model(recipe_of_data()[0]).networks
-        configuration.unused()  # rejects what is bound in a scope of nothing
+        binding_use.unused()  # rejects what is bound in a scope of nothing
     of_density = [network for name, network in networks.items() if name in GENERATIVE]
     of_posterior = [network.posterior_variables for network in of_density if isinstance(network, TopDownDecoder)]
     return sum(_size(network.trainable_variables) for network in of_density) - sum(map(_size, of_posterior))
