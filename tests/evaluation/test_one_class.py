@@ -10,7 +10,7 @@ from tfade.data.source import ArraySource
 from tfade.evaluation import NotApplicable, Subject, evaluate, select
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), np.uint8)
-REASON = "have one class in the train split, and a classifier needs two"
+REASON = "has one class in its train split; a classifier needs two"
 
 
 def subject_of(label: int, num_classes: int) -> Subject:
@@ -27,7 +27,7 @@ def test_every_quick_metric_of_one_class(tmp_path, label, num_classes):
     errors = outcomes["reconstruction_error"]
     assert [result.name for result in errors.results] == ["mean_absolute_error", "root_mean_square_error"]
     assert errors.results[0].value < 1e-6
-    assert errors.results[0].protocol["same_label_share"] == f"not applicable: data 'alike' {REASON}"
+    assert errors.results[0].protocol["same_label_share"] == f"not applicable: data='alike' {REASON}"
     assert json.loads((tmp_path / "reconstruction_error.json").read_text(encoding="utf-8"))["results"]
 
 

@@ -163,6 +163,8 @@ def test_the_second_stage_learns_from_draws_of_the_posterior_and_samples_through
     values = losses["autoencoder"]["kl"].value
     assert values.shape == kl.shape  # of N(0, I), in closed form, whatever the second stage is
     assert "entropy" not in losses["autoencoder"]
+    model = TwoStageVAE(SHAPE, 3, prior=part(VAEDensity, 4, 1), importance_samples=2, **NETWORKS)
+    assert set(model.losses(Batch(tf.constant(images)), Seeds(0, 0))["autoencoder"]) == {"bound"}
     with pytest.raises(UsageError, match="nothing to fit in the second stage"):
         TwoStageVAE(SHAPE, 3, prior=FullNormalWithout, **NETWORKS)
 
@@ -199,7 +201,7 @@ def test_a_search_finds_the_code_of_an_image_that_was_decoded():
     assert model.code_protocol["code_search_steps"] == 40
     with pytest.raises(NotImplementedError):
         model.prior().log_prob(codes)
-    with pytest.raises(UsageError, match="do not say how many"):
+    with pytest.raises(UsageError, match="does not state how many"):
         GLANN(SHAPE, 3, NETWORKS["decoder"])
     with pytest.raises(UsageError, match="not an ImplicitDensity"):
         GLANN(digits_spec(), 3, NETWORKS["decoder"], prior=GaussianMixture)

@@ -122,8 +122,8 @@ def test_domains_of_unlike_channels():
     ("spec", "arguments", "message"),
     [
         (spec_of(other=None), {}, "data='first' is one; set other_data = NAME"),
-        (spec_of((5,)), {}, "data='first' are vectors"),
-        (spec_of(other=(5,)), {}, "data='second' are vectors"),
+        (spec_of((5,)), {}, "data='first' holds vectors"),
+        (spec_of(other=(5,)), {}, "data='second' holds vectors"),
         (spec_of((8, 8, 1)), {"identity_weight": 5.0}, "identity_weight=5.0 compares .* use 0, or one load.channels"),
         (spec_of((8, 8, 1), (16, 16, 1)), {}, "of one height and width: set load.image_size"),
         (spec_of((9, 9, 1), (9, 9, 1)), {}, "halvings=1 does not suit images of shape"),

@@ -59,7 +59,9 @@ class Sampler:
     def _labels_of_batches(self) -> np.ndarray:
         """`labels`, and those of the surplus of the last batch."""
         if not self._train.spec.num_classes:
-            raise NotApplicable(f"data {self._train.spec.name!r} have no labels to condition samples on")
+            raise NotApplicable(
+                f"data={self._train.spec.name!r} has no labels to condition samples on; give labelled data"
+            )
         generator = np.random.Generator(np.random.Philox(key=self._seed))
         whole = -(-self.num_samples // self.batch_size) * self.batch_size
         return self._train.labels(generator.integers(self._train.spec.num_examples, size=whole))

@@ -89,13 +89,13 @@ class Subject:
     @functools.cached_property
     def unlabelled(self) -> str | None:
         """Why no classifier can be trained from the labels; None where one can."""
-        name = f"data {self.train.spec.name!r}"
+        name = f"data={self.train.spec.name!r}"
         if not (self.train.spec.num_classes and self.real.spec.num_classes):
-            return f"{name} have no labels to train a classifier from"
+            return f"{name} has no labels to train a classifier from; give labelled data"
         if self.train.stacked is None:
             present = np.unique(self.train.labels(np.arange(self.train.spec.num_examples)))
             if len(present) < 2:
-                return f"{name} have one class in the {self.train.spec.split} split, and a classifier needs two"
+                return f"{name} has one class in its {self.train.spec.split} split; a classifier needs two"
         return None
 
     @functools.cached_property
@@ -120,7 +120,7 @@ class Subject:
             NotApplicable: the data are images.
         """
         if self.real.spec.is_image:
-            raise NotApplicable(f"data {self.real.spec.name!r} are images, not vectors")
+            raise NotApplicable(f"data={self.real.spec.name!r} holds images, not vectors")
         (size,) = self.real.spec.shape
         return self.sampler.fill(np.empty((self.num_samples, size)), lambda x: checked_features("samples", x))
 
@@ -289,4 +289,4 @@ class Subject:
     def require_images(self) -> None:
         """Raises NotApplicable if the data are vectors."""
         if not self.real.spec.is_image:
-            raise NotApplicable(f"data {self.real.spec.name!r} are vectors of {self.real.spec.shape[0]}, not images")
+            raise NotApplicable(f"data={self.real.spec.name!r} holds vectors of {self.real.spec.shape[0]}, not images")

@@ -92,7 +92,7 @@ class CycleGAN(GenerativeModel):
             )
         if not (spec.is_image and other.is_image):
             vectors = other if spec.is_image else spec
-            raise UsageError(f"CycleGAN translates images and data={vectors.name!r} are vectors; give images")
+            raise UsageError(f"CycleGAN translates images, and data={vectors.name!r} holds vectors; give images")
         if self.identity_weight and spec.shape != other.shape:
             raise UsageError(
                 f"identity_weight={self.identity_weight!r} compares images with translations, but data have the shape "

@@ -79,7 +79,8 @@ class GLANN(LatentVariableModel):
             raise UsageError(f"GLANN.prior={prior!r} is not an ImplicitDensity, which is trained by its samples")
         if not self.spec.num_examples:
             raise UsageError(
-                f"GLANN has a code for each example; data={self.spec.name!r} do not say how many they have"
+                f"GLANN has a code for each example, and data={self.spec.name!r} does not state how many there are; "
+                "make it from a Spec with num_examples"
             )
         self.generator = self.add_network("generator", generator, self.image_shape, latent_size)
         self.table = self.add_network("codes", lambda: CodeTable(self.spec.num_examples, latent_size))

@@ -105,6 +105,6 @@ def _require_same_data(source: SourceRun) -> None:
     found = data.load(recipe.data, "train").fingerprint()
     if source.data and found != source.data:
         raise UsageError(
-            f"run_dir={str(source.path)!r} was trained on other data than data={recipe.data!r} are now; a density of "
-            "codes is fitted to the codes of the data that the run was trained on"
+            f"run_dir={str(source.path)!r} was trained on data that differ from what data={recipe.data!r} holds now; a "
+            "density of codes is fitted to the codes of the data that the run was trained on"
         )

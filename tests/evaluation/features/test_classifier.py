@@ -162,7 +162,7 @@ def test_refuses_data(stacked):
 
 def test_warns_of_a_class_without_examples():
     images, labels = whole(digits("train"))
-    with pytest.warns(UserWarning, match=r"no example of classes \[9\]"):
+    with pytest.warns(UserWarning, match=r"no example of the classes \[9\]"):
         train_classifier(
             ArraySource("digits", "train", images[labels < 9], labels[labels < 9], 10), digits("test"), **SHORT
         )

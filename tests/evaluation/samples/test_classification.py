@@ -62,7 +62,7 @@ def test_swapped_labels_teach_the_opposite(quick):
 def test_a_class_without_samples_lowers_gan_train_only():
     images, labels = squares(240, num_classes=3)
     kept = labels != 1
-    with pytest.warns(UserWarning, match=r"'fake' have no example of classes \[1\]"):
+    with pytest.warns(UserWarning, match=r"'fake' has no example of the classes \[1\]"):
         found = scores(images[kept], labels[kept], num_classes=3, steps=40, batch_size=32)
     np.testing.assert_allclose(found["gan_train"].value, 67 / 101, atol=0.02)  # 34 of the 101 are of class 1
     assert found["gan_test"].value > 0.95
@@ -143,7 +143,7 @@ def test_metric_says_why_it_does_not_apply(stacked):
     for subject, reason in (
         (plain, "Unconditional is not conditional"),
         (Subject(Conditional(stacked[0]), stacked[1], stacked[0], progress=lambda line: None), "stacked classes"),
-        (Subject(Conditional(unlabelled), unlabelled, unlabelled, progress=lambda line: None), "have no labels"),
+        (Subject(Conditional(unlabelled), unlabelled, unlabelled, progress=lambda line: None), "has no labels"),
     ):
         outcome = evaluate(subject, select("classification_scores")).outcomes[0]
         assert reason in outcome.not_applicable

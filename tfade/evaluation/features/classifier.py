@@ -197,23 +197,24 @@ def _check_data(train: Source, test: Source) -> None:
         spec = source.spec
         if not spec.is_image or spec.dtype != "uint8":
             raise UsageError(
-                f"{name} data {spec.name!r} are {spec.dtype} of shape {list(spec.shape)}; give uint8 images"
+                f"{name}={spec.name!r} has examples {spec.dtype} of shape {list(spec.shape)}; give uint8 images"
             )
         if spec.num_classes is None or spec.num_classes < 2:
             raise UsageError(
-                f"{name} data {spec.name!r} have {spec.num_classes or 'no'} classes; a classifier needs two"
+                f"{name}={spec.name!r} has {spec.num_classes or 'no'} classes; a classifier needs two or more"
             )
         if spec.num_examples < 1:
-            raise UsageError(f"{name} data {spec.name!r} are empty; give at least one image")
+            raise UsageError(f"{name}={spec.name!r} is empty; give at least one image")
     if (train.spec.shape, train.spec.num_classes) != (test.spec.shape, test.spec.num_classes):
         raise UsageError(
-            f"test data are {list(test.spec.shape)} with {test.spec.num_classes} classes and train data "
-            f"{list(train.spec.shape)} with {train.spec.num_classes}; give two splits of one data set"
+            f"test={test.spec.name!r} has images {list(test.spec.shape)} of {test.spec.num_classes} classes, and "
+            f"train={train.spec.name!r} {list(train.spec.shape)} of {train.spec.num_classes}; give two splits of one "
+            "data set"
         )
     present = np.unique(train.labels(np.arange(train.spec.num_examples)))
     if len(present) < train.spec.num_classes:
         absent = sorted(set(range(train.spec.num_classes)) - set(present.tolist()))
-        warnings.warn(f"train data {train.spec.name!r} have no example of classes {absent[:10]}", stacklevel=3)
+        warnings.warn(f"train={train.spec.name!r} has no example of the classes {absent[:10]}", stacklevel=3)
 
 
 def _accuracy(classifier: Classifier, test: Source, batch_size: int = 500) -> float:

@@ -56,7 +56,7 @@ class LowPosteriorSamples(Metric):
 
     def __call__(self, subject):
         if not subject.train.spec.is_image:
-            raise NotApplicable(f"data {subject.train.spec.name!r} are vectors; `marginal_kl` and `latent_map` apply")
+            raise NotApplicable(f"data={subject.train.spec.name!r} holds vectors; use `marginal_kl` and `latent_map`")
         require_few_pairs(subject, 2 * self.num_samples, self.max_pairs, self.num_samples)
         sampled = prior_latents(subject, self.num_samples, 1)
         encoded = subject.real_posteriors.draw(self.num_samples, subject.seed).codes

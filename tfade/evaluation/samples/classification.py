@@ -107,7 +107,7 @@ class ClassificationScores(Metric):
             raise NotApplicable(subject.unlabelled)
         if subject.train.stacked is not None:
             raise NotApplicable(
-                f"data {subject.train.spec.name!r} have {subject.train.spec.num_classes} stacked classes, too many to "
+                f"data={subject.train.spec.name!r} has {subject.train.spec.num_classes} stacked classes, too many to "
                 "train a classifier of each; mode_coverage counts those that samples reach"
             )
         if not subject.model.conditional:

@@ -114,7 +114,7 @@ def stacked_mode_distribution(source: Source) -> np.ndarray:
         UsageError: the data are not stacked, or the grey data have no labels.
     """
     if source.stacked is None:
-        raise UsageError(f"data={source.spec.name!r} are not stacked; their modes are not known")
+        raise UsageError(f"data={source.spec.name!r} is not stacked, so its modes are not known; give stacked data")
     grey = source.stacked
     labels = grey.labels(np.arange(grey.spec.num_examples))
     shares = np.bincount(labels, minlength=grey.spec.num_classes) / len(labels)
@@ -148,7 +148,7 @@ class ModeCoverage(Metric):
             return self._of_mixture(subject, subject.real.density)
         if subject.train.stacked is None or subject.real.stacked is None:
             raise NotApplicable(
-                f"data {subject.real.spec.name!r} are neither stacked nor a mixture: their modes are not known"
+                f"data={subject.real.spec.name!r} is neither stacked nor a mixture, so its modes are not known"
             )
         found = self._of_modes(subject, subject.classified_samples.modes, subject.train, "num_fake")
         real = self._of_modes(subject, subject.classified_real.modes, subject.real, "num_real")
