@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.models.test_vae import model_of
 from tests.models.toys import ConditionalAutoencoder
+from tests.models.vaes import model_of
 from tfade.errors import UsageError
 from tfade.export import export
 from tfade.models.vgh import VGHPlusPlus

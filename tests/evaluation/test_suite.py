@@ -8,7 +8,6 @@ import pytest
 import tensorflow as tf
 
 from tests.evaluation.replay import Replay
-from tfade.contract import Contract
 from tfade.data.digits import digits
 from tfade.data.loading import load
 from tfade.data.source import ArraySource
@@ -18,7 +17,6 @@ from tfade.evaluation import (
     ClassifierFrechetDistance,
     Metric,
     ModeCoverage,
-    NearestNeighbours,
     NotApplicable,
     ReconstructionError,
     Record,
@@ -215,33 +213,6 @@ def test_unlabelled_unstacked_and_vector_data():
             metric(Subject(Replay(points), real=points, train=points, **quiet))
 
 
-def test_real_images_of_sorted_data_are_drawn_from_everywhere():
-    images = np.arange(100, dtype=np.uint8).reshape(100, 1, 1, 1)
-    source = ArraySource("sorted", "test", images)
-    subject = Subject(None, real=source, train=source, num_samples=40, progress=lambda line: None)
-    chosen = subject.real_images.ravel()
-    assert len(set(chosen.tolist())) == 40
-    assert chosen.max() > 80
-    assert len(Subject(None, real=source, train=source, num_samples=400).real_images) == 100
-
-
-def test_neighbours_of_sorted_data_are_sought_for_images_from_everywhere():
-    images = np.arange(100, dtype=np.uint8).reshape(100, 1, 1, 1)
-    real, black = ArraySource("sorted", "test", images), ArraySource("black", "train", np.zeros_like(images))
-    subject = Subject(Replay(real), real=real, train=black, num_samples=100, progress=lambda line: None)
-    result, _ = NearestNeighbours(num_samples=25)(subject)
-    assert 35 < 255 * result.real.value < 65  # the first 25 are 12 on average
-    assert 35 < 255 * result.value < 65
-
-
-def test_subject_refuses_sizes_that_make_no_sense(stacked):
-    train, test = stacked
-    with pytest.raises(UsageError, match="num_samples=1"):
-        Subject(Replay(test), real=test, train=train, num_samples=1)
-    with pytest.raises(UsageError, match=r"\[16, 16, 3\] and train of \[16, 16, 1\]"):
-        Subject(Replay(test), real=test, train=digits("train"))
-
-
 def test_report_files_and_table(replayed, tmp_path):
     _, report = replayed
     paths = report.save(tmp_path / "evaluation")
@@ -313,33 +284,3 @@ def test_evaluate_refuses_what_is_no_metric(stacked, subject_of):
         evaluate(subject, ["mode_coverage"])
     with pytest.raises(UsageError, match="names a metric twice"):
         evaluate(subject, [ModeCoverage(), ModeCoverage()])
-
-
-class Corners(Contract):
-    """Draws from some of a mixture's components, and a tenth of its samples far from all of them."""
-
-    def __init__(self, density, components: int):
-        self.density, self.components = density, components
-
-    def sample(self, n, temperature=1.0, seed=None):
-        chosen = np.arange(n) % self.components
-        points = self.density.centres[chosen] + self.density.sigma * np.random.default_rng(seed).normal(size=(n, 2))
-        points[::10] += 100.0
-        return points.astype(np.float32)
-
-
-def test_modes_of_a_mixture():
-    train, test = load("toy:ring", "train"), load("toy:ring", "test")
-    subject = Subject(Corners(test.density, 5), real=test, train=train, num_samples=1000, batch_size=300)
-    report = evaluate(subject, [ModeCoverage()])
-    values = {name: result.value for name, result in report.results.items()}
-    assert values["mode_coverage"] == 5
-    assert report.results["mode_coverage"].real.value == 8
-    within = 1 - np.exp(-4.5)  # χ² with two degrees of freedom, at 9
-    np.testing.assert_allclose(values["high_quality_share"], 0.9 * within, atol=0.015)
-    np.testing.assert_allclose(report.results["high_quality_share"].real.value, within, atol=0.005)
-    assert report.results["mode_coverage"].protocol["radius"] == 3 * test.density.sigma
-    with pytest.raises(UsageError, match=r"ModeCoverage\.deviations=0"):
-        ModeCoverage(deviations=0)
-    with pytest.raises(NotApplicable, match="not images"):
-        _ = subject.samples

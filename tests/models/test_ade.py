@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.models.test_vae import FLOW, NORMAL, POSTERIORS
+from tests.models.vaes import FLOW, NORMAL, POSTERIORS
 from tfade.data.loading import load
 from tfade.distributions.gaussian import DiagonalNormal
 from tfade.distributions.pixels import Categorical, DiscretizedLogistic

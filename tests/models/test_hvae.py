@@ -1,4 +1,4 @@
-"""Latents inside the decoder: densities against closed forms and Jacobians, codes as a whole, and who reaches what."""
+"""Latents inside the decoder: codes as a whole, and who reaches what."""
 
 import dataclasses
 import functools
@@ -7,14 +7,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy.stats import norm
 
 from tests.helpers import assert_every_variable_gets_a_gradient
-from tests.models.test_vae import FLOW, MASKED, NORMAL
+from tests.models.vaes import FLOW, LEVELS, NORMAL, disturb, levels
 from tfade.data.loading import load
 from tfade.distributions.pixels import DiscretizedLogistic
 from tfade.distributions.topdown import TopDownDecoder
-from tfade.distributions.topdown_levels import TopDownLevel, precision_weighted
 from tfade.errors import UsageError
 from tfade.flows.autoregressive import IAF
 from tfade.models.ade import ADE
@@ -24,14 +22,6 @@ from tfade.networks.sngan import SNGANDiscriminator, SNGANGenerator
 from tfade.networks.topdown import BottomUpEncoder
 from tfade.spec import Batch
 
-STEPS = functools.partial(IAF, conditioner=MASKED)
-VARIANTS = {
-    "precision": {"merge": "precision"},
-    "sum": {"merge": "sum"},
-    "precision_iaf": {"merge": "precision", "flow": STEPS},
-    "sum_iaf": {"merge": "sum", "flow": STEPS},
-}
-variants = pytest.mark.parametrize("variant", VARIANTS)
 TOP, INNER = 5, 4 * 4 * 2 + 8 * 8 * 1
 ENCODER = functools.partial(DCGANEncoder, width=4, initial_scale=None)
 DECODER = functools.partial(DCGANGenerator, width=4, initial_scale=None)
@@ -43,20 +33,13 @@ def images():
     return load("digits", "train").fetch(np.arange(6))
 
 
-def disturb(layer, spread=0.05):
-    """Weights as after some training, so that everything depends on everything."""
-    generator = np.random.default_rng(0)
-    for variable in layer.trainable_variables:
-        variable.assign_add(spread * generator.normal(size=variable.shape))
-
-
 def model_of(variant="precision", kind=VAE, compiled=False, **arguments) -> VAE:
     keras.utils.set_random_seed(4)
     parts = {
         "latent_size": TOP,
         "context_size": 7,
         "encoder": functools.partial(BottomUpEncoder, network=ENCODER),
-        "decoder": functools.partial(TopDownDecoder, network=DECODER, channels=(2, 1), **VARIANTS[variant]),
+        "decoder": functools.partial(TopDownDecoder, network=DECODER, channels=(2, 1), **LEVELS[variant]),
         "posterior": NORMAL,
     }
     if kind is ADE:
@@ -74,95 +57,17 @@ def noise_for(count, rows=6):
     return tf.constant(np.random.default_rng(3).normal(size=(rows, count, TOP + INNER)), tf.float32)
 
 
-def explained(model, images, noise):
+def bound_terms(model, images, noise):
     target = model.observation_model.target(model.unit(images), lambda unit: tf.fill(tf.shape(unit), 0.5))
     return model.elbo.terms(target, noise, model.network)
 
 
-# ---- One level ----
-
-
-def level_of(variant, spread=0.3) -> TopDownLevel:
-    keras.utils.set_random_seed(1)
-    level = TopDownLevel((2, 2, 3), 2, VARIANTS[variant]["merge"], VARIANTS[variant].get("flow"), 0)
-    level.build_posterior((2, 2, 4))
-    disturb(level, spread)
-    return level
-
-
-def features_of(rows=3, channels=3, seed=0):
-    return tf.constant(np.random.default_rng(seed).normal(size=(rows, 2, 2, channels)), tf.float32)
-
-
-@variants
-def test_densities_of_a_level_are_those_of_its_map_from_noise(variant):
-    """log q = log N(ε; 0, I) - log |det ∂z/∂ε|, the Jacobian by automatic differentiation."""
-    level = level_of(variant)
-    features, bottom_up = features_of(), features_of(channels=4, seed=1)
-    noise = tf.constant(np.random.default_rng(2).normal(size=(3, 8)), tf.float32)
-    for given, name in (({"bottom_up": bottom_up}, "log_posterior"), ({"temperature": 0.7}, "log_prior")):
-        with tf.GradientTape() as tape:
-            tape.watch(noise)
-            drawn = level(features, noise=noise, **given)[1]
-        jacobian = tape.batch_jacobian(drawn.latents, noise).numpy().astype(np.float64)
-        expected = norm.logpdf(noise).sum(-1) - np.linalg.slogdet(jacobian)[1]
-        np.testing.assert_allclose(getattr(drawn, name), expected, rtol=1e-4, atol=1e-4)
-        again = level(features, latents=drawn.latents, **given)[1]
-        np.testing.assert_allclose(getattr(again, name), expected, rtol=1e-4, atol=1e-4)
-        np.testing.assert_allclose(again.latents, drawn.latents)
-
-
-@pytest.mark.parametrize("merge", ["precision", "sum"])
-def test_moments_and_divergence_of_a_level_in_closed_form(merge):
-    level = level_of(merge, 0.1)
-    features, bottom_up = features_of(), features_of(channels=4, seed=1)
-    drawn = level(features, noise=tf.zeros((3, 8)), bottom_up=bottom_up)[1]
-
-    def moments(convolution, value):
-        mean, log_scale = np.split(convolution(value).numpy().astype(np.float64), 2, -1)
-        return mean.reshape(3, 8), log_scale.reshape(3, 8)
-
-    prior_mean, prior_scale = moments(level.prior, features)
-    mean, scale = moments(level.bottom_up, bottom_up)
-    prior_scale = np.exp(prior_scale)
-    if merge == "sum":
-        more_mean, more_scale = moments(level.top_down, features)
-        mean, scale = mean + more_mean, np.exp(scale + more_scale)
-    else:
-        precisions = prior_scale**-2, np.exp(-2 * scale)
-        mean = (prior_mean * precisions[0] + mean * precisions[1]) / sum(precisions)
-        scale = sum(precisions) ** -0.5
-    np.testing.assert_allclose(drawn.latents, mean, rtol=1e-3, atol=1e-4)
-    ratio = scale / prior_scale
-    kl = np.sum(0.5 * (ratio**2 + ((mean - prior_mean) / prior_scale) ** 2 - 1) - np.log(ratio), -1)
-    np.testing.assert_allclose(drawn.kl, kl, rtol=1e-3, atol=1e-3)
-    np.testing.assert_allclose(drawn.log_prior, norm.logpdf(mean, prior_mean, prior_scale).sum(-1), rtol=1e-3)
-
-
-def test_precision_weighting_of_far_unlike_scales():
-    """The sharper normal wins, and nothing overflows."""
-    mean, log_scale = precision_weighted((tf.constant(1.0), tf.constant(-9.0)), (tf.constant(-5.0), tf.constant(9.0)))
-    np.testing.assert_allclose([mean, log_scale], [1.0, -9.0], atol=1e-5)
-    mean, log_scale = precision_weighted((tf.constant(1.0), tf.constant(0.5)), (tf.constant(3.0), tf.constant(0.5)))
-    np.testing.assert_allclose([mean, log_scale], [2.0, 0.5 - 0.5 * np.log(2)], rtol=1e-6)
-
-
-def test_a_sum_starts_at_the_prior():
-    level = TopDownLevel((2, 2, 3), 2, "sum", STEPS, 0)
-    level.build_posterior((2, 2, 4))
-    drawn = level(features_of(), noise=tf.ones((3, 8)), bottom_up=features_of(channels=4))[1]
-    np.testing.assert_allclose(drawn.kl, 0.0, atol=1e-5)
-
-
-# ---- The model ----
-
-
-@variants
+@levels
 def test_the_weight_of_a_code_from_the_public_distributions(variant, images):
     """log p(x | z) + log p(z) - log q(z | x), for codes that the test makes itself."""
     model = model_of(variant, pixels=DiscretizedLogistic)
     noise = noise_for(2)
-    result = explained(model, images, noise)
+    result = bound_terms(model, images, noise)
     context, maps = model.encoder(images.astype(np.float32) / 127.5 - 1, training=False)
     for index in range(2):
         top, inner = noise[:, index, :TOP], noise[:, index, TOP:]
@@ -176,7 +81,7 @@ def test_the_weight_of_a_code_from_the_public_distributions(variant, images):
     assert result.kl.shape == (6, TOP + 2)
 
 
-@variants
+@levels
 def test_everything_is_answered(variant, images):
     model = model_of(variant)
     size = TOP + INNER
@@ -208,22 +113,22 @@ def test_temperature_scales_every_level():
     assert np.all(model.prior(0.5).log_prob(codes) > model.prior(1.0).log_prob(codes))
 
 
-@variants
+@levels
 def test_several_codes_of_an_image_meet_its_own_maps(variant, images):
     model = model_of(variant)
-    once = explained(model, images, noise_for(1))
-    thrice = explained(model, images, tf.repeat(noise_for(1), 3, 1))
+    once = bound_terms(model, images, noise_for(1))
+    thrice = bound_terms(model, images, tf.repeat(noise_for(1), 3, 1))
     np.testing.assert_allclose(thrice.log_weight, np.repeat(once.log_weight, 3, 1), rtol=1e-4)
     np.testing.assert_allclose(thrice.kl, once.kl, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize(("variant", "k"), [*((variant, 1) for variant in VARIANTS), ("sum_iaf", 3)])
+@pytest.mark.parametrize(("variant", "k"), [*((variant, 1) for variant in LEVELS), ("sum_iaf", 3)])
 def test_every_variable_gets_a_gradient(variant, k, images):
     model = model_of(variant, importance_samples=k, compiled=True)
     assert_every_variable_gets_a_gradient(model, images)
 
 
-@variants
+@levels
 def test_a_likelihood_belongs_to_its_image(variant, images):
     model = model_of(variant)
     for samples in (1, 3):

@@ -13,7 +13,8 @@ from scipy.stats import norm
 from tests.flows.cases import perturb
 from tests.helpers import assert_every_variable_gets_a_gradient
 from tests.models import toys
-from tests.models.properties import NORMAL, source
+from tests.models.cases import NORMAL
+from tests.models.properties import source
 from tfade.distributions.pixels import Bernoulli
 from tfade.distributions.topdown import TopDownDecoder
 from tfade.distributions.topdown_autoregressive import AutoregressiveLevel

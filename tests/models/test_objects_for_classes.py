@@ -6,7 +6,8 @@ import inspect
 import keras
 import pytest
 
-from tests.models.properties import CASES, source
+from tests.models.cases import CASES
+from tests.models.properties import source
 from tfade.errors import UsageError
 from tfade.training.building import parameters_of
 

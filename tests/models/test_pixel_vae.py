@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tests.helpers import assert_every_variable_gets_a_gradient
-from tests.models.properties import IMAGE_VAE, MASKED, source
+from tests.models.cases import IMAGE_VAE, MASKED
+from tests.models.properties import source
 from tfade.distributions.autoregressive_pixels import AutoregressivePixels
 from tfade.distributions.logistic_mixture import LogisticMixture
 from tfade.distributions.pixels import Bernoulli, IsotropicNormal

@@ -9,14 +9,16 @@ from gin import config as gin_config
 
 import tfade.configurables
 from tests.helpers import assert_same_state, eagerly
+from tests.models.cases import CASES
 from tests.models.properties import (
     ASK,
-    CASES,
+    SIGNATURES,
     SIZE,
     answers,
     batch_of,
     built,
     inputs,
+    served,
     source,
     step,
     train,
@@ -34,18 +36,6 @@ from tfade.training.checkpoints import Checkpoints, restore, snapshot
 TRAINED = 2  # steps; a case with stages has entered its last one
 OF_EXAMPLES = ("codes", "decode", "reconstruct", "translate", "translate_back", "discriminate", "classify", "log_prob")
 WITH_LABELS = ("encode", "codes", "decode", "reconstruct", "interpolate", "discriminate", "log_prob")
-# signature of an export → its output, and the question that it answers
-SIGNATURES = {
-    "sample": ("images", "sample"),
-    "sample_from_latents": ("images", "decode"),
-    "encode": ("latents", "codes"),
-    "reconstruct": ("images", "reconstruct"),
-    "translate": ("images", "translate"),
-    "translate_back": ("images", "translate_back"),
-    "discriminate": ("logits", "discriminate"),
-    "classify": ("log_probabilities", "classify"),
-    "log_prob": ("log_prob", "log_prob"),
-}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -189,18 +179,6 @@ def test_a_restored_model_is_the_same_and_goes_on_the_same(case, model, tmp_path
         train(continued, case, TRAINED + 1)
     assert_same_state(snapshot(other.state()), snapshot(model.state()))
     restore(model, state)
-
-
-def served(function, name: str, given) -> dict[str, np.ndarray]:
-    """What a signature of an export returns."""
-    images = given.y if name.startswith("translate_back") else given.x
-    values = {"n": len(given.z), "temperature": 0.7, "seed": 3, "latents": given.z, "images": images}
-    values |= given.condition
-    arguments = {}
-    for argument, spec in function.structured_input_signature[1].items():
-        levels = argument == "images" and images.dtype == np.uint8 and spec.dtype == tf.float32
-        arguments[argument] = tf.constant(images / np.float32(255) if levels else values[argument], spec.dtype)
-    return {output: value.numpy() for output, value in function(**arguments).items()}
 
 
 @pytest.mark.every(1)

@@ -1,4 +1,4 @@
-"""VAEs: the bound against closed forms, parts that can be exchanged, likelihoods that belong to an image."""
+"""VAEs: the terms of the bound, parts that can be exchanged, likelihoods that belong to an image."""
 
 import functools
 
@@ -6,70 +6,33 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy.stats import multivariate_normal
 
 from tests.helpers import assert_every_variable_gets_a_gradient
+from tests.models.vaes import FLOW, IDENTITY, NORMAL, POSTERIORS, model_of
 from tfade.data.loading import load
 from tfade.distributions.autoregressive_networks import AutoregressiveMADE
-from tfade.distributions.flow_densities import IAFDensity, MAFDensity, RealNVPDensity
-from tfade.distributions.gaussian import DiagonalNormal, FullNormal, full_normal_parameters
+from tfade.distributions.gaussian import DiagonalNormal
 from tfade.distributions.mixture import GaussianMixture
 from tfade.distributions.pixels import Bernoulli, Categorical, DiscretizedLogistic, IsotropicNormal, QuantizedNormal
 from tfade.distributions.standard import StandardLogistic
 from tfade.errors import UsageError
-from tfade.flows.image_coupling import CheckerboardCoupling
 from tfade.flows.linear import DiagonalScaling
-from tfade.flows.preprocessing import Flatten, Logit
+from tfade.flows.preprocessing import Flatten
 from tfade.flows.stack import Stack
-from tfade.models.vae import VAE, elbo
-from tfade.networks.conditioner import LinearConditioner, MLPConditioner
-from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
-from tfade.networks.made import MADE
-from tfade.networks.residual import ResidualConditioner
-from tfade.objectives.bounds import free_bits, importance_weighted_bound
+from tfade.models.vae import elbo
+from tfade.networks.dcgan import DCGANEncoder
+from tfade.objectives.bounds import free_bits
 from tfade.seeds import per_example_noise
 from tfade.spec import Batch
 from tfade.training import strategy
 
-SMALL = functools.partial(MLPConditioner, width=8)
-MASKED = functools.partial(MADE, width=12)
-NORMAL = functools.partial(DiagonalNormal, conditioner=LinearConditioner)
-POSTERIORS = {
-    "diagonal": NORMAL,
-    "real_nvp": functools.partial(RealNVPDensity, 2, conditioner=SMALL, base=NORMAL),
-    "maf": functools.partial(MAFDensity, 2, conditioner=MASKED, base=NORMAL),
-    "iaf": functools.partial(IAFDensity, 2, conditioner=MASKED, base=NORMAL),
-}
 PIXELS = [Bernoulli, IsotropicNormal, QuantizedNormal, DiscretizedLogistic, Categorical]
-COUPLING = functools.partial(
-    CheckerboardCoupling, conditioner=functools.partial(ResidualConditioner, width=4, blocks=1)
-)
-FLOW = functools.partial(Stack, (functools.partial(Logit, 0.05), COUPLING, COUPLING))
 
 
 @pytest.fixture
 def images():
     """Six grey scans of digits, uint8 [6, 16, 16, 1]."""
     return load("digits", "train").fetch(np.arange(6))
-
-
-def model_of(compiled=False, spread=0.05, **arguments) -> VAE:
-    """A small VAE whose posterior depends on the image."""
-    keras.utils.set_random_seed(4)
-    parts = {
-        "latent_size": 5,
-        "context_size": 7,
-        "encoder": functools.partial(DCGANEncoder, width=4, initial_scale=None),
-        "decoder": functools.partial(DCGANGenerator, width=4, initial_scale=None),
-        "posterior": NORMAL,
-    }
-    model = VAE((16, 16, 1), **{**parts, **arguments})
-    generator = np.random.default_rng(0)
-    for variable in model.trainable_variables:
-        variable.assign_add(spread * generator.normal(size=variable.shape))
-    if compiled:
-        model.compile(lambda name: keras.optimizers.Adam(1e-3))
-    return model
 
 
 @pytest.mark.usefixtures("eager")
@@ -132,83 +95,6 @@ def test_the_terms_add_up_to_the_negative_bound(images):
     assert {weight for weight, _ in terms.values()} == {1 / 256}
 
 
-class Affine(keras.Sequential):
-    """A linear decoder: x = W z + b."""
-
-    def __init__(self, shape, latent_size, activation=None):
-        layers = [keras.Input((latent_size,)), keras.layers.Dense(int(np.prod(shape))), keras.layers.Reshape(shape)]
-        super().__init__(layers)
-
-
-class FlatEncoder(keras.Sequential):
-    """An image as the context itself."""
-
-    def __init__(self, image_shape, outputs):
-        super().__init__([keras.Input(image_shape), keras.layers.Flatten()])
-
-
-IDENTITY = functools.partial(Stack, (DiagonalScaling,))
-
-
-def probabilistic_pca(scale=0.3):
-    """A VAE of 3×3 images with a linear decoder, its parameters, and log p(y) and the posterior in closed form."""
-    model = VAE(
-        (3, 3, 1), 2, FlatEncoder, Affine, functools.partial(FullNormal, conditioner=LinearConditioner),
-        pixels=functools.partial(IsotropicNormal, scale), flow=IDENTITY, context_size=9,
-    )  # fmt: skip
-    generator = np.random.default_rng(1)
-    weights, bias = 0.5 * generator.normal(size=(9, 2)), generator.normal(size=9)
-    model.decoder.layers[0].set_weights([weights.T, bias])
-    precision = np.eye(2) + weights.T @ weights / scale**2
-    covariance = np.linalg.inv(precision)
-    return model, weights, bias, covariance, scale
-
-
-def explained(model, y, noise):
-    return model.elbo.terms(tf.constant(y, tf.float32), tf.constant(noise, tf.float32), model.network)
-
-
-@pytest.mark.parametrize("spread", [0.0, 0.5])
-def test_the_bound_of_an_exact_posterior_is_the_likelihood(spread):
-    """Probabilistic PCA (Tipping and Bishop 1999) of features f(y) = a ⊙ y, with log |det ∂f/∂y| = Σ log a.
-
-    The posterior is a normal with a full covariance.
-    """
-    model, weights, bias, covariance, scale = probabilistic_pca()
-    log_factor = spread * np.random.default_rng(4).normal(size=9)
-    model.networks["flow"].trainable_variables[0].assign(log_factor.reshape(3, 3, 1))
-    y, factor = np.random.default_rng(2).uniform(size=(7, 3, 3, 1)), np.exp(log_factor)
-    # mean = covariance Wᵀ (a y - b) / σ², as a linear function of the encoder's 2y - 1, a diagonal
-    to_mean = covariance @ weights.T / scale**2
-    parameters = full_normal_parameters(np.zeros(2), covariance)
-    kernel = np.zeros((9, 5))
-    kernel[:, :2] = factor[:, None] * to_mean.T / 2
-    offset = np.concatenate(parameters)
-    offset[:2] = to_mean @ (0.5 * factor - bias)
-    model.networks["posterior"].offset.assign(offset)
-    model.networks["posterior"].conditioner.layers[0].set_weights([kernel, np.zeros(5)])
-    result = explained(model, y, np.random.default_rng(3).normal(size=(7, 20, 2)))
-    marginal = multivariate_normal(bias, weights @ weights.T + scale**2 * np.eye(9))
-    exact = marginal.logpdf(factor * y.reshape(7, 9)) + np.sum(log_factor)
-    np.testing.assert_allclose(result.log_weight, np.repeat(exact[:, None], 20, 1), rtol=1e-5)
-
-
-def test_the_importance_weighted_bound_rises_to_the_likelihood():
-    model, weights, bias, covariance, scale = probabilistic_pca(1.0)
-    y = np.random.default_rng(2).uniform(size=(4, 3, 3, 1))
-    exact = multivariate_normal(bias, weights @ weights.T + scale**2 * np.eye(9)).logpdf(y.reshape(4, 9))
-    gaps, errors = [], []
-    for k in (1, 5, 50, 1000):  # of draws of their own: nested ones would rise whatever the weights are
-        noise = np.random.default_rng(k).normal(size=(4, 40_000, 2))
-        draws = importance_weighted_bound(tf.reshape(explained(model, y, noise).log_weight, (4, -1, k)))
-        gap = np.mean(exact[:, None] - draws.numpy(), 0)
-        gaps.append(gap.mean())
-        errors.append(gap.std() / np.sqrt(len(gap)))
-    for place in range(2):
-        assert gaps[place] - gaps[place + 1] > 3 * np.hypot(errors[place], errors[place + 1])
-    assert abs(gaps[3]) < 0.02
-
-
 def test_more_samples_raise_the_bound(images):
     model = model_of(spread=0.2)
     values = [float(tf.reduce_mean(model.log_prob(images, num_samples=k))) for k in (1, 20)]
@@ -253,7 +139,7 @@ def test_the_divergence_of_two_normals_is_in_closed_form(images):
     """From a learned diagonal normal, too: by its formula, and a group for every latent."""
     model = model_of(prior=DiagonalNormal, spread=0.2)
     y = tf.constant(images, tf.float32) / 256
-    kl = explained(model, y, np.zeros((6, 1, 5))).kl
+    kl = model.elbo.terms(y, tf.zeros((6, 1, 5)), model.network).kl
     q, p = model.networks["posterior"].distribution(model.elbo.context(y, model.network)), model.prior()
     ratio = q.variance() / p.variance()
     expected = 0.5 * (ratio + (q.mean() - p.mean()) ** 2 / p.variance() - 1 - np.log(ratio))

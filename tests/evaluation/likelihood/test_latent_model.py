@@ -6,7 +6,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from scipy.stats import multivariate_normal
 
-from tests.models.test_vae import model_of, probabilistic_pca
+from tests.models.vaes import model_of, probabilistic_pca
 from tfade.contract import Contract
 from tfade.data.loading import load
 from tfade.distributions.gaussian import standard_normal

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from scipy.stats import multivariate_normal
 
-from tests.models.test_vae import model_of
+from tests.models.vaes import model_of
 from tfade.contract import Contract
 from tfade.data.digits import digits
 from tfade.data.source import ArraySource

@@ -3,11 +3,22 @@
 import numpy as np
 import pytest
 
+from tfade.contract import Contract
 from tfade.data.digits import digits
+from tfade.data.loading import load
 from tfade.data.source import ArraySource
 from tfade.data.stacked import StackedSource
 from tfade.errors import UsageError
-from tfade.evaluation import high_quality_share, mode_coverage, mode_divergence, stacked_mode_distribution
+from tfade.evaluation import (
+    ModeCoverage,
+    NotApplicable,
+    Subject,
+    evaluate,
+    high_quality_share,
+    mode_coverage,
+    mode_divergence,
+    stacked_mode_distribution,
+)
 from tfade.evaluation.features.probabilities import modes_of
 
 UNIFORM = np.full(10, 0.1)
@@ -150,3 +161,33 @@ def test_points_of_a_mixture():
 def test_wrong_points_are_refused(changed, message):
     with pytest.raises(UsageError, match=message):
         mode_coverage(**{"points": [[0.0, 0.0]], "centres": [[0.0, 0.0]], "radius": 1.0, **changed})
+
+
+class Corners(Contract):
+    """Draws from some of a mixture's components, and a tenth of its samples far from all of them."""
+
+    def __init__(self, density, components: int):
+        self.density, self.components = density, components
+
+    def sample(self, n, temperature=1.0, seed=None):
+        chosen = np.arange(n) % self.components
+        points = self.density.centres[chosen] + self.density.sigma * np.random.default_rng(seed).normal(size=(n, 2))
+        points[::10] += 100.0
+        return points.astype(np.float32)
+
+
+def test_modes_of_a_mixture():
+    train, test = load("toy:ring", "train"), load("toy:ring", "test")
+    subject = Subject(Corners(test.density, 5), real=test, train=train, num_samples=1000, batch_size=300)
+    report = evaluate(subject, [ModeCoverage()])
+    values = {name: result.value for name, result in report.results.items()}
+    assert values["mode_coverage"] == 5
+    assert report.results["mode_coverage"].real.value == 8
+    within = 1 - np.exp(-4.5)  # χ² with two degrees of freedom, at 9
+    np.testing.assert_allclose(values["high_quality_share"], 0.9 * within, atol=0.015)
+    np.testing.assert_allclose(report.results["high_quality_share"].real.value, within, atol=0.005)
+    assert report.results["mode_coverage"].protocol["radius"] == 3 * test.density.sigma
+    with pytest.raises(UsageError, match=r"ModeCoverage\.deviations=0"):
+        ModeCoverage(deviations=0)
+    with pytest.raises(NotApplicable, match="not images"):
+        _ = subject.samples
