@@ -1,7 +1,5 @@
 """Invertible residual blocks: exact where they say so, unbiased where they estimate, contractions always."""
 
-import functools
-
 import keras
 import numpy as np
 import pytest
@@ -17,12 +15,12 @@ from tests.flows.properties import (
     check_reload,
     name_of,
 )
+from tests.flows.residual_cases import CONV, MLP, built, events, part
 from tfade.data.source import ArraySource
 from tfade.distributions.flow import FlowDistribution
 from tfade.errors import UsageError
 from tfade.evaluation import Likelihood, Subject
 from tfade.flows.actnorm import ActNorm
-from tfade.flows.fixed_point import fixed_point
 from tfade.flows.multiscale import MultiScale
 from tfade.flows.noise import PerExampleNoise, TrainingNoise
 from tfade.flows.power_series import number_of_terms, poisson_tail
@@ -30,12 +28,9 @@ from tfade.flows.residual import ResidualBlock
 from tfade.flows.squeeze import Squeeze
 from tfade.flows.stack import Stack
 from tfade.models.flow import FlowModel
-from tfade.networks.lipschitz import LipschitzConvNet, LipschitzDense, LipschitzMLP
+from tfade.networks.lipschitz import LipschitzConvNet, LipschitzMLP
 from tfade.seeds import Seeds, example_keys
 
-part = functools.partial
-MLP = part(LipschitzMLP, width=6, depth=1)
-CONV = part(LipschitzConvNet, width=3)
 EXACT = {"log_det": "exact", "tolerance": 1e-9}
 VECTORS = Case("vectors", part(ResidualBlock, MLP, **EXACT), (2,), tolerance=1e-7)
 IMAGES = Case("images", part(ResidualBlock, CONV, **EXACT), (2, 2, 1), tolerance=1e-7, context_size=0)
@@ -53,21 +48,6 @@ DRAWS = 20_000
 )
 def test_property(check, case):
     check(case)
-
-
-def built(layer, shape, noise: float = 2.0, seed: int = 1):
-    """The layer with random weights, large ones: every linear map then has the norm of its limit."""
-    keras.utils.set_random_seed(seed)
-    layer.build(shape)
-    perturb(layer, noise, seed)
-    return layer
-
-
-def events(*shape, rows=7, seed=0):
-    return tf.constant(np.random.default_rng(seed).normal(size=(rows, *shape)), tf.float32)
-
-
-# ---- The estimate ----
 
 
 def test_an_estimated_likelihood_is_declared_and_its_error_is_that_of_the_estimate():
@@ -240,182 +220,6 @@ def test_several_scales_add_up():
     np.testing.assert_allclose(log_det, -log_dets[:2], rtol=1e-3)
     with pytest.raises(UsageError, match="estimates its log-determinant, which takes noise"):
         flow.inverse_and_log_det(point, None)
-
-
-# ---- The contraction ----
-
-
-@pytest.mark.parametrize(
-    ("network", "shape"),
-    [
-        (part(LipschitzMLP, (4,), width=32, depth=2), (4,)),
-        (part(LipschitzConvNet, (6, 6, 2), width=8), (6, 6, 2)),
-    ],
-)
-def test_the_lipschitz_constant_is_below_one(network, shape):
-    """Between random points, between near ones, and where gradient ascent makes it largest."""
-    keras.utils.set_random_seed(2)
-    network = network()
-    perturb(network, 3.0)
-    parameters = network.parameters()
-
-    @tf.function
-    def ascend(x, direction, parameters):
-        with tf.GradientTape() as outer:
-            outer.watch([x, direction])
-            along = tf.math.l2_normalize(direction, list(range(1, x.shape.rank)))
-            with tf.autodiff.ForwardAccumulator(x, along) as forward:
-                value = network.evaluate(x, parameters)
-            stretch = tf.sqrt(tf.reduce_sum(tf.square(forward.jvp(value)), list(range(1, x.shape.rank))))
-        of_x, of_direction = outer.gradient(stretch, [x, direction])
-        return x + 10.0 * of_x, along + 10.0 * of_direction, stretch
-
-    x, direction = events(*shape, rows=50), events(*shape, rows=50, seed=1)
-    moved = x + 0.5 * direction
-    difference = tf.norm(tf.reshape(network(moved) - network(x), (50, -1)), axis=1)
-    assert np.max(difference / tf.norm(tf.reshape(moved - x, (50, -1)), axis=1)) < 1
-    free = [*(layer.kernel.value for layer in network.linear), *parameters[len(network.linear) :]]
-    assert np.max(ascend(x, direction, free)[2]) > 1  # without the limit it is no contraction
-    first = None
-    for _ in range(30):
-        x, direction, stretch = ascend(x, direction, parameters)
-        first = stretch if first is None else first
-    assert 1.1 * np.max(first) < np.max(stretch) < 0.99
-
-
-def test_the_norm_is_that_of_the_linear_map():
-    """Of the whole convolution with its zeros around, by its matrix; of the reshaped kernel it is another."""
-    keras.utils.set_random_seed(0)
-    network = LipschitzConvNet((5, 4, 2), width=3)
-    perturb(network, 4.0)
-    for layer, inputs in zip(network.linear, ((5, 4, 2), (5, 4, 3), (5, 4, 3))):
-        kernel = layer.limited_kernel()
-        basis = tf.reshape(tf.eye(int(np.prod(inputs))), (-1, *inputs))
-        matrix = np.reshape(layer.linear(basis, kernel), (len(basis), -1))
-        assert 0.97 < np.linalg.norm(matrix, 2) < 0.985
-        if kernel.shape[0] > 1:
-            reshaped = np.linalg.norm(np.reshape(kernel, (-1, kernel.shape[-1])), 2)
-            assert abs(reshaped - 0.98) > 0.1
-    small = network.linear[0].kernel
-    small.assign(0.01 * small)
-    np.testing.assert_array_equal(network.linear[0].limited_kernel(), small)
-
-
-def test_an_update_settles_the_singular_vectors():
-    """An optimizer's update leaves them where a call finds them settled; a fresh kernel of zeros does no harm."""
-    network = LipschitzMLP((3,), width=8)
-    optimizer, x = keras.optimizers.SGD(0.5), events(3)
-    before = [layer.left.numpy() for layer in network.linear]
-    for _ in range(3):
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(tf.square(network(x) - 1.0))
-        variables = network.trainable_variables
-        optimizer.apply(tape.gradient(loss, [variable.value for variable in variables]), variables)
-    for layer, old in zip(network.linear, before):
-        assert np.any(layer.left.numpy() != old)
-        left = np.linalg.svd(layer.kernel)[2][0]
-        assert np.linalg.norm(layer.left @ left) > 0.9999
-
-
-def test_the_norm_is_not_lost_while_the_kernel_moves():
-    """One stored vector stays near a singular vector that another one overtakes, and the norm rises above the limit."""
-    generator = np.random.default_rng(0)
-    layer = LipschitzDense(64, 64, 0.98)
-    orthogonal = [np.linalg.qr(generator.normal(size=(64, 64)))[0] for _ in range(2)]
-    values = np.linspace(1.5, 0.5, 64)
-    for _ in range(30):
-        generator.shuffle(values[:6])  # others take the lead, as little by little in training
-        kernel = orthogonal[0] @ np.diag(values) @ orthogonal[1]
-        layer.kernel.assign(layer.kernel.constraint(np.float32(kernel)))
-        assert np.linalg.norm(layer.limited_kernel(), 2) < 0.981
-
-
-# ---- The inverse ----
-
-
-def test_the_inverse_is_found_to_its_tolerance_and_says_how():
-    block = built(ResidualBlock(part(LipschitzMLP, width=32)), (8,))
-    x = events(8, rows=64)
-    z = block.initialise(x)
-    found = block.fixed_point(z)
-    np.testing.assert_allclose(found.value, x, atol=1e-5)
-    assert bool(found.converged)
-    assert 3 < int(found.iterations) < 200
-    assert float(found.change) < 1e-4
-
-
-def test_steps_that_rounding_keeps_from_shrinking_end_the_search():
-    """A contraction whose own terms are rounded more coarsely than its value; steps that are larger are an error."""
-    for coarse, converges in ((3e-6, True), (3e-5, False)):
-        found = fixed_point(lambda x, c=coarse: 0.94 * x - c * tf.sign(x), tf.constant([[0.5], [0.0]]), 1e-5, 1000)
-        assert bool(found.converged) is converges
-        assert float(tf.abs(found.value[0, 0])) < 2 * coarse
-        assert converges or float(found.change) > coarse / 2
-
-
-def test_an_inverse_that_does_not_converge_is_an_error():
-    block = built(ResidualBlock(MLP, max_iterations=2, name="tower"), (3,))
-    z = events(3)
-    message = (
-        "tower .residual block 0 of its kind, events of shape .3,..: its inverse has not converged after 2 iterations"
-    )
-
-    def values(z):
-        return block.bijector().forward(z)
-
-    for run in (values, tf.function(values)):
-        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-            run(z)
-    assert np.isnan(tf.function(values, jit_compile=True)(z)).all()
-
-
-def test_gradients_of_the_inverse_reach_the_weights():
-    """dx = -(I + J)⁻¹ ∂g: against a difference of two inverses."""
-    block = built(ResidualBlock(MLP, tolerance=1e-7), (3,))
-    z, weights = events(3), events(3, seed=5)
-
-    def total():
-        return tf.reduce_sum(weights * block.forward_and_estimate(z, None, PerExampleNoise(tf.range(7)))[0])
-
-    bias = block.network.linear[0].bias
-    with tf.GradientTape() as tape:
-        value = total()
-    gradient = tape.gradient(value, bias.value)
-    direction, start = np.linspace(-1, 1, 6, dtype=np.float32), bias.numpy()
-    sides = []
-    for side in (-1e-2, 1e-2):
-        bias.assign(start + side * direction)
-        sides.append(float(total()))
-    np.testing.assert_allclose(np.sum(gradient * direction), (sides[1] - sides[0]) / 2e-2, rtol=1e-2)
-
-
-def test_gradients_of_the_inverse_may_be_of_any_size():
-    """A loss in nats per dimension of a large batch has gradients of 1e-6; those of other examples do not matter."""
-    block, z, weights = built(ResidualBlock(MLP), (3,)), events(3), events(3, seed=5)
-
-    def gradient(weights):
-        with tf.GradientTape() as tape:
-            tape.watch(z)
-            total = tf.reduce_sum(weights * block.bijector().forward(z))
-        return tape.gradient(total, z).numpy()
-
-    whole = gradient(weights)
-    sizes = np.float32([1e-6, 1, 1e-9, 1e3, 1e-3, 0, 1e-6])[:, None]
-    np.testing.assert_allclose(gradient(sizes * weights), sizes * whole, rtol=1e-3, atol=1e-12)
-    assert np.abs(whole - weights).max() > 0.1
-
-
-def test_a_gradient_that_overflowed_is_handed_on():
-    """As half precision expects: its update is skipped, and no search for a fixed point fails."""
-    block, z = built(ResidualBlock(MLP), (3,)), events(3)
-    with tf.GradientTape() as tape:
-        tape.watch(z)
-        x = block.bijector().forward(z)
-    upstream = np.ones((7, 3), np.float32)
-    upstream[2] = [np.inf, 1, np.nan]
-    found = tape.gradient(x, z, tf.constant(upstream)).numpy()
-    assert not np.isfinite(found[2]).all()
-    assert np.isfinite(np.delete(found, 2, 0)).all()
 
 
 def test_a_density_of_codes_trains_on_fresh_noise():

@@ -1,0 +1,96 @@
+"""The inverse of a residual block by a fixed point: its accuracy, its errors, and its gradients."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.flows.residual_cases import MLP, built, events, part
+from tfade.flows.fixed_point import fixed_point
+from tfade.flows.noise import PerExampleNoise
+from tfade.flows.residual import ResidualBlock
+from tfade.networks.lipschitz import LipschitzMLP
+
+
+def test_the_inverse_is_found_to_its_tolerance_and_says_how():
+    block = built(ResidualBlock(part(LipschitzMLP, width=32)), (8,))
+    x = events(8, rows=64)
+    z = block.initialise(x)
+    found = block.fixed_point(z)
+    np.testing.assert_allclose(found.value, x, atol=1e-5)
+    assert bool(found.converged)
+    assert 3 < int(found.iterations) < 200
+    assert float(found.change) < 1e-4
+
+
+def test_steps_that_rounding_keeps_from_shrinking_end_the_search():
+    """A contraction whose own terms are rounded more coarsely than its value; steps that are larger are an error."""
+    for coarse, converges in ((3e-6, True), (3e-5, False)):
+        found = fixed_point(lambda x, c=coarse: 0.94 * x - c * tf.sign(x), tf.constant([[0.5], [0.0]]), 1e-5, 1000)
+        assert bool(found.converged) is converges
+        assert float(tf.abs(found.value[0, 0])) < 2 * coarse
+        assert converges or float(found.change) > coarse / 2
+
+
+def test_an_inverse_that_does_not_converge_is_an_error():
+    block = built(ResidualBlock(MLP, max_iterations=2, name="tower"), (3,))
+    z = events(3)
+    message = (
+        "tower .residual block 0 of its kind, events of shape .3,..: its inverse has not converged after 2 iterations"
+    )
+
+    def values(z):
+        return block.bijector().forward(z)
+
+    for run in (values, tf.function(values)):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            run(z)
+    assert np.isnan(tf.function(values, jit_compile=True)(z)).all()
+
+
+def test_gradients_of_the_inverse_reach_the_weights():
+    """dx = -(I + J)⁻¹ ∂g: against a difference of two inverses."""
+    block = built(ResidualBlock(MLP, tolerance=1e-7), (3,))
+    z, weights = events(3), events(3, seed=5)
+
+    def total():
+        return tf.reduce_sum(weights * block.forward_and_estimate(z, None, PerExampleNoise(tf.range(7)))[0])
+
+    bias = block.network.linear[0].bias
+    with tf.GradientTape() as tape:
+        value = total()
+    gradient = tape.gradient(value, bias.value)
+    direction, start = np.linspace(-1, 1, 6, dtype=np.float32), bias.numpy()
+    sides = []
+    for side in (-1e-2, 1e-2):
+        bias.assign(start + side * direction)
+        sides.append(float(total()))
+    np.testing.assert_allclose(np.sum(gradient * direction), (sides[1] - sides[0]) / 2e-2, rtol=1e-2)
+
+
+def test_gradients_of_the_inverse_may_be_of_any_size():
+    """A loss in nats per dimension of a large batch has gradients of 1e-6; those of other examples do not matter."""
+    block, z, weights = built(ResidualBlock(MLP), (3,)), events(3), events(3, seed=5)
+
+    def gradient(weights):
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            total = tf.reduce_sum(weights * block.bijector().forward(z))
+        return tape.gradient(total, z).numpy()
+
+    whole = gradient(weights)
+    sizes = np.float32([1e-6, 1, 1e-9, 1e3, 1e-3, 0, 1e-6])[:, None]
+    np.testing.assert_allclose(gradient(sizes * weights), sizes * whole, rtol=1e-3, atol=1e-12)
+    assert np.abs(whole - weights).max() > 0.1
+
+
+def test_a_gradient_that_overflowed_is_handed_on():
+    """As half precision expects: its update is skipped, and no search for a fixed point fails."""
+    block, z = built(ResidualBlock(MLP), (3,)), events(3)
+    with tf.GradientTape() as tape:
+        tape.watch(z)
+        x = block.bijector().forward(z)
+    upstream = np.ones((7, 3), np.float32)
+    upstream[2] = [np.inf, 1, np.nan]
+    found = tape.gradient(x, z, tf.constant(upstream)).numpy()
+    assert not np.isfinite(found[2]).all()
+    assert np.isfinite(np.delete(found, 2, 0)).all()
