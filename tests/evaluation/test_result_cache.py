@@ -1,13 +1,16 @@
 """Results of data alone are computed once, and whatever is wrong with the cache costs time only."""
 
+import functools
+
 import numpy as np
 import pytest
 
-from tests.evaluation.samples.test_frechet_inception import Replay
+from tests.evaluation.replay import Replay
 from tfade.evaluation import IndependentWassersteinCritic, Subject
 from tfade.evaluation.result import Result
 from tfade.evaluation.result_cache import cached_result
 from tfade.evaluation.samples import wasserstein_critic
+from tfade.networks.discriminators import ConvDiscriminator
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -57,19 +60,25 @@ def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path, compute):
 
 
 def test_the_critic_of_training_images_is_trained_once(tmp_path, monkeypatch, stacked):
-    """And the numbers are those without a cache."""
+    """Of a seed, with the default network. The numbers are those without a cache."""
     train, test = stacked
     trained = []
     train_critic = wasserstein_critic.train_critic
     monkeypatch.setattr(
         wasserstein_critic, "train_critic", lambda *given, **more: (trained.append(1), train_critic(*given, **more))
     )
-    metric = IndependentWassersteinCritic(steps=2, batch_size=4)
 
-    def evaluated(cache):
-        subject = Subject(Replay(test), test, train, num_samples=20, cache_dir=cache, progress=lambda line: None)
-        return [result.to_json() for result in metric(subject)]
+    def evaluated(cache, seed=0, **network):
+        metric = IndependentWassersteinCritic(steps=2, batch_size=4, **network)
+        settings = {"num_samples": 20, "seed": seed, "cache_dir": cache, "progress": lambda line: None}
+        return [result.to_json() for result in metric(Subject(Replay(test), test, train, **settings))]
 
     without = evaluated(None)
     assert [evaluated(tmp_path), evaluated(tmp_path)] == [without, without]
     assert len(trained) == 2 + 2 + 1
+    evaluated(tmp_path, seed=1)
+    assert len(trained) == 5 + 2
+    network = functools.partial(ConvDiscriminator, channels=(2,), dense=())
+    for _ in range(2):
+        evaluated(tmp_path, network=network)
+    assert len(trained) == 7 + 4

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.models.vaes import FLOW, NORMAL, POSTERIORS
+from tests.models.vaes import FLOW, PARTS, POSTERIORS
 from tfade.data.loading import load
 from tfade.distributions.gaussian import DiagonalNormal
 from tfade.distributions.pixels import Categorical, DiscretizedLogistic
@@ -20,7 +20,7 @@ from tfade.flows.stack import Stack
 from tfade.models.ade import ADE
 from tfade.models.optimization import Optimization
 from tfade.models.vae import VAE
-from tfade.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
+from tfade.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from tfade.networks.residual import ResidualConditioner
 from tfade.networks.sngan import ResidualDiscriminator, SNGANDiscriminator
 from tfade.spec import Batch
@@ -46,17 +46,9 @@ def images():
 
 def model_of(schedule=None, spread=0.05, **arguments) -> ADE:
     keras.utils.set_random_seed(4)
-    parts = {
-        "latent_size": 5,
-        "context_size": 7,
-        "encoder": functools.partial(DCGANEncoder, width=4, initial_scale=None),
-        "decoder": functools.partial(DCGANGenerator, width=4, initial_scale=None),
-        "posterior": NORMAL,
-        "flow": FLOW,
-    }
     of_adversary = ("discriminator", "penalty", "adversarial_weight", "per_dimension")
     others = {name: arguments.pop(name) for name in of_adversary if name in arguments}
-    autoencoder = functools.partial(VAE, **{**parts, **arguments})
+    autoencoder = functools.partial(VAE, **{**PARTS, "flow": FLOW, **arguments})
     model = ADE((16, 16, 1), autoencoder, **{"discriminator": functools.partial(SNGANDiscriminator, width=2), **others})
     generator = np.random.default_rng(0)
     for variable in model.trainable_variables:

@@ -13,6 +13,7 @@ from tfade.data.source import ArraySource
 from tfade.distributions.gaussian import DiagonalNormal
 from tfade.distributions.implicit import ImplicitPosterior
 from tfade.distributions.pixels import Bernoulli
+from tfade.distributions.standard import StandardNormal
 from tfade.errors import UsageError
 from tfade.evaluation import ImportanceWeightedBound, Likelihood, Subject
 from tfade.evaluation.latents.posterior_kinds import posteriors_of
@@ -259,3 +260,19 @@ def test_another_prior_has_a_bound_where_the_discriminator_does_not_know_the_fir
 def test_parts_that_do_not_fit_are_refused(make, message):
     with pytest.raises(UsageError, match=message):
         make()
+
+
+@pytest.mark.parametrize("prior", [DiagonalNormal, StandardNormal])
+def test_of_another_prior_the_bound_needs_no_fit(prior):
+    """The model has its own p(x | z), so none is assumed, although its discriminator knows another prior."""
+    made = part(AVB, latent_size=2, posterior=part(Wide, noise_size=4, moments=64), pixels=Bernoulli, **VECTORS)
+    model, images = LatentDensity((2, 2, 1), made, prior), ArraySource("one-hot", "test", ONE_HOT)
+    assert model.likelihood is None
+
+    def fit(*given):
+        raise AssertionError("nothing is to be fitted")
+
+    subject = Subject(model, images, images, num_samples=4, fit_bound=fit, progress=lambda line: None)
+    nats = ImportanceWeightedBound(k=2000, num_real=4)(subject)[-1]
+    assert nats.protocol["observation"] == "the model's p(x | z)"
+    assert nats.value == pytest.approx(mean_log_likelihood(model), abs=0.1)

@@ -9,12 +9,14 @@ import tensorflow as tf
 from scipy import stats
 
 from tests.helpers import SHARED
+from tests.models import toys
 from tests.models.properties import source
 from tfade.data.source import ArraySource
 from tfade.distributions.flow import FlowDistribution
 from tfade.distributions.gaussian import FullNormal
 from tfade.distributions.mixture import GaussianMixture
 from tfade.distributions.standard import StandardNormal
+from tfade.distributions.topdown import TopDownDecoder
 from tfade.distributions.vae_density import VAEDensity
 from tfade.errors import UsageError
 from tfade.flows.actnorm import ActNorm
@@ -32,6 +34,7 @@ from tfade.models.wae import WAEMMD
 from tfade.networks.conditioner import MLPConditioner
 from tfade.networks.infogan import InfoGANDecoder, InfoGANEncoder
 from tfade.networks.perceptual import SqueezeNetFeatures, VGG16Features
+from tfade.networks.topdown import BottomUpEncoder
 from tfade.objectives.mmd import IMQ, mmd
 from tfade.objectives.smoothness import DecoderGradient, DecoderL2
 from tfade.seeds import Seeds
@@ -167,6 +170,20 @@ def test_the_second_stage_learns_from_draws_of_the_posterior_and_samples_through
     assert set(model.losses(Batch(tf.constant(images)), Seeds(0, 0))["autoencoder"]) == {"bound"}
     with pytest.raises(UsageError, match="nothing to fit in the second stage"):
         TwoStageVAE(SHAPE, 3, prior=FullNormalWithout, **NETWORKS)
+    levels = {
+        "encoder": part(BottomUpEncoder, network=toys.ENCODER),
+        "decoder": part(TopDownDecoder, network=toys.DECODER, channels=(1,)),
+    }
+    with pytest.raises(UsageError, match="has latents of its own, which TwoStageVAE does not take"):
+        TwoStageVAE(SHAPE, 3, prior=part(VAEDensity, 4, 1), **levels)
+
+
+def test_a_density_that_is_refused_does_not_become_the_prior():
+    model = TwoStageVAE(SHAPE, 3, prior=part(VAEDensity, 4, 1), **NETWORKS)
+    before = model.networks["prior"]
+    with pytest.raises(UsageError, match="nothing to fit in the second stage"):
+        model.set_prior(FullNormalWithout)
+    assert model.networks["prior"] is before
 
 
 class FullNormalWithout(FullNormal):

@@ -35,17 +35,19 @@ COUPLING = functools.partial(
 FLOW = functools.partial(Stack, (functools.partial(Logit, 0.05), COUPLING, COUPLING))
 
 
+PARTS = {
+    "latent_size": 5,
+    "context_size": 7,
+    "encoder": functools.partial(DCGANEncoder, width=4, initial_scale=None),
+    "decoder": functools.partial(DCGANGenerator, width=4, initial_scale=None),
+    "posterior": NORMAL,
+}
+
+
 def model_of(compiled=False, spread=0.05, **arguments) -> VAE:
     """A small VAE whose posterior depends on the image."""
     keras.utils.set_random_seed(4)
-    parts = {
-        "latent_size": 5,
-        "context_size": 7,
-        "encoder": functools.partial(DCGANEncoder, width=4, initial_scale=None),
-        "decoder": functools.partial(DCGANGenerator, width=4, initial_scale=None),
-        "posterior": NORMAL,
-    }
-    model = VAE((16, 16, 1), **{**parts, **arguments})
+    model = VAE((16, 16, 1), **{**PARTS, **arguments})
     generator = np.random.default_rng(0)
     for variable in model.trainable_variables:
         variable.assign_add(spread * generator.normal(size=variable.shape))

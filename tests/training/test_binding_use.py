@@ -19,6 +19,14 @@ def test_what_is_bound_in_a_scope_holds_in_those_within_it_alone():
         assert binding_use.unused() == ["discriminator/adam.epsilon"]
 
 
+def test_a_scope_is_entered_with_those_within_it():
+    with isolated():
+        configuration.parse([], ["critic/adam.epsilon = 1e-7"])
+        with gin.config_scope("critic/late"):
+            gin.get_configurable("adam")()
+        assert binding_use.unused() == []
+
+
 def test_a_binding_that_a_deeper_scope_overrides_in_every_call_is_unused():
     with isolated():
         configuration.parse([], [f"{scope}adam.epsilon = 1e-7" for scope in ("", "critic/", "critic/late/")])

@@ -18,7 +18,8 @@ def cached_result(
 ) -> Result:
     """What `compute()` gives, from the cache where it gave something for the same settings and arrays before.
 
-    A damaged file is computed again, and a folder that cannot be written keeps nothing: with a warning each.
+    A file that is damaged or cannot be read is computed again, and a folder that cannot be written keeps nothing; each
+    with a warning.
 
     Args:
         folder: of the cache; None for no caching.
@@ -37,7 +38,9 @@ def cached_result(
         return Result.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         pass
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
+    except OSError as error:
+        warnings.warn(f"cached result {path} cannot be read ({error.strerror}); it is computed again", stacklevel=2)
+    except (ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
         warnings.warn(f"cached result {path} is damaged ({error}); it is computed again", stacklevel=2)
     result = compute()
     try:

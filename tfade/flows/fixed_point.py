@@ -35,7 +35,10 @@ class FixedPoint(NamedTuple):
 
 @contextlib.contextmanager
 def searches() -> Iterator[list[FixedPoint]]:
-    """The list of what `fixed_point` finds inside, in order; of a function that is traced, tensors of its graph."""
+    """The list of what `fixed_point` finds inside, in order; of a function that is traced, tensors of its graph.
+
+    A graph that was traced before adds nothing, nor do calls on other threads (replicas); an inner block keeps its own.
+    """
     token = _searches.set([])
     try:
         yield _searches.get()

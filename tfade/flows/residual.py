@@ -35,8 +35,8 @@ class ResidualBlock(FlowLayer):
 
     From data to latents it is one evaluation. The series is estimated without bias, from one normal probe and a random
     number of terms, see `power_series.residual_and_log_det`; for few dimensions it can be exact. From latents to data
-    x = z - g(x) is iterated to a distance of `tolerance`; its gradient is that of the implicit function. How many
-    iterations that took is said by `launch.sample`, and in Python by `fixed_point.searches`.
+    x = z - g(x) is iterated to a distance of `tolerance`; its gradient is that of the implicit function.
+    `launch.sample` reports the number of iterations, and in Python `fixed_point.searches` does.
 
     Args:
         network: class of g, called as `network(event_shape, context_size)`: `LipschitzMLP`, or `LipschitzConvNet` for

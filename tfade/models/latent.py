@@ -61,7 +61,11 @@ class LatentVariableModel(GenerativeModel):
             raise UsageError(
                 f"prior={prior!r} would replace one that a player trains; choose it when the model is made"
             )
-        return self.add_network("prior", lambda: build_latent_distribution("prior", prior, self.latent_size))
+        return self.add_network("prior", lambda: self._build_prior(prior))
+
+    def _build_prior(self, prior) -> DistributionLayer:
+        """The density of a class; a model that takes only some densities rejects the others here."""
+        return build_latent_distribution("prior", prior, self.latent_size)
 
     def add_adversary(self, name: str, make: Callable, divergence, penalty=None, arguments: Sequence = ()) -> Adversary:
         """Registers a discriminator network under `name`, made with the arguments; returns the adversary it plays."""

@@ -40,7 +40,7 @@ class VAEGAN(Autoencoder):
         reconstruction_weight: γ ≥ 0. The authors' code weighs w L_h against (1 - w) of the adversarial loss, so that
             γ = w / (1 - w), with w = 1e-2 by default and 1e-5 for faces.
         feature_layer: position of the layer h among the discriminator's layers, counted from 0; negative ones are
-            counted from its end. The last layer is its output, not a feature.
+            counted from its end. It lies before the head, the last layer with weights.
         encoder, generator, discriminator: network classes, called as `encoder(image_shape, outputs)`,
             `generator(image_shape, latent_size)` and `discriminator(image_shape)`, the last a `keras.Sequential`.
         divergence, penalty: classes of the discriminator's losses and penalty (None for none), see `tfade.objectives`.
@@ -120,7 +120,7 @@ def features_of(discriminator: keras.Sequential, position: int) -> Callable[[tf.
             f"{type(discriminator).__name__}; use one such as DCGANDiscriminator"
         )
     layers = discriminator.layers
-    head = max(index for index, layer in enumerate(layers) if layer.trainable_weights)
+    head = max((index for index, layer in enumerate(layers) if layer.trainable_weights), default=0)
     whole = isinstance(position, int) and not isinstance(position, bool)
     if not whole or not -len(layers) <= position < len(layers) or position % len(layers) >= head:
         listed = ", ".join(f"{index} {type(layer).__name__}" for index, layer in enumerate(layers[:head]))

@@ -45,11 +45,17 @@ def _of_other_use(selector: str) -> bool:
 def check_scopes(concerns: Callable[[str], bool], besides: Collection[str] = ()) -> None:
     """Raises a UsageError if something is bound in a scope that nothing has entered: a misspelt player, for example.
 
+    What enters "a/b" enters "a".
+
     Args:
         concerns: full name of what is bound → whether to look at it.
         besides: scopes that need not have been entered.
     """
-    scopes = {scope for scope, _ in gin_config._OPERATIVE_CONFIG} | {"", *besides}
+    entered = {scope for scope, _ in gin_config._OPERATIVE_CONFIG}
+    within = {
+        "/".join(parts[:depth]) for parts in (scope.split("/") for scope in entered) for depth in range(len(parts))
+    }
+    scopes = entered | within | {"", *besides}
     for (scope, selector), parameters in gin_config._CONFIG.items():
         if parameters and concerns(selector) and scope not in scopes:
             known = ", ".join(sorted(scopes - {""}))

@@ -80,7 +80,7 @@ def draw(
     """uint8 samples [count, H, W, C], or vectors float32 [count, D].
 
     Those of an unconditional model are the ones that an evaluation with this seed draws; a larger count only continues
-    them. Where flows are inverted by fixed points, a line says how many iterations these took.
+    them. If the model inverts flows by fixed-point iteration, the largest number of iterations is printed.
 
     Args:
         model: draws images or vectors.
@@ -106,8 +106,8 @@ def draw(
         if count > 10 * BATCH:
             print(f"  {min(start + BATCH, count):,} of {count:,}", flush=True)
     if inverses[0].size:
-        iterations, tolerance = np.max(inverses, (0, 1))
-        print(f"  inverse by fixed point: up to {iterations:.0f} iterations a block, to within {tolerance:g}")
+        iterations, tolerance = max(map(tuple, np.concatenate(inverses)))  # those of the slowest block
+        print(f"  inverse by fixed-point iteration: at most {iterations:.0f} iterations (tolerance {tolerance:g})")
     return np.concatenate(parts)
 
 

@@ -11,7 +11,6 @@ from tfade.evaluation import (
     Figure,
 )
 from tfade.evaluation.latents import latent_map, low_posterior
-from tfade.training.fit_density import fit_density  # noqa: F401 — so that gin knows it
 
 
 def test_the_nearest_image_by_hand():

@@ -6,7 +6,7 @@ import functools
 import numpy as np
 import pytest
 
-from tests.evaluation.samples.test_frechet_inception import Replay
+from tests.evaluation.replay import Replay
 from tfade.errors import NonFiniteError, UsageError
 from tfade.evaluation import IndependentWassersteinCritic, Subject, evaluate, independent_wasserstein_critic, select
 from tfade.evaluation.samples.wasserstein_critic import _examples

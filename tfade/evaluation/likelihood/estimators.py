@@ -15,9 +15,11 @@ def on_gpu() -> bool:
 
 
 def estimated_model(subject: Subject) -> Contract:
-    """The model; where it has no likelihood and one is to be fitted around its decoder, the model with that."""
-    wanted = subject.model.likelihood is None and subject.fit_bound is not None
-    return subject.likelihood_model if wanted else subject.model
+    """The model; where it has neither a likelihood nor p(x | z), and a bound is to be fitted around its decoder, the
+    model with that bound."""
+    model = subject.model
+    wanted = model.likelihood is None and not model.answers("observation") and subject.fit_bound is not None
+    return subject.likelihood_model if wanted else model
 
 
 def observation_protocol(model: Contract, subject: Subject) -> dict:

@@ -12,7 +12,7 @@ from tfade.evaluation.latents.posterior_kinds import is_deterministic
 from tfade.evaluation.likelihood.estimators import estimated_model, observation_protocol, with_bits
 from tfade.evaluation.likelihood.latent_model import (
     LatentModel,
-    has_implicit_posterior,
+    encodes_implicitly,
     latent_model,
     pixel_protocol,
 )
@@ -137,7 +137,7 @@ class ImportanceWeightedBound(Metric):
             raise NotApplicable(f"the likelihood of {type(model).__name__} is {model.likelihood} and needs no bound")
         if not model.bound_rises_with_draws:
             raise NotApplicable(f"the bound of {type(model).__name__} has its own number of draws: see likelihood")
-        implicit = has_implicit_posterior(model, subject.real.fetch(indices[:1]))
+        implicit = encodes_implicitly(model, subject.real.fetch(indices[:1]))
         if model.likelihood == "lower_bound" and not implicit:
             nats, repeats = log_probs(model, subject, indices, self.name, self.k, TOGETHER)
             result = bound_result(nats, self.k, groups=repeats.groups)

@@ -163,7 +163,7 @@ def _posterior(model: Contract, encode: Callable, x) -> Callable | None:
     return None if is_deterministic(first) else encode
 
 
-def has_implicit_posterior(model: Contract, data) -> bool:
+def encodes_implicitly(model: Contract, data) -> bool:
     """Whether a model has an encoder whose codes can be drawn and have no density, as one of `data`, some examples,
     shows. A conditional model has none."""
     unconditional = model.answers("encode") and not model.conditional

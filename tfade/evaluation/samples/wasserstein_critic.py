@@ -193,11 +193,11 @@ class IndependentWassersteinCritic(Metric):
         def compute():
             return independent_wasserstein_critic(fake=subject.train_images, **arguments)[0]
 
-        settings = {**self.settings, "seed": subject.seed}
+        settings = {**self.settings, "seed": subject.seed, "has_test_set": "test" in arguments}
         if settings.pop("network") is not None:  # what a class is bound to is not known here
             return compute()
         data = [arguments["real"], arguments.get("test", arguments["real"]), subject.train_images]
-        return cached_result(subject.cache_dir, NAME, {**settings, "critic": DESIGN}, data, compute)
+        return cached_result(subject.cache_dir, NAME, {**settings, "design": DESIGN}, data, compute)
 
 
 def _check_settings(steps: int, batch_size: int, learning_rate: float) -> None:

@@ -239,6 +239,11 @@ def add_latent_networks(model, latent_size: int, encoder, decoder, posterior, co
         "decoder", lambda: _build_decoder(decoder, outputs, latent_size, model.encoder, classes)
     )
     hierarchical = isinstance(model.decoder, TopDownDecoder)
+    if hierarchical and not model.takes_hierarchy:
+        raise UsageError(
+            f"decoder={decoder!r} has latents of its own, which {type(model).__name__} does not take; give one such as "
+            "DCGANGenerator"
+        )
     if model.has_implicit_posterior:
         if hierarchical or not isinstance(layer, ImplicitPosterior):
             raise UsageError(

@@ -73,6 +73,7 @@ class VAE(LatentVariableModel):
 
     likelihood = "lower_bound"
     has_implicit_posterior = False
+    takes_hierarchy = True  # a decoder with latents of its own
 
     def __init__(
         self,

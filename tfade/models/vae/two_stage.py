@@ -1,5 +1,7 @@
 """The Two-Stage VAE (Dai and Wipf 2019): a VAE, and a density of the codes that its posterior gives."""
 
+import functools
+
 import gin
 import tensorflow as tf
 
@@ -35,30 +37,33 @@ class TwoStageVAE(VAE):
             importance_samples: see `VAE`; they are of the first stage.
 
     Raises:
-        UsageError: as `VAE`, or a prior without variables.
+        UsageError: as `VAE`, a prior without variables, or a decoder with latents of its own.
 
     Reference: Dai and Wipf 2019, section 4.
     """
+
+    takes_hierarchy = False  # the density is one of a single vector
 
     __init__ = with_defaults(
         VAE.__init__, latent_size=20, encoder=InfoGANEncoder, decoder=InfoGANDecoder, prior=VAEDensity
     )
 
-    def set_prior(self, prior):
-        """Makes another density of codes the second stage's; see `LatentVariableModel.set_prior`.
-
-        Raises:
-            UsageError: as there, or a density without variables.
-        """
-        density = super().set_prior(prior)
+    def _build_prior(self, prior):
+        """The second stage's density of codes, which has to have variables."""
+        density = super()._build_prior(prior)
         if not density.trainable_variables:
             raise UsageError(
                 f"TwoStageVAE.prior={prior!r} has no variables, so there is nothing to fit in the second stage; give "
                 "VAEDensity, GaussianMixture or a flow, or use VAE"
             )
-        self._standard = StandardNormal()
-        self._standard.build((self.latent_size,))
         return density
+
+    @functools.cached_property
+    def _standard(self) -> StandardNormal:
+        """N(0, I), the prior of the first stage."""
+        standard = StandardNormal()
+        standard.build((self.latent_size,))
+        return standard
 
     def players(self):
         first = [network for name, network in self.networks.items() if name != "prior"]
