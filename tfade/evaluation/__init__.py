@@ -45,6 +45,7 @@ from tfade.evaluation.metric import Metric
 from tfade.evaluation.records import Record, read_records
 from tfade.evaluation.report import Report
 from tfade.evaluation.result import Figure, NotApplicable, Result
+from tfade.evaluation.samples.class_transfer import ClassTransfer
 from tfade.evaluation.samples.classification import ClassificationScores, classification_scores
 from tfade.evaluation.samples.distribution_curve import PrecisionRecallDistributions, precision_recall_distributions
 from tfade.evaluation.samples.frechet import (
@@ -83,6 +84,7 @@ __all__ = [
     "Annealing",
     "Calibration",
     "CallableExtractor",
+    "ClassTransfer",
     "ClassificationScores",
     "Classifier",
     "ClassifierFrechetDistance",
