@@ -13,14 +13,14 @@ MODES = {
     "images": {"reference", "metrics", "num_samples", "seed", "gin_file", "gin_bindings", "out"},
     "compare": {"out"},
 }
-NUM_SAMPLES = 10_000
+NUM_SAMPLES = 10_000  # of a run, as in `evaluate_run`, whose module imports TensorFlow
 
 
 def argument_parser() -> Parser:
     """The flags; those that were not given are absent from what it parses."""
     parser = Parser("evaluate", __doc__)
     flag = lambda name, help, **more: parser.add_argument(name, default=argparse.SUPPRESS, help=help, **more)  # noqa: E731
-    flag("--run_dir", "evaluate this trained run", type=writable_folder)
+    flag("--run_dir", "evaluate this trained run", type=readable)
     flag("--images", "evaluate the images of a folder, an .npz or an .npy file, whatever made them", type=readable)
     flag("--reference", "data set that --images are compared with, such as digits, tfds:mnist or folder:PATH")
     flag("--compare", "put the evaluations of these runs side by side", type=readable, nargs="+", metavar="RUN")
@@ -58,8 +58,13 @@ def main(arguments: list[str]) -> int | None:
         return _compare(parser, given)
     if mode == "images" and "reference" not in given and "gin_file" not in given:
         parser.error("--images needs --reference=DATA, the data set that they are compared with")
-    if mode != "compare" and "out" in given:
+    if "out" in given:
         _check_out(parser, given["out"], given[mode])
+    elif mode == "run_dir":
+        try:
+            writable_folder(str(given["run_dir"]))
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"argument --run_dir: {error}; --out=FOLDER puts the evaluation elsewhere")
     folder, report = (_run if mode == "run_dir" else _images)(given)
     print(f"\n{report.table()}\n\nnumbers: {folder / 'evaluation'}\nreport:  {folder / 'evaluation' / 'report.html'}")
     return common.exit_status(report)
@@ -76,9 +81,10 @@ def _mode(parser: Parser, given: dict) -> str:
 
 
 def _check_out(parser: Parser, out: Path, evaluated: Path) -> None:
-    if out.resolve() == evaluated.resolve() or (out / "config.gin").exists():
-        whose = "the run's own" if (out / "config.gin").exists() else "that of the images"
-        parser.error(f"argument --out: folder {str(out)!r} is {whose}; give another one")
+    if out.resolve() == evaluated.resolve():
+        parser.error(f"argument --out: folder {str(out)!r} is the one that is evaluated; give another one")
+    if (out / "config.gin").exists():
+        parser.error(f"argument --out: folder {str(out)!r} is a run directory; give a folder of its own")
     if out.is_file():
         parser.error(f"argument --out: {str(out)!r} is a file; give a folder")
 

@@ -14,6 +14,14 @@ TEMPERATURE = (
 USAGE = 2  # exit status of a wrong flag or configuration
 
 
+class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Help with the default of each flag that has one."""
+
+    def _get_help_string(self, action):
+        has_default = action.default is not None and action.default is not False and action.default != []
+        return super()._get_help_string(action) if has_default else action.help
+
+
 class Parser(argparse.ArgumentParser):
     """Flags with one clear line and exit status 2 for a wrong one; no abbreviations."""
 
@@ -22,7 +30,7 @@ class Parser(argparse.ArgumentParser):
             prog=f"python -m launch.{module}",
             description=description,
             allow_abbrev=False,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=_Defaults,
         )
 
     def error(self, message):

@@ -116,3 +116,13 @@ def test_noise_of_numbered_examples_is_normal_and_uniform():
     assert 0 < uniform.min() < uniform.max() < 1
     halves = noise.normal(0, (40,)).numpy().reshape(100, 2, 20)  # both of a pair of Box and Muller
     assert np.abs(np.corrcoef(halves[:, 0].ravel(), halves[:, 1].ravel())[0, 1]) < 0.1
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-6, 1.0, 1e6, 1e30])
+def test_vectors_of_any_scale_have_noise_of_their_own(scale):
+    x = tf.constant(scale * np.random.default_rng(0).normal(size=(500, 3)), tf.float32)
+    assert len(np.unique(seeds.example_keys(x))) == 500
+    rounded = tf.constant(x.numpy() * np.float32(1 + 2.0**-23))
+    assert (seeds.example_keys(x).numpy() == seeds.example_keys(rounded).numpy()).mean() > 0.97
+    zeros = tf.constant([[0.0, 1.0], [-0.0, 1.0]])
+    assert len(np.unique(seeds.example_keys(zeros))) == 1

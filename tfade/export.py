@@ -17,7 +17,7 @@ MOST_SAMPLES = 100_000  # of one call of an exported `sample`
 
 
 def export(model: GenerativeModel, folder: str | Path) -> list[str]:
-    """Writes a SavedModel with one signature for each question the model answers.
+    """Writes a SavedModel with a signature for each of these questions that the model answers.
 
     Signatures (images are float32 [batch, H, W, C] in [0, 1], or uint8 under the same name with suffix "_uint8"; models
     of vectors take and give `images` of float32 [batch, D]):
@@ -27,7 +27,7 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
         encode(images) → latents (the posterior's mean, a flow's centre), and scale for Gaussian codes
         reconstruct(images) → images
         translate(images) → images of the second domain, and translate_back
-        discriminate(images) → logits [batch]
+        discriminate(images) → logits [batch]; the critic's value, or BEGAN's minus error, of models without logits
         classify(images) → log_probabilities [batch, classes], nats
         log_prob(images) → log_prob [batch], nats of the kind that `model.likelihood` declares
 
@@ -52,7 +52,7 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
         The names of the signatures; a question that the model does not answer has none.
 
     Raises:
-        UsageError: `folder` holds something else.
+        UsageError: `folder` holds something else, or the model answers none of these questions.
     """
     folder = Path(folder)
     _require_replaceable(folder)

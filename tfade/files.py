@@ -113,3 +113,11 @@ def write_text(path, text: str) -> None:
 def write_json(path, content) -> None:
     """Writes `content` as indented JSON, atomically."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path):
+    """What a JSON file holds; None of one that is absent or damaged, so that it is made again."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

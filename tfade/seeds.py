@@ -80,11 +80,12 @@ def per_example_noise(x: tf.Tensor, draw: int = 0, shape: Sequence[int] | None =
 
     An example gets the same noise wherever it stands in a batch and whatever else the batch holds, so that what is
     computed from it (a likelihood with dequantisation noise) is a property of the example (see `repetition`). A change
-    of any number by 1/65,280 changes all noise of its example: they are mixed by the finaliser of MurmurHash3.
+    of any number of an image by 1/65,280, or of a vector by 2⁻¹⁶ of its size, changes all noise of its example: they
+    are mixed by the finaliser of MurmurHash3.
 
     Args:
-        x: images in [0, 1], float32 [batch, ...]. Rounding in the last bits, as between uint8 levels that were divided
-            by 255 here and there, plays no part.
+        x: images in [0, 1], float32 [batch, ...], or vectors of any scale, [batch, D]. Rounding in the last bits, as
+            between uint8 levels that were divided by 255 here and there, plays no part.
         draw: number of the draw; others give other noise.
         shape: of the noise of one example; None for that of an example itself.
     """
@@ -113,7 +114,10 @@ def _salt(purpose: str) -> tf.Tensor:
 
 def _example_hash(x, salt) -> tf.Tensor:
     """uint32 [batch, 1]."""
-    fine = tf.cast(tf.round(255.0 * 256.0 * x), tf.int32)
+    if x.shape.rank == 2:  # of vectors, sign, exponent and 15 bits of the significand, rounded
+        fine = tf.bitwise.right_shift(tf.bitcast(tf.cast(x, tf.float32) + 0.0, tf.int32) + 128, 8)
+    else:
+        fine = tf.cast(tf.round(255.0 * 256.0 * x), tf.int32)
     bits = tf.bitcast(tf.reshape(fine, (tf.shape(x)[0], -1)), tf.uint32)
     mixed = _mixed(tf.bitwise.bitwise_xor(bits, _places(tf.shape(bits)[1]) + salt))
     return tf.reduce_sum(mixed, axis=1, keepdims=True)

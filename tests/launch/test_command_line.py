@@ -1,6 +1,7 @@
 """What a user can get wrong: one clear line, exit status 2, nothing written, nothing lost."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -35,6 +36,7 @@ def test_help_answers_without_tensorflow(name):
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert f"python -m launch.{name}" in result.stdout
+    assert not re.search(r"default: (None|False|\[\])", " ".join(result.stdout.split()))
 
 
 @pytest.mark.parametrize("launcher", [evaluate, jacobian, sample])

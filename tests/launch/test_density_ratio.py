@@ -36,6 +36,9 @@ def test_table_plot_and_no_run_twice(tmp_path, capsys):
     assert table.count("| 2 | 0 |") == 2
     assert f"{result['curve'][-1]['known']:.3g}" in table
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    files[0].write_text("{")  # a damaged one is made again
+    assert run(density_ratio.main, one) == 0
+    assert json.loads(files[0].read_text())["curve"] == result["curve"]
     assert run(density_ratio.main, [*one, "--gin_bindings=RatioClassifier.layers = 1"]) == 0
     assert all(file.stat().st_mtime_ns > before for file, before in zip(files, made, strict=True))
     assert "table.md" in capsys.readouterr().out

@@ -1,8 +1,10 @@
 """`launch.evaluate` end to end: a run and its page, external images, a bound extractor, and wrong flags."""
 
 import json
+import os
 import re
 import shutil
+from pathlib import Path
 
 import gin
 import numpy as np
@@ -273,7 +275,7 @@ def test_wrong_flags(tmp_path, capsys, vae):
         [images, "--reference=digits", "--num_samples=9", out],
         "num_samples=9 is more than the 4",
     )
-    fails(capsys, evaluate.main, [images, "--reference=digits", f"--out={vae}"], "the run's own")
+    fails(capsys, evaluate.main, [images, "--reference=digits", f"--out={vae}"], "is a run directory")
     (tmp_path / "file").write_text("")
     fails(capsys, evaluate.main, [images, "--reference=digits", f"--out={tmp_path / 'file'}"], "is a file")
     assert not (tmp_path / "out").exists()
@@ -285,6 +287,17 @@ def test_checkpoints_are_evaluated_apart(vae, tmp_path, capsys):
     assert run(evaluate.main, [*flags, "--checkpoint=6", f"--out={out}"]) == 0
     assert not (vae / "evaluation").exists()
     record = json.loads((out / "evaluation" / "reconstruction_error.json").read_text())
-    assert f"--checkpoint=6 --out={out}" in record["origin"]["command"]
+    command = record["origin"]["command"]
+    assert f"--checkpoint=6 --out={out}" in command
+    assert command.count("--checkpoint") == 1
     assert (out / "evaluation" / "report.html").is_file()
-    fails(capsys, evaluate.main, [*flags, f"--out={vae}"], "the run's own")
+    fails(capsys, evaluate.main, [*flags, f"--out={vae}"], "is the one that is evaluated")
+
+
+def test_a_run_that_is_not_ours_is_evaluated_elsewhere(vae, tmp_path, capsys, monkeypatch):
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != vae and access(path, mode))
+    flags = [f"--run_dir={vae}", "--metrics=reconstruction_error", QUICK]
+    fails(capsys, evaluate.main, flags, "--run_dir", "cannot be written", "--out=FOLDER")
+    assert run(evaluate.main, [*flags, f"--out={tmp_path / 'mine'}"]) == 0
+    assert (tmp_path / "mine" / "evaluation" / "reconstruction_error.json").is_file()

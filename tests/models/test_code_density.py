@@ -290,3 +290,9 @@ def test_a_perceptual_loss_reads_its_file_once_training_begins(images):
 def test_wrong_arguments_are_refused_by_name(kind, given):
     with pytest.raises(UsageError, match=next(iter(given))):
         kind(SHAPE, 3, **given)
+
+
+def test_a_wae_does_not_learn_its_prior():
+    """Its NLL would draw the prior to the codes that the MMD draws to the prior."""
+    with pytest.raises(UsageError, match=r"WAEMMD.prior=.* is learned"):
+        WAEMMD(SHAPE, 4, **NETWORKS, prior=FLOW)

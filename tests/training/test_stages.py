@@ -3,6 +3,7 @@
 import os
 import signal
 
+import keras
 import numpy as np
 import pytest
 
@@ -155,6 +156,8 @@ def test_stages_cannot_be_made_longer_afterwards(whole, capsys):
         ({"name": "a", "steps": 2, "fit": print}, "both steps and fit"),
         ({"name": "a", "steps": -1}, "must be an integer"),
         ({"name": "a", "fit": 3}, "not a function"),
+        ({"name": "a", "fit": print, "players": ("prior",)}, "'a' has fit and players, which is of training steps"),
+        ({"name": "a", "fit": print, "optimizer": keras.optimizers.Adam}, "'a' has fit and optimizer"),
     ],
 )
 def test_wrong_stages_are_rejected(arguments, message):

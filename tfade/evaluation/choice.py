@@ -20,6 +20,6 @@ def choose(source: Source, count: int, seed: int) -> np.ndarray:
         UsageError: a count below 1.
     """
     if count < 1:
-        raise UsageError(f"num_real or num_validation is {count!r}; give at least 1")
+        raise UsageError(f"{count!r} examples were asked for; give num_real or num_validation of at least 1")
     order = np.random.Generator(np.random.Philox(key=seed)).permutation(source.spec.num_examples)
     return np.sort(order[:count])

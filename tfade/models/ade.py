@@ -136,7 +136,10 @@ class ADE(GenerativeModel):
         return self.autoencoder.sampled_codes(x, noise, labels)
 
     def network_input(self, x, noise=None):
-        """Data as the discriminator sees them, in [-1, 1]: at the middles of their bins, unless levels are modelled."""
+        """Data as the discriminator sees them, in [-1, 1]: at the middles of their bins, unless levels are modelled.
+
+        Whatever `noise` is: samples have none.
+        """
         return super().network_input(x, 0.5 if self.levels is None else None)
 
     discriminate = LatentVariableModel.discriminate

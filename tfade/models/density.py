@@ -64,7 +64,7 @@ class DensityModel(GenerativeModel):
         return {"nll": -self.log_prob(batch.images)}
 
     def log_prob(self, x, num_samples=1, labels=None):
-        """Nats [batch] of vectors [batch, D]; `num_samples` has no effect, on a bound or an estimate neither."""
+        """Nats [batch] of vectors [batch, D]; `num_samples` has no effect on an exact value, a bound or an estimate."""
         check_whole("num_samples", num_samples)
         self.checked_labels(labels)
         return self._log_prob(self.network("density"), x)

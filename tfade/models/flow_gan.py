@@ -79,5 +79,5 @@ class FlowGAN(FlowModel):
         return {"flow": flow, "discriminator": discriminator}
 
     def network_input(self, x, noise=None) -> tf.Tensor:
-        """Images in [0, 1], at the middles of their bins."""
+        """Images in [0, 1], at the middles of their bins whatever `noise` is."""
         return self.unit(x, 0.5)

@@ -21,7 +21,7 @@ class Stage:
     """One stage of a run: training steps of some players, or something that is fitted without steps.
 
     Attributes:
-        name: of the stage; its optimizers and reports are saved under it. Lower case, unique in the run.
+        name: of the stage, an identifier, unique in the run; its optimizers and reports are saved under it.
         steps: training steps, 1 or more; None for as many as the recipe says; 0 with `fit`.
         schedule: phases of one step, see `schedule.passes`; None for that of `Optimization`, where all its players move
             in this stage, otherwise all at once.
@@ -32,7 +32,8 @@ class Stage:
             variables of the model's networks, such as the parameters of a density over codes.
 
     Raises:
-        UsageError: neither steps nor `fit`, or both; a name that is empty or holds other characters.
+        UsageError: neither steps nor `fit`, or both; `fit` with players, a schedule or an optimizer; a name that is
+            empty or holds other characters.
     """
 
     name: str
@@ -50,6 +51,9 @@ class Stage:
         check_class(f"optimizer of stage {self.name!r}", self.optimizer, optional=True)
         if self.fit is not None and not callable(self.fit):
             raise UsageError(f"fit={self.fit!r} of stage {self.name!r} is not a function of (model, train)")
+        unused = [name for name in ("players", "schedule", "optimizer") if getattr(self, name) is not None]
+        if self.fit is not None and unused:
+            raise UsageError(f"stage {self.name!r} has fit and {unused[0]}, which is of training steps; leave it out")
         if self.fit is not None and self.steps is None:
             object.__setattr__(self, "steps", 0)
         if self.steps is not None:

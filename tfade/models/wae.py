@@ -4,7 +4,7 @@ import gin
 import tensorflow as tf
 
 from tfade.distributions.standard import StandardNormal
-from tfade.errors import check_class, check_finite
+from tfade.errors import UsageError, check_class, check_finite
 from tfade.models.code_density import CodeDensityAutoencoder
 from tfade.models.players import Weighted
 from tfade.networks.infogan import InfoGANDecoder, InfoGANEncoder
@@ -22,13 +22,13 @@ class WAEMMD(CodeDensityAutoencoder):
 
     Args:
         spec, latent_size, encoder, decoder: see `CodeDensityAutoencoder`.
-        prior: class of p(z), without variables.
+        prior: class of p(z), which has no variables: a learned one would follow the codes that are to follow it.
         mmd_weight: λ ≥ 0; 10 on MNIST, 100 on CelebA in the authors' code.
         reconstruction_weight, reconstruction: of the squared error; 0.05 and "sum" are the authors'.
         kernel: class of the kernel, `IMQ` or `RBF`, made without arguments.
 
     Raises:
-        UsageError: a negative weight, or as `CodeDensityAutoencoder`.
+        UsageError: a negative weight, a prior that is learned, or as `CodeDensityAutoencoder`.
 
     Reference: Tolstikhin et al. 2018, algorithm 2 and section 4.
     """
@@ -49,6 +49,11 @@ class WAEMMD(CodeDensityAutoencoder):
         check_class("kernel", kernel)
         super().__init__(spec, latent_size, encoder, decoder, prior, reconstruction_weight, reconstruction)
         self.mmd_weight, self.kernel = mmd_weight, kernel()
+        if self.networks["prior"].trainable_variables:
+            raise UsageError(
+                f"WAEMMD.prior={getattr(prior, '__name__', prior)} is learned, and would follow the codes that the MMD "
+                "matches to it; take StandardNormal, or fit a density to the codes afterwards by launch.latent_density"
+            )
 
     def autoencoder_terms(self, x, codes, seeds):
         terms = super().autoencoder_terms(x, codes, seeds)

@@ -40,7 +40,9 @@ class Run:
     def command(self, metric: str, settings: Sequence[str]) -> str:
         """What evaluates it with these flags."""
         bases = [record.origin["base"] for record in self.records if record.origin.get("base")]
-        base = [f"--run_dir={self.path}"] if (self.path / "config.gin").is_file() or not bases else bases[0]
+        base = bases[0] if bases else [f"--run_dir={self.path}"]
+        if (self.path / "config.gin").is_file():  # a run that may have been moved since
+            base = [f"--run_dir={self.path}", *(flag for flag in base if not flag.startswith("--run_dir="))]
         return shlex.join(["python", "-m", "launch.evaluate", *base, f"--metrics={metric}", *settings])
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import gin
 import tensorflow as tf
 
-from tfade.errors import NonFiniteError, UsageError, check_whole
+from tfade.errors import NonFiniteError, check_positive, check_whole
 from tfade.training.callbacks import StepCallback
 from tfade.training.checkpoints import Checkpoints, snapshot
 
@@ -46,14 +46,10 @@ class CheckpointSettings:
 
     def __post_init__(self):
         check_whole("CheckpointSettings.keep", self.keep)
-        if self.every_steps is not None and self.every_steps < 1:
-            raise UsageError(
-                f"CheckpointSettings.every_steps={self.every_steps!r} is below 1; use None for once an interval"
-            )
-        if self.every_minutes is not None and not self.every_minutes > 0:
-            raise UsageError(
-                f"CheckpointSettings.every_minutes={self.every_minutes!r} is not positive; use None for never"
-            )
+        if self.every_steps is not None:
+            check_whole("CheckpointSettings.every_steps", self.every_steps)
+        if self.every_minutes is not None:
+            check_positive("CheckpointSettings.every_minutes", self.every_minutes)
 
 
 class CheckpointCallback(StepCallback):

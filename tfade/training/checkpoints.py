@@ -4,7 +4,6 @@ A kill at any moment, kill -9 included, leaves a whole checkpoint: `files.write_
 and an older one is kept until then. What cannot be read is passed over for the one before it.
 """
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -76,9 +75,9 @@ class Checkpoints:
     def best(self, up_to: int | None = None) -> dict | None:
         """Step, metric and value of the best checkpoint; None if there is none (up to a step)."""
         try:
-            record = json.loads((self._folder / f"{BEST}.json").read_text(encoding="utf-8"))
+            record = files.read_json(self._folder / f"{BEST}.json")
             step, metric, value = int(record["step"]), str(record["metric"]), float(record["value"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError):
             return None
         if up_to is not None and step > up_to:
             return None

@@ -9,7 +9,7 @@ import numpy as np
 from tfade.data.source import ArraySource
 from tfade.distributions.layer import DistributionLayer
 from tfade.distributions.mixture import GaussianMixture
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_whole
 from tfade.fitting import fit
 from tfade.models.density import DensityModel
 from tfade.models.optimization import Optimization
@@ -66,8 +66,7 @@ def fit_density(
     vectors = checked_vectors(vectors)
     if method not in METHODS:
         raise UsageError(f"method={method!r} is unknown; use one of {', '.join(METHODS)}")
-    if steps < 1:
-        raise UsageError(f"steps={steps!r} is below 1")
+    check_whole("steps", steps)
     keras.utils.set_random_seed(seed)
     model = DensityModel(vectors.shape[1:], distribution)
     if method == "em":

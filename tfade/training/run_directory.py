@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import io
-import json
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -160,8 +159,5 @@ class RunDirectory:
 
 def _read_json(path: Path) -> dict:
     """The object in a JSON file; {} where it is absent or damaged."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    content = files.read_json(path)
     return content if isinstance(content, dict) else {}

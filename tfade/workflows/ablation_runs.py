@@ -1,6 +1,5 @@
 """The runs of an ablation table: what each is configured as, its training, and its evaluation."""
 
-import json
 import math
 import time
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from tfade.errors import UsageError
 from tfade.evaluation import select
 from tfade.evaluation.records import FORMAT
 from tfade.evaluation.result import Result
-from tfade.files import write_json, write_text
+from tfade.files import read_json, write_json, write_text
 from tfade.reporting.ablation_report import RunReport
 from tfade.training import binding_use, configuration, model_pictures, recorded_configuration
 from tfade.training.isolation import Frozen, frozen, isolated
@@ -159,7 +158,7 @@ def train_run(run: PlannedRun, revision: str | None) -> float | None:
         write_json(file, (time.perf_counter() - began) / 60)
     elif newest_checkpoint(run.path) != before:
         file.unlink(missing_ok=True)
-    minutes = _read_json(file)
+    minutes = read_json(file)
     return minutes if isinstance(minutes, float) else None
 
 
@@ -173,14 +172,6 @@ def _picture(run: OpenRun):
     if run.model.spec.is_image:
         return pictures.magnified(model_pictures.sample_picture(run.model, SAMPLES_SHOWN, seed=0))
     return model_pictures.scatter_picture(run.model, data.load(run.recipe.data, "test"), seed=0)
-
-
-def _read_json(file: Path):
-    """What a JSON file holds; None of one that is absent or damaged, so that it is made again."""
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def evaluate_trained(
@@ -198,7 +189,7 @@ def evaluate_trained(
         "metrics": list(metrics),
     }
     file = run.path / "ablation.json"
-    known = _read_json(file)
+    known = read_json(file)
     of_run = {"row": run.row, "seed": run.seed, "parameters": run.parameters}
     if isinstance(known, dict) and known.get("asked") == asked:
         results = {result["name"]: Result.from_json(result) for result in known["results"]}

@@ -1,7 +1,6 @@
 """The density-ratio study: runs against Gaussians of known divergence, resumable, and their report."""
 
 import dataclasses
-import json
 import time
 from pathlib import Path
 
@@ -48,8 +47,8 @@ def _run_once(
         del settings[name]
     del settings["classifier"]["steps"]
     path = folder / "runs" / f"{mode}-{dimensions}-seed{seed}.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if known.get("settings") == settings:
+    known = files.read_json(path)
+    if isinstance(known, dict) and known.get("settings") == settings:
         return StudyRun(**known)
     began = time.perf_counter()
     curve = run(study, mode, dimensions, seed, classifier)

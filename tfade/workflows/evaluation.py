@@ -64,11 +64,14 @@ def evaluate_run(
     sampling = {"num_samples": num_samples, "temperature": temperature, "seed": seed, "bound": bound}
     defaults = {"num_samples": NUM_SAMPLES, "temperature": 1.0, "seed": 0, "bound": False}
     changed = {name: value for name, value in sampling.items() if value != defaults[name]}
+    base = [f"--run_dir={run.path}"]
+    if out is not None or run.checkpoint != "latest":
+        base.append(f"--checkpoint={step}")  # which step is the best may change
     origin = {
         "model": type(model).__name__,
         "checkpoint": step,
         "weights": weights_fingerprint([state[name].numpy() for name in sorted(state)]),
-        "base": [f"--run_dir={run.path}", *([] if out is None else [f"--checkpoint={step}", f"--out={out}"])],
+        "base": [*base, *([] if out is None else [f"--out={out}"])],
         "settings": [*as_flags(changed), *run.flags],
     }
     return evaluate_and_save(run.path if out is None else out, subject, metrics, origin, run.revision, extractor)

@@ -20,7 +20,8 @@ class OpenRun(NamedTuple):
         path: its directory.
         recipe: what its configuration says.
         model: rebuilt and restored.
-        flags: the flags that it was opened with, as they are typed.
+        flags: the flags of the configuration that it was opened with, as they are typed.
+        checkpoint: as it was asked for: "latest", "best" or a step.
         revision: of the source that opened it, or None.
     """
 
@@ -28,6 +29,7 @@ class OpenRun(NamedTuple):
     recipe: Recipe
     model: GenerativeModel
     flags: tuple[str, ...]
+    checkpoint: str
     revision: str | None
 
 
@@ -83,12 +85,11 @@ class Workspace(NamedTuple):
         flags = (
             *(f"--gin_file={file}" for file in files),
             *(f"--gin_bindings={line}" for line in bindings),
-            *([] if checkpoint == "latest" else [f"--checkpoint={checkpoint}"]),
             *(["--trust_imports"] if trust_imports else []),
         )
         with run_configuration(run_dir, bindings, files, self.root, trust_imports) as recipe:
             model = load_run(run_dir, checkpoint, trust_imports)
-            yield OpenRun(Path(run_dir), recipe, model, flags, self.revision)
+            yield OpenRun(Path(run_dir), recipe, model, flags, checkpoint, self.revision)
 
 
 def classifier_cache() -> Path | None:

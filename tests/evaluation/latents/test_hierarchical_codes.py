@@ -61,7 +61,7 @@ def test_too_many_pairs_are_refused_with_their_cost(subject):
     """Ten codes with seven images each fit into 70 pairs, not into 69; low_posterior_samples takes two kinds of codes."""
     (result,) = MarginalKL(("monte_carlo",), CODES, max_pairs=70)(subject)
     assert result.diagnostics["posterior"] == "TopDownLatents"
-    message = r"log q\(z\) of {} codes decodes .* {} pairs or about [1-9][0-9]* (minutes|hours); set num_samples to at most {}, or max_pairs"
+    message = r"log q\(z\) of {} codes decodes .* {} pairs or about [0-9.]+ (s|min|h); set num_samples to at most {}, or max_pairs"
     fresh = functools.partial(Subject, subject.model, subject.real, subject.train, progress=lambda line: None)
     for metric, numbers in (
         (MarginalKL(("monte_carlo",), CODES, max_pairs=69), (10, 70, 9)),

@@ -97,10 +97,10 @@ def test_refusals():
         ({"train": real[:2]}, "train has 2 example"),
         ({"real": images / 255, "fake": images}, "real has dtype float64 and value_range=None"),
         ({"real": images.transpose(0, 3, 1, 2), "fake": images}, "real has shape .* looks like NCHW"),
-        ({"steps": 0}, "steps=0 is below 1"),
-        ({"batch_size": 0}, "batch_size=0 is below 1"),
-        ({"learning_rate": 0.0}, "learning_rate=0.0 is not positive"),
-        ({"penalty": -1.0}, "weight=-1.0 must be a finite number"),
+        ({"steps": 0}, "steps=0 must be an integer"),
+        ({"batch_size": 0}, "batch_size=0 must be an integer"),
+        ({"learning_rate": 0.0}, "learning_rate=0.0 must be a finite number > 0"),
+        ({"penalty": -1.0}, "penalty=-1.0 must be a finite number"),
         (
             {
                 "real": images.repeat(2, 1).repeat(2, 2),

@@ -10,7 +10,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_whole
 from tfade.evaluation.batched import Batched
 from tfade.evaluation.features.extractors import in_batches, three_channels
 from tfade.evaluation.features.inception_graph import SIDE, inception_network, load_graph_weights
@@ -54,9 +54,7 @@ class InceptionExtractor:
         batch_size: int = 64,
     ):
         self.resize = check_resize("InceptionExtractor.resize", resize)
-        if batch_size < 1:
-            raise UsageError(f"InceptionExtractor.batch_size={batch_size} is below 1")
-        self.batch_size = batch_size
+        self.batch_size = check_whole("InceptionExtractor.batch_size", batch_size)
         self.sha256 = _present(Path(path), url, sha256)
         self.network = inception_network()
         load_graph_weights(self.network, path)

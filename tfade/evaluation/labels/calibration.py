@@ -64,7 +64,7 @@ class Calibration(Metric):
     name = "calibration"
 
     def __init__(self, bins: int = BINS):
-        self.bins = bins
+        self.bins = check_whole("Calibration.bins", bins)
 
     def work(self, subject):
         return Work(subject.real.spec.num_examples, "classes of examples")

@@ -2,7 +2,7 @@
 
 import gin
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_finite
 from tfade.evaluation.checks import checked_features
 from tfade.evaluation.latents.codes import centres, code_protocol
 from tfade.evaluation.metric import Metric
@@ -52,6 +52,7 @@ class ActiveUnits(Metric):
     default = False
 
     def __init__(self, threshold: float = THRESHOLD):
+        check_finite("ActiveUnits.threshold", threshold)
         self.threshold = threshold
 
     def __call__(self, subject):

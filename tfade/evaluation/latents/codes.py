@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfade.contract import Contract
+from tfade.countdown import duration
 from tfade.distributions.topdown_latents import TopDownLatents
 from tfade.evaluation.answers import answers
 from tfade.evaluation.latents.aggregate_posterior import MixtureDraws, mixture_draws
@@ -71,11 +72,6 @@ def require_few_pairs(subject: Subject, num_codes: int, max_pairs: int, num_samp
             + (f"set num_samples to at most {fitting:,}" if fitting > 1 else "set num_samples to less")
             + f", or max_pairs={max_pairs:,} higher"
         )
-
-
-def duration(seconds: float) -> str:
-    """In words, to the nearest minute, or hour where there are several."""
-    return f"{seconds / 3600:.0f} hours" if seconds > 2 * 3600 else f"{max(1, seconds / 60):.0f} minutes"
 
 
 def draws_of(subject: Subject, num_samples: int, max_pairs: int = MAX_PAIRS) -> MixtureDraws:

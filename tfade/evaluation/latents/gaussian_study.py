@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_positive, check_whole
 from tfade.evaluation.latents.ratio_classifier import RatioClassifier, Trainer
 from tfade.fitting import minimise
 
@@ -26,7 +26,7 @@ class AffineGaussian:
     """A ε + b, ε ~ N(0, I): N(b, A Aᵀ).
 
     Attributes:
-        matrix: A, float64 [D, D], regular.
+        matrix: A, float64 [D, D], non-singular.
         shift: b, float64 [D].
     """
 
@@ -94,10 +94,8 @@ class DensityRatioStudy:
         if not self.modes or set(self.modes) - set(MODES):
             raise UsageError(f"DensityRatioStudy.modes={self.modes!r}; give some of {', '.join(MODES)}")
         for name in ("steps", "reports"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"DensityRatioStudy.{name}={getattr(self, name)!r} is below 1")
-        if not self.generator_rate > 0:
-            raise UsageError(f"DensityRatioStudy.generator_rate={self.generator_rate!r} is not positive")
+            check_whole(f"DensityRatioStudy.{name}", getattr(self, name))
+        check_positive("DensityRatioStudy.generator_rate", self.generator_rate)
 
     def target(self, dimensions: int) -> AffineGaussian:
         """The Gaussian that N(0, I) is compared with, the same for every seed."""

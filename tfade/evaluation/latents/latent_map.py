@@ -3,7 +3,7 @@
 import gin
 import numpy as np
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_positive, check_whole
 from tfade.evaluation.checks import checked_features
 from tfade.evaluation.latents.codes import prior_latents
 from tfade.evaluation.metric import Metric
@@ -27,9 +27,8 @@ class LatentMap(Metric):
     default = False
 
     def __init__(self, num_codes: int = 1000, perplexity: float = 30.0):
-        if num_codes < 2:
-            raise UsageError(f"LatentMap.num_codes={num_codes!r} is below 2; a thousand is usual")
-        self.num_codes, self.perplexity = num_codes, perplexity
+        check_positive("LatentMap.perplexity", perplexity)
+        self.num_codes, self.perplexity = check_whole("LatentMap.num_codes", num_codes, 2), perplexity
 
     def __call__(self, subject):
         drawn = subject.posteriors.draw(self.num_codes, subject.seed)

@@ -6,7 +6,7 @@ import gin
 import numpy as np
 
 from tfade import pictures
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_sizes, check_whole
 from tfade.evaluation.checks import to_uint8
 from tfade.evaluation.latents.aggregate_posterior import log_prior
 from tfade.evaluation.latents.codes import (
@@ -47,11 +47,9 @@ class LowPosteriorSamples(Metric):
     default = False
 
     def __init__(self, num_samples: int = 5000, shown: int = 36, neighbours: int = 20_000, max_pairs: int = MAX_PAIRS):
-        if not 1 <= shown <= num_samples:
-            raise UsageError(
-                f"LowPosteriorSamples.shown={shown!r} of num_samples={num_samples!r}; show 1 or more of them"
-            )
-        self.num_samples, self.shown, self.neighbours = num_samples, shown, neighbours
+        check_sizes("LowPosteriorSamples", num_samples=num_samples, neighbours=neighbours, max_pairs=max_pairs)
+        self.num_samples, self.neighbours = num_samples, neighbours
+        self.shown = check_whole("LowPosteriorSamples.shown", shown, 1, num_samples)
         self.max_pairs = max_pairs
 
     def __call__(self, subject):

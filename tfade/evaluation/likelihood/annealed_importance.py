@@ -5,7 +5,7 @@ from collections.abc import Callable
 import gin
 import numpy as np
 
-from tfade.errors import UsageError, check_whole
+from tfade.errors import check_choice, check_positive, check_sizes, check_whole
 from tfade.evaluation.choice import chosen
 from tfade.evaluation.likelihood.annealing import Annealing
 from tfade.evaluation.likelihood.annealing_weights import Annealed, checked_schedule, sigmoid_schedule
@@ -171,8 +171,12 @@ class AnnealedImportanceSampling(Metric):
         batch_size: int = 64,
         jit_compile: bool | None = None,
     ):
-        if start not in ("prior", "posterior"):
-            raise UsageError(f"AnnealedImportanceSampling.start={start!r} is neither 'prior' nor 'posterior'")
+        owner = type(self).__name__
+        check_choice(f"{owner}.start", start, ("prior", "posterior"))
+        check_sizes(owner, num_real=num_real, chains=chains, steps=steps, leapfrogs=leapfrogs, batch_size=batch_size)
+        check_whole(f"{owner}.num_simulated", num_simulated, 0)
+        check_positive(f"{owner}.sigma", sigma)
+        check_positive(f"{owner}.step_size", step_size)
         self.num_real, self.num_simulated, self.start, self.sigma = num_real, num_simulated, start, sigma
         self.settings = {
             "chains": chains,

@@ -6,7 +6,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from tfade.errors import UsageError, check_whole
+from tfade.errors import UsageError, check_positive, check_sizes, check_whole
 from tfade.evaluation.choice import choose
 from tfade.evaluation.latents.posterior_kinds import is_deterministic
 from tfade.evaluation.likelihood.estimators import estimated_model, observation_protocol, with_bits
@@ -129,6 +129,8 @@ class ImportanceWeightedBound(Metric):
     default = False
 
     def __init__(self, k: int = 1000, num_real: int = 256, sigma: float = 0.1):
+        check_sizes("ImportanceWeightedBound", k=k, num_real=num_real)
+        check_positive("ImportanceWeightedBound.sigma", sigma)
         self.k, self.num_real, self.sigma = k, num_real, sigma
 
     def __call__(self, subject):

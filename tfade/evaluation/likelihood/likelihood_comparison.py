@@ -2,7 +2,7 @@
 
 import gin
 
-from tfade.errors import check_whole
+from tfade.errors import check_positive, check_sizes
 from tfade.evaluation.choice import choose
 from tfade.evaluation.likelihood.annealed_importance import AnnealedImportanceSampling
 from tfade.evaluation.likelihood.latent_model import pixel_protocol
@@ -51,7 +51,11 @@ class LikelihoodComparison(Metric):
         jit_compile: bool | None = None,
         bandwidths=BANDWIDTHS,
     ):
-        check_whole("LikelihoodComparison.batch_size", batch_size)
+        owner = type(self).__name__
+        check_sizes(owner, num_real=num_real, num_validation=num_validation, batch_size=batch_size)
+        check_sizes(owner, chains=chains, steps=steps, leapfrogs=leapfrogs)
+        check_positive(f"{owner}.sigma", sigma)
+        check_positive(f"{owner}.step_size", step_size)
         self.num_real, self.batch_size = num_real, batch_size
         self.annealing = AnnealedImportanceSampling(
             num_real=num_real,

@@ -6,7 +6,7 @@ import gin
 import numpy as np
 
 from tfade import numerics
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_whole
 from tfade.evaluation.likelihood.latent_model import pixel_protocol
 from tfade.evaluation.likelihood.repeats import log_probs
 from tfade.evaluation.metric import Metric, Work
@@ -82,9 +82,7 @@ class Likelihood(Metric):
     name = "likelihood"
 
     def __init__(self, draws: int = 1):
-        if draws < 1:
-            raise UsageError(f"Likelihood.draws={draws!r} is below 1")
-        self.draws = draws
+        self.draws = check_whole("Likelihood.draws", draws)
 
     def work(self, subject):
         return Work(self.draws * subject.real.spec.num_examples, "likelihoods of examples")

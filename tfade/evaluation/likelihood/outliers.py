@@ -4,7 +4,7 @@ import gin
 import numpy as np
 
 from tfade.data.loading import load
-from tfade.errors import UsageError, check_between
+from tfade.errors import UsageError, check_between, check_whole
 from tfade.evaluation.answers import answers
 from tfade.evaluation.choice import choose
 from tfade.evaluation.likelihood.nll import checked_nats
@@ -74,6 +74,8 @@ class OutlierDetection(Metric):
     default = False
 
     def __init__(self, data: str | None = None, num_real: int = 2000, accepted: float = ACCEPTED):
+        check_whole("OutlierDetection.num_real", num_real)
+        check_between("OutlierDetection.accepted", accepted, 0, 1)
         self.data, self.num_real, self.accepted = data, num_real, accepted
 
     def work(self, subject):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import gin
 import numpy as np
 
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_sizes
 from tfade.evaluation.checks import checked_features
 from tfade.evaluation.choice import chosen
 from tfade.evaluation.likelihood.latent_model import DEQUANTISATION, dequantised
@@ -122,6 +122,7 @@ class ParzenLogLikelihood(Metric):
     default = False
 
     def __init__(self, num_real: int = 1000, num_validation: int = 1000, bandwidths=BANDWIDTHS):
+        check_sizes("ParzenLogLikelihood", num_real=num_real, num_validation=num_validation)
         self.num_real, self.num_validation, self.bandwidths = num_real, num_validation, bandwidths
 
     def __call__(self, subject):

@@ -6,7 +6,7 @@ import gin
 import numpy as np
 
 from tfade.data.source import ArraySource
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_positive, check_sizes
 from tfade.evaluation.checks import checked_integers
 from tfade.evaluation.features.classifier import Classifier, train_classifier
 from tfade.evaluation.features.images import as_levels
@@ -97,6 +97,8 @@ class ClassificationScores(Metric):
     default = False  # it trains two networks
 
     def __init__(self, steps: int = 400, batch_size: int = 64, learning_rate: float = 3e-3):
+        check_sizes("ClassificationScores", steps=steps, batch_size=batch_size)
+        check_positive("ClassificationScores.learning_rate", learning_rate)
         self.settings = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate}
 
     def work(self, subject):

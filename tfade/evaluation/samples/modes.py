@@ -5,7 +5,7 @@ import numpy as np
 
 from tfade.data.source import Source
 from tfade.data.toy import Mixture
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_positive
 from tfade.evaluation.checks import checked_integers
 from tfade.evaluation.features.probabilities import modes_of
 from tfade.evaluation.metric import Metric
@@ -139,8 +139,7 @@ class ModeCoverage(Metric):
     name = "mode_coverage"
 
     def __init__(self, deviations: float = 3.0):
-        if not deviations > 0:
-            raise UsageError(f"ModeCoverage.deviations={deviations!r} is not positive; 3 is usual")
+        check_positive("ModeCoverage.deviations", deviations)
         self.deviations = deviations
 
     def __call__(self, subject):

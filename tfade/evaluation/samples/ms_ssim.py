@@ -97,6 +97,9 @@ class MSSSIMDiversity(Metric):
     default = False
 
     def __init__(self, scales: int | None = None, filter_size: int | None = None, batches: int = 5):
+        for name, value in (("scales", scales), ("filter_size", filter_size)):
+            if value is not None:
+                check_whole(f"MSSSIMDiversity.{name}", value)
         self.scales, self.filter_size = scales, filter_size
         self.batches = check_whole("MSSSIMDiversity.batches", batches, 1)
 

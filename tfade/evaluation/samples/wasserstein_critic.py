@@ -7,7 +7,7 @@ import gin
 import keras
 import numpy as np
 
-from tfade.errors import NonFiniteError, UsageError
+from tfade.errors import NonFiniteError, UsageError, check_finite, check_positive, check_sizes
 from tfade.evaluation.checks import checked_features
 from tfade.evaluation.features.images import as_levels
 from tfade.evaluation.metric import Metric, Work
@@ -83,7 +83,7 @@ def independent_wasserstein_critic(
         al. 2018, section 5; Gulrajani et al. 2017, eq. 3; Petzka, Fischer and Lukovnikov 2018, "On the Regularization
         of Wasserstein GANs" (the one-sided penalty).
     """
-    _check_settings(steps, batch_size, learning_rate)
+    _check_settings(NAME, steps, batch_size, penalty, learning_rate)
     sets = {"real": real, "fake": fake, "test": test, "train": train}
     sets = {name: _examples(name, each, value_range) for name, each in sets.items() if each is not None}
     shape = _common_shape(sets)
@@ -157,7 +157,7 @@ class IndependentWassersteinCritic(Metric):
         learning_rate: float = 1e-3,
         reference: bool = True,
     ):
-        _check_settings(steps, batch_size, learning_rate)
+        _check_settings(type(self).__name__, steps, batch_size, penalty, learning_rate)
         self.settings = {
             "network": network,
             "steps": steps,
@@ -200,12 +200,10 @@ class IndependentWassersteinCritic(Metric):
         return cached_result(subject.cache_dir, NAME, {**settings, "design": DESIGN}, data, compute)
 
 
-def _check_settings(steps: int, batch_size: int, learning_rate: float) -> None:
-    for name, value, least in (("steps", steps, 1), ("batch_size", batch_size, 1)):
-        if value < least:
-            raise UsageError(f"{NAME}.{name}={value!r} is below {least}")
-    if not learning_rate > 0:
-        raise UsageError(f"{NAME}.learning_rate={learning_rate!r} is not positive; 1e-3 is the default")
+def _check_settings(owner: str, steps: int, batch_size: int, penalty: float, learning_rate: float) -> None:
+    check_sizes(owner, steps=steps, batch_size=batch_size)
+    check_finite(f"{owner}.penalty", penalty)
+    check_positive(f"{owner}.learning_rate", learning_rate)
 
 
 def _examples(name: str, examples, value_range) -> np.ndarray:
