@@ -39,18 +39,21 @@ def test_tables_are_checked(changed, message):
 
 
 @pytest.mark.usefixtures("only_sizes")
-@pytest.mark.parametrize(("name", "data"), [("ade_table1", "digits"), ("ade_table1_colour", "color_digits")])
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("ade_table1", "digits"), ("ade_table1_colour", "color_digits"), ("ade_table1_colour_16", "color_digits")],
+)
 def test_the_rows_have_as_many_parameters(name, data, tmp_path):
-    """16×16×1, and 32×32×3."""
+    """16×16×1, 32×32×3 and 16×16×3."""
     table = read_table(WORKSPACE, str(ROOT / "gin" / "tables" / f"{name}.gin"), [])
-    bindings = [f"data = '{data}'", *(["load.image_size = 32"] if data == "color_digits" else [])]
+    bindings = [f"data = '{data}'", *(["load.image_size = 32"] if name.endswith("colour") else [])]
     counts = {
         row.name: ablation_runs.count_parameters(
             WORKSPACE, ablation_runs.gin_files_of(WORKSPACE, tmp_path, row, table, []), bindings
         )
         for row in table.rows
     }
-    assert table.check_parameters(counts) < 0.015
+    assert table.check_parameters(counts) <= table.tolerance < 0.02
     assert len(counts) == 5
 
 
