@@ -20,6 +20,7 @@ PLANE = {
 EVERY = {**PLANE, "gaussian8": Gaussian, "gaussian1": lambda: Gaussian(1)}
 
 
+@pytest.mark.every(3, 2)
 @pytest.mark.parametrize("name", PLANE)
 def test_density_integrates_to_one(name):
     density = PLANE[name]()
@@ -31,6 +32,7 @@ def test_density_integrates_to_one(name):
     assert mass == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("name", EVERY)
 def test_sampler_agrees_with_density(name):
     """The mean of -log p over samples estimates the entropy, which was found without the sampler."""

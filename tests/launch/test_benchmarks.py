@@ -101,6 +101,7 @@ def test_our_flows_train_and_sample():
     np.testing.assert_allclose(log_prob, normal, rtol=1e-4)
 
 
+@pytest.mark.full("as the step of a VAE")
 def test_glf_is_timed_against_steps_that_train(monkeypatch):
     """Each call of the three is a step of training, of the autoencoder alone, the flow alone, or both."""
     small = (
@@ -137,6 +138,7 @@ def dense_gan(*bindings: str):
     return ade_benchmark.step_of("fragments/toys", (*DENSE_GAN, *bindings), ("data/toy_ring",))
 
 
+@pytest.mark.full("the operations of one are counted below")
 @pytest.mark.usefixtures("eager")
 def test_steps_of_two_replicas_are_counted_once():
     alone, model = dense_gan()
@@ -147,6 +149,7 @@ def test_steps_of_two_replicas_are_counted_once():
     assert peak_benchmark.step_operations(mirrored) == peak_benchmark.step_operations(model) > 0
 
 
+@pytest.mark.full("as the batch of any other recipe")
 @pytest.mark.usefixtures("eager")
 def test_a_second_domain_and_labels_reach_the_step():
     tiny = ("ResidualTranslator.width = 2", "PatchDiscriminator.width = 2", "batch_size = 2")
@@ -154,6 +157,7 @@ def test_a_second_domain_and_labels_reach_the_step():
     assert math.isfinite(ade_benchmark.step_of("conditional_vae", SMALL)[0]())
 
 
+@pytest.mark.full("seconds of XLA")
 def test_devices_are_measured_and_described(monkeypatch):
     """Of every recipe without XLA and with it: time, images, share of the speed of products; no GPU has no memory."""
     for name, small in (("RECIPES", ("gan",)), ("SIDE", 64), ("step_of", lambda recipe, given: dense_gan(*given))):

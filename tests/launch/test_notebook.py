@@ -17,7 +17,7 @@ def bound():
         gin.clear_config()
 
 
-def test_every_launcher_twice_in_one_process(tmp_path, monkeypatch, bound):
+def test_every_launcher_twice_in_one_process(tmp_path, monkeypatch, bound, eager):
     """As in a notebook: `main` alone, with nothing of `launch.common.launch` around it."""
     monkeypatch.setattr(common, "CACHE", tmp_path / "cache")
     run_dir, quick = tmp_path / "run", "train_classifier.steps = 3"

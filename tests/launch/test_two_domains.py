@@ -42,6 +42,7 @@ def write_folder(folder, count: int, size: tuple[int, int], channel: int) -> str
     return f"folder:{folder}"
 
 
+@pytest.mark.full("pools, restoring and pictures are tested apart")
 @pytest.mark.usefixtures("eager")
 def test_two_folders_of_images_train_resume_and_show_pictures(tmp_path):
     """Of unlike numbers and sizes; a picture begins with held-out images of its own domain, red or blue."""

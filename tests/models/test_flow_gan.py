@@ -83,6 +83,7 @@ def test_five_discriminator_steps_share_their_noise_if_asked(images):
         assert model.passes == (("discriminator",),) * 5 + (("flow",),)
 
 
+@pytest.mark.full("all pairs of them are those of test_gan.py")
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
     ("divergence", "penalty", "term"),

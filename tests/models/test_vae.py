@@ -35,6 +35,7 @@ def images():
     return load("digits", "train").fetch(np.arange(6))
 
 
+@pytest.mark.every(2, 1)
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("posterior", POSTERIORS.values(), ids=POSTERIORS)
 def test_posteriors_answer_everything(posterior, images):
@@ -48,6 +49,7 @@ def test_posteriors_answer_everything(posterior, images):
     assert np.isfinite(model.log_prob(images)).all()
 
 
+@pytest.mark.every(2)
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("pixels", PIXELS)
 def test_pixel_distributions_train(pixels, images):
@@ -66,6 +68,7 @@ def test_pixel_distributions_train(pixels, images):
 SERVED = {"maf": Categorical, "real_nvp": DiscretizedLogistic, "iaf": Bernoulli, "diagonal": QuantizedNormal}
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("flow", [None, FLOW], ids=["pixels", "features"])
 def test_every_variable_gets_a_gradient(flow, k, images):
@@ -151,6 +154,7 @@ def test_temperature_zero_is_the_centre_of_the_prior():
     np.testing.assert_allclose(model.sample(3, temperature=0.0, seed=1), model.decode(tf.zeros((3, 5))), atol=1e-6)
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("pixels", PIXELS)
 def test_a_likelihood_belongs_to_its_image(pixels, images):
     model = model_of(pixels=pixels)
@@ -264,6 +268,7 @@ def test_training_lowers_the_bound():
     assert float(tf.reduce_mean(model.validate(Batch(images))["bits_per_dim"])) < before - 0.3
 
 
+@pytest.mark.every(2, 1)
 @pytest.mark.parametrize("pixels", PIXELS)
 def test_a_likelihood_given_codes_is_part_of_the_bound(pixels, images):
     flow = FLOW if pixels in (IsotropicNormal, QuantizedNormal) else None

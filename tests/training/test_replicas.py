@@ -13,7 +13,7 @@ from tfade.errors import UsageError
 from tfade.training.checkpoints import restore, snapshot
 from tfade.training.strategy import make_strategy
 
-STEPS = 20
+STEPS = 10
 
 
 def history(make_model, source, devices, steps=STEPS, **arguments):
@@ -42,8 +42,8 @@ def test_two_replicas_train_like_one(make_model, source):
     assert_alike(make_model, source, STEPS)
 
 
+@pytest.mark.full("one setting and every fourth model of test_properties are compared")
 @pytest.mark.usefixtures("eager")
-@pytest.mark.every(2)
 @pytest.mark.parametrize("arguments", OTHERS.values(), ids=OTHERS)
 def test_other_settings_train_alike(make_model, source, arguments):
     assert_alike(make_model, source, 3, **arguments)
@@ -78,6 +78,7 @@ def test_the_replicas_draw_different_noise(make_model):
     np.testing.assert_array_equal(np.concatenate([first, second]), whole)
 
 
+@pytest.mark.full("the next test moves one from run to run")
 @pytest.mark.usefixtures("eager")
 def test_a_checkpoint_moves_between_one_and_two_replicas(make_model, source):
     one, _ = history(make_model, source, 1, 3)

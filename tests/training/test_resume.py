@@ -78,6 +78,7 @@ def test_killed_stopped_and_continued_ends_bit_for_bit_like_the_uninterrupted(tm
         assert (whole / "samples" / picture).read_bytes() == (broken / "samples" / picture).read_bytes()
 
 
+@pytest.mark.full("the next test continues one, too")
 @pytest.mark.usefixtures("eager")
 def test_a_longer_run_continues_a_finished_one(tmp_path):
     assert train_here(tmp_path / "grown", "steps = 3") == 0
@@ -95,12 +96,12 @@ def test_averages_critic_batches_and_decay_resume_too(tmp_path):
         "Optimization.fresh_batches = True",
         "adam.learning_rate = @LinearDecay()",
         "LinearDecay.initial = 1e-3",
-        "LinearDecay.steps = 6",
+        "LinearDecay.steps = 4",
         "Recipe.horizontal_flip = True",
     )
+    assert train_here(tmp_path / "two", *settings, "steps = 2", files=PLAYERS) == 0
     assert train_here(tmp_path / "two", *settings, "steps = 4", files=PLAYERS) == 0
-    assert train_here(tmp_path / "two", *settings, "steps = 6", files=PLAYERS) == 0
-    assert train_here(tmp_path / "one", *settings, "steps = 6", files=PLAYERS) == 0
+    assert train_here(tmp_path / "one", *settings, "steps = 4", files=PLAYERS) == 0
     one = newest_state(tmp_path / "one")
     assert_same_state(one, newest_state(tmp_path / "two"))
     assert not np.array_equal(one["average.generator/000.kernel"], one["generator/000.kernel"])
@@ -130,7 +131,7 @@ def test_a_damaged_newest_checkpoint_is_reported_and_passed_over(run, capsys):
 def test_every_variable_comes_back(tmp_path):
     """Against the model's own list of variables, so that nothing can be left out of both sides."""
     average = "Optimization.average_decay = {'generator': 0.9}"
-    assert train_here(tmp_path / "run", average, "Visualisation.samples = 0", files=PLAYERS) == 0
+    assert train_here(tmp_path / "run", average, "steps = 2", "Visualisation.samples = 0", files=PLAYERS) == 0
     model = load_run(tmp_path / "run")
     state = newest_state(tmp_path / "run")
     assert_same_state(snapshot(model.state()), state)
@@ -138,16 +139,16 @@ def test_every_variable_comes_back(tmp_path):
     owners = [*model.networks.values(), *model.averages.networks.values(), *model.optimizers.values()]
     assert {id(variable) for owner in owners for variable in owner.variables} <= listed
     assert {id(variable) for variable in model.variables} <= listed
-    assert int(model.step.numpy()) == 6
-    assert int(state["optimizer.generator/000.iteration"]) == 6
+    assert int(model.step.numpy()) == 2
+    assert int(state["optimizer.generator/000.iteration"]) == 2
 
 
 @pytest.mark.usefixtures("eager")
 def test_the_best_is_kept_besides_the_newest(tmp_path):
-    settings = ("CheckpointSettings.monitor = 'validation/nll'", "CheckpointSettings.keep = 1", "steps = 12")
-    assert train_here(tmp_path / "run", *settings) == 0
+    settings = ("CheckpointSettings.monitor = 'validation/nll'", "CheckpointSettings.keep = 1", "steps = 9")
+    assert train_here(tmp_path / "run", *settings, "Visualisation.samples = 0") == 0
     folder = tmp_path / "run" / "checkpoints"
-    assert sorted(path.name for path in folder.iterdir()) == ["best.json", "best.npz", "step-000000012.npz"]
+    assert sorted(path.name for path in folder.iterdir()) == ["best.json", "best.npz", "step-000000009.npz"]
     lines = [line.split(",") for line in (tmp_path / "run" / "history.csv").read_text().splitlines()]
     column = lines[0].index("validation/nll")
     value, step = min((float(line[column]), int(line[0])) for line in lines[1:])
@@ -190,21 +191,21 @@ def test_a_signal_in_the_last_interval_is_heard(tmp_path, monkeypatch, capsys):
     """The evaluation that follows training takes minutes; whoever stops the process does not wait for it."""
     from tfade.training.callbacks import History
 
-    report = History.on_epoch_end
+    report, settings = History.on_epoch_end, ("steps = 3", "Visualisation.samples = 0")
 
     def then_stop(self, epoch, logs=None):
         report(self, epoch, logs)
-        if self.step == 6:
+        if self.step == 3:
             os.kill(os.getpid(), signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:
         patch.setattr(History, "on_epoch_end", then_stop)
-        assert train_here(tmp_path / "run") == 128 + signal.SIGTERM
-    assert "stopped by SIGTERM after step 6" in capsys.readouterr().err
+        assert train_here(tmp_path / "run", *settings) == 128 + signal.SIGTERM
+    assert "stopped by SIGTERM after step 3" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) == before
-    assert train_here(tmp_path / "run") == 0
-    assert "is already trained, 6 steps of 6" in capsys.readouterr().out
+    assert train_here(tmp_path / "run", *settings) == 0
+    assert "is already trained, 3 steps of 3" in capsys.readouterr().out
 
 
 def test_all_checkpoints_damaged_is_an_error_and_nothing_is_removed(run, capsys):

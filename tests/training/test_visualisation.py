@@ -123,6 +123,7 @@ def test_an_error_while_drawing_is_a_note(error):
     assert notes[0].startswith("note: overview left out: ")
 
 
+@pytest.mark.full("the note is tested above")
 @pytest.mark.usefixtures("eager")
 def test_what_cannot_be_drawn_ends_no_run(tmp_path, capsys):
     """One iteration is too few to invert this residual flow; training by maximum likelihood needs no inverse."""

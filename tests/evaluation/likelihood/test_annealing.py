@@ -157,6 +157,7 @@ def test_weights_belong_to_their_example(pca):
     assert np.abs(whole.run(pca.x, sigmoid_schedule(20)).log_weights - expected).min() > 0
 
 
+@pytest.mark.full("seconds of XLA")
 def test_xla_gives_the_same_weights_and_one_example_the_error_of_its_chains(pca):
     plain = Annealing(**pca.parts(chains=3)).run(pca.x[:1], sigmoid_schedule(6))
     parts = {**pca.parts(chains=3), "jit_compile": True}
