@@ -79,6 +79,7 @@ def test_an_export_never_overwrites_something_else(make_model, tmp_path):
     assert [path.name for path in other.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.full("that answers belong to their example, and of exports, is tested in test_properties")
 def test_batch_norm_is_in_inference_mode(make_model, images, tmp_path):
     """An image's reconstruction does not depend on its batch mates."""
     model = make_model()

@@ -66,6 +66,7 @@ class Counter:
         return len(calls), len(set(calls))
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("kind", ["affine", "spline", "maf"])
 def test_log_prob_evaluates_every_conditioner_once(kind, monkeypatch):
     layer, x, counter = stack(kind), np.ones((5, 4), "float32"), Counter(monkeypatch)

@@ -43,7 +43,7 @@ CASES = [
 DRAWS = 20_000
 
 
-@pytest.mark.every(3, 1)
+@pytest.mark.every(4, 1)
 @pytest.mark.parametrize(
     ("check", "case"), CASES, ids=lambda value: str(value) if isinstance(value, Case) else name_of(value)
 )

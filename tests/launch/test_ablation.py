@@ -138,6 +138,7 @@ def test_the_table_is_written_after_each_run(tmp_path, monkeypatch):
     assert "GAN, seed 1: not now" in text
 
 
+@pytest.mark.full("as one whose training fails")
 def test_a_row_whose_evaluation_fails_is_evaluated_again(begun, capsys):
     """It does not count as a finished row, and the command says so."""
     (begun / "gan-seed0" / "ablation.json").unlink()

@@ -60,6 +60,7 @@ def test_how_often_a_step_passes_the_flow(counted, eager):
     assert sorted(passes) == ["forward_and_log_det"] * 2 + ["inverse_and_log_det"] * 2
 
 
+@pytest.mark.full("their equality is tested in test_pixel_cnn.py")
 def test_cached_sampling_is_timed_against_the_loop(monkeypatch):
     monkeypatch.setattr(pixel_cnn_benchmark, "SHAPE", (3, 3, 1))
     figures = {name: value for name, value, limit in pixel_cnn_benchmark.measure()}
@@ -90,6 +91,7 @@ def test_a_residual_block_and_its_reference_agree(monkeypatch):
     assert residual_benchmark.peak() - start > 2**26
 
 
+@pytest.mark.full("as the step of a VAE")
 def test_our_flows_train_and_sample():
     step = flow_benchmark.our_training_step(4, 8, 2, jit=False)
     losses = [float(step()) for _ in range(5)]

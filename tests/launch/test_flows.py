@@ -118,7 +118,7 @@ def test_a_block_that_is_not_inverted_is_one_line(tmp_path, capsys, request, gra
     """TensorFlow says it in one way in a graph, in another one without."""
     if not graph:
         request.getfixturevalue("eager")
-    lines = ("steps = 1", "blocks/Stack.repeat = 2", "Visualisation.samples = 0", "ResidualBlock.max_iterations = 1")
+    lines = ("steps = 1", "blocks/Stack.repeat = 1", "Visualisation.samples = 0", "ResidualBlock.max_iterations = 1")
     names = ("residual_flow", "fragments/residual_flow_vectors", "data/toy_ring")
     files = (*(ROOT / "gin" / f"{name}.gin" for name in names), TINY)
     assert train_here(tmp_path / "run", *lines, files=files) == 0

@@ -41,7 +41,7 @@ def density(source, out, path, *bindings, flags=("--train_only",)) -> list:
     return [f"--run_dir={source}", f"--gin_file={path}", f"--out={out}", *lines, *flags]
 
 
-@pytest.mark.every(3, 2)
+@pytest.mark.every(7, 5)
 @pytest.mark.parametrize("path", EX_POST, ids=lambda path: path.stem)
 def test_every_density_is_fitted_and_opens_without_the_first_run(source, tmp_path, path):
     copy = shutil.copytree(source, tmp_path / "source")

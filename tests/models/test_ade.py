@@ -152,7 +152,7 @@ def test_the_balance_is_a_switch(images):
     assert weights[False] == {name: 1.0 for name in shared} | {"adversarial": 0.3}
 
 
-@pytest.mark.every(2, 1)
+@pytest.mark.full("published recipes are traced and test_properties asks ADE everything")
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
     ("posterior", "discriminator", "schedule"),

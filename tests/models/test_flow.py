@@ -46,6 +46,7 @@ def model_of(shape=(16, 16, 1), flow=IMAGE_FLOW, **arguments) -> FlowModel:
     return model
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize(
     "prior", [StandardNormal, functools.partial(StandardLogistic, tempered=True)], ids=["normal", "logistic"]
 )

@@ -82,7 +82,7 @@ def test_the_weight_of_a_code_from_the_public_distributions(variant, images):
     assert result.kl.shape == (6, TOP + 2)
 
 
-@pytest.mark.every(4, 3)
+@pytest.mark.full("as the hierarchical VAE of test_properties")
 @levels
 def test_everything_is_answered(variant, images):
     model = model_of(variant)

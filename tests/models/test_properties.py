@@ -107,6 +107,7 @@ def test_every_model_that_gin_knows_has_a_case():
     assert {model.train_step for model in known} == {TrainingStep.train_step}
 
 
+@pytest.mark.every(1)
 def test_a_player_moves_all_of_its_own_variables_and_no_other(case, model):
     state = snapshot(model.state())
     for index, of_stage in enumerate(model.stages):
@@ -125,7 +126,7 @@ def test_a_player_moves_all_of_its_own_variables_and_no_other(case, model):
     restore(model, state)
 
 
-@pytest.mark.every(4)
+@pytest.mark.every(6, 1)
 def test_two_replicas_train_like_one(case, trained):
     two = built(case, devices=2)
     reported = train(two, case, compared_at(case))
@@ -162,7 +163,7 @@ def test_a_step_in_half_precision_is_finite(case, policy):
         assert np.isfinite(value).all(), name
 
 
-@pytest.mark.every(4, 2)
+@pytest.mark.every(6, 5)
 def test_a_restored_model_is_the_same_and_goes_on_the_same(case, model, tmp_path):
     state = snapshot(model.state())
     Checkpoints(tmp_path).save(TRAINED, state)
@@ -181,7 +182,7 @@ def test_a_restored_model_is_the_same_and_goes_on_the_same(case, model, tmp_path
     restore(model, state)
 
 
-@pytest.mark.every(4, 1)
+@pytest.mark.every(6)
 @pytest.mark.usefixtures("compiled")
 def test_the_export_answers_as_the_model(case, model, tmp_path):
     names = export(model, tmp_path)
@@ -204,7 +205,7 @@ def test_the_export_answers_as_the_model(case, model, tmp_path):
                 np.testing.assert_allclose(found[key], value, rtol=1e-4, atol=1e-4, err_msg=f"{name}: {key}")
 
 
-@pytest.mark.every(2)
+@pytest.mark.every(2, 1)
 def test_every_question_is_answered_or_declined_with_a_reason(case, model):
     assert ASK.keys() == set(QUESTIONS)
     given, image = inputs(model, case), model.spec.shape
@@ -233,7 +234,7 @@ def test_every_question_is_answered_or_declined_with_a_reason(case, model):
         model.answers("dream")
 
 
-@pytest.mark.every(2, 1)
+@pytest.mark.every(2)
 def test_what_a_model_declares_is_what_it_answers(case, model):
     given = inputs(model, case)
     assert (model.likelihood is not None) == model.answers("log_prob")
@@ -254,7 +255,7 @@ def test_what_a_model_declares_is_what_it_answers(case, model):
     assert all(value.shape == (SIZE,) and np.isfinite(value).all() for value in terms.values())
 
 
-@pytest.mark.every(2, 1)
+@pytest.mark.every(2)
 def test_an_answer_belongs_to_its_example(case, model):
     """Whatever its batch mates are, and whether it is given as levels or as numbers in [0, 1]."""
     together, alone = (answers(model, inputs(model, case, size)) for size in (7, 2))
@@ -266,6 +267,7 @@ def test_an_answer_belongs_to_its_example(case, model):
             np.testing.assert_allclose(ASK[name](model, unit), alone[name], rtol=1e-4, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.every(1)
 def test_labels_go_to_conditional_models(case, model):
     given = inputs(model, case)
     labels = given._replace(condition={"labels": [10] * 7})
@@ -284,7 +286,7 @@ def test_labels_go_to_conditional_models(case, model):
             ASK["sample"](model, labels)
 
 
-@pytest.mark.every(3, 2)
+@pytest.mark.every(4, 3)
 def test_pictures_show_what_a_model_answers(case, model, tmp_path):
     held_out, other = source(case.domain), source("other") if model.spec.other else None
     counts = {"samples": 10, "reconstructions": 3, "interpolations": 2}

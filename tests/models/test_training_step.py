@@ -137,7 +137,7 @@ def test_wrong_averages_are_refused(make_model, decay):
         make_model(average_decay=decay)
 
 
-@pytest.mark.every(2, 1)
+@pytest.mark.full("models of test_properties take such steps")
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_trains_in_float32_losses(make_model, images, policy):

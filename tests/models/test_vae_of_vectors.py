@@ -53,7 +53,7 @@ def test_the_importance_weighted_bound_comes_to_the_closed_form():
     assert np.mean(model.log_prob(x)) < np.mean(exact)
 
 
-@pytest.mark.every(2)
+@pytest.mark.full("as the VAE of vectors of test_properties")
 @pytest.mark.parametrize("flow", [None, Coupling], ids=["vectors", "features"])
 def test_it_trains_and_answers(flow):
     model = VAE((3,), flow=flow, pixels=QuantizedNormal, **SMALL)

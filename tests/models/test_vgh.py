@@ -89,6 +89,7 @@ def test_gaussian_codes_are_drawn_and_deterministic_ones_are_not(make_model, ima
     np.testing.assert_array_equal(deterministic.encode(images).mean(), deterministic.encode(images).sample(seed=(1, 2)))
 
 
+@pytest.mark.full("as that of every model of test_properties")
 def test_the_public_interface(make_model, kind, images):
     model = make_model(kind)
     assert model.likelihood is None

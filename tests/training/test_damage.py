@@ -122,6 +122,7 @@ def test_a_checkpoint_carries_its_run_step_and_format(tmp_path):
         read_state(tmp_path / "old.npz", "one")
 
 
+@pytest.mark.full("that a file says whose it is, is tested above")
 def test_another_runs_checkpoint_is_not_restored(copy, tmp_path, capsys):
     assert train_here(tmp_path / "other", QUIET, "seed = 1") == 0
     newest = "step-000000006.npz"

@@ -50,6 +50,7 @@ def poisoned(model, term, value):
     return model
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize(
     ("value", "text"),
     [(lambda v: v * float("nan"), "nan"), (lambda v: v + float("inf"), "inf")],

@@ -37,6 +37,7 @@ OTHERS = {
 }
 
 
+@pytest.mark.full("eager steps of every fourth model are compared, and compiled ones of two workers")
 def test_two_replicas_train_like_one(make_model, source):
     """Compiled, as users have it, and over some steps."""
     assert_alike(make_model, source, STEPS)
