@@ -83,7 +83,7 @@ def test_the_refinements_of_ade_go_together(tmp_path):
     assert any(name.startswith("flow/") for name in names)
 
 
-@pytest.mark.every(4, 2)
+@pytest.mark.every(6)
 @pytest.mark.parametrize("path", sorted((ROOT / "gin" / "paper").glob("*.gin")), ids=lambda path: path.stem)
 @pytest.mark.usefixtures("eager")
 def test_published_settings_build_and_trace_their_losses(path, tmp_path, request):

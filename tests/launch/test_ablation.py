@@ -112,6 +112,7 @@ def test_a_missing_table_and_wrong_names_are_rejected(tmp_path, capsys):
     assert "Ablation.reference='Gan' is not a row; the rows are GAN, AV-GDE" in capsys.readouterr().err
 
 
+@pytest.mark.full("the table after each of some runs that fail is tested below")
 def test_a_row_that_diverges_does_not_stop_the_others(tmp_path, capsys):
     diverging = ("VAE.kl_weight = 1e38", ONE_SEED, DISTANCE)
     rows = "Ablation.rows = (@vae/Row(), @gan/Row())"

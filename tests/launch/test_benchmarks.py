@@ -46,6 +46,7 @@ def counted(monkeypatch):
     return model, passes
 
 
+@pytest.mark.full("a count of calls")
 def test_the_flow_is_passed_both_ways(counted):
     """As often as in a step: once for densities, and twice for samples, one of them without gradients."""
     model, passes = counted
@@ -53,6 +54,7 @@ def test_the_flow_is_passed_both_ways(counted):
     assert sorted(passes) == ["forward_and_log_det"] * 2 + ["inverse_and_log_det"]
 
 
+@pytest.mark.full("a count of calls")
 def test_how_often_a_step_passes_the_flow(counted, eager):
     """The second density is that of the discriminator's pass, which asks for none: a compiled step leaves it out."""
     model, passes = counted

@@ -89,7 +89,7 @@ def combinations(setting: int, penalty: str, whole: bool) -> list[tuple[str, lis
         return [(name, EVERY_KIND) for name in DISCRIMINATORS]
     if setting == 0:
         return [
-            (name, [EVERY_KIND[(place + 2 * index) % len(EVERY_KIND)]]) for index, name in enumerate(DISCRIMINATORS)
+            (name, [EVERY_KIND[(place + 4 * index) % len(EVERY_KIND)]]) for index, name in enumerate(DISCRIMINATORS)
         ]
     return [(list(DISCRIMINATORS)[turn % 3], [EVERY_KIND[turn % len(EVERY_KIND)]])]
 

@@ -62,7 +62,7 @@ def bound_terms(model, images, noise):
     return model.elbo.terms(target, noise, model.network)
 
 
-@pytest.mark.every(4, 2)
+@pytest.mark.every(4, 1)
 @levels
 def test_the_weight_of_a_code_from_the_public_distributions(variant, images):
     """log p(x | z) + log p(z) - log q(z | x), for codes that the test makes itself."""
@@ -125,7 +125,7 @@ def test_several_codes_of_an_image_meet_its_own_maps(variant, images):
     np.testing.assert_allclose(thrice.kl, once.kl, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.every(2, 1)
+@pytest.mark.every(5, 4)
 @pytest.mark.parametrize(("variant", "k"), [*((variant, 1) for variant in LEVELS), ("sum_iaf", 3)])
 def test_every_variable_gets_a_gradient(variant, k, images):
     model = model_of(variant, importance_samples=k, compiled=True)
@@ -162,6 +162,7 @@ def test_each_level_has_free_bits_of_its_own(images):
     assert gradients[1] is None or not np.any(gradients[1])
 
 
+@pytest.mark.full("that of a VAE is tested in test_ade.py")
 @pytest.mark.usefixtures("eager")
 def test_the_adversary_reaches_nothing_of_the_posterior(images):
     model = model_of("sum_iaf", ADE, compiled=True)

@@ -35,7 +35,7 @@ def images():
     return load("digits", "train").fetch(np.arange(6))
 
 
-@pytest.mark.every(2, 1)
+@pytest.mark.every(4, 3)
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("posterior", POSTERIORS.values(), ids=POSTERIORS)
 def test_posteriors_answer_everything(posterior, images):
@@ -49,7 +49,7 @@ def test_posteriors_answer_everything(posterior, images):
     assert np.isfinite(model.log_prob(images)).all()
 
 
-@pytest.mark.every(2)
+@pytest.mark.every(5, 3)
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("pixels", PIXELS)
 def test_pixel_distributions_train(pixels, images):
@@ -68,7 +68,7 @@ def test_pixel_distributions_train(pixels, images):
 SERVED = {"maf": Categorical, "real_nvp": DiscretizedLogistic, "iaf": Bernoulli, "diagonal": QuantizedNormal}
 
 
-@pytest.mark.every(2)
+@pytest.mark.every(4, 2)
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("flow", [None, FLOW], ids=["pixels", "features"])
 def test_every_variable_gets_a_gradient(flow, k, images):

@@ -58,7 +58,7 @@ def test_the_rows_have_as_many_parameters(name, data, tmp_path):
 KINDS = ("normal", "IAF")
 
 
-@pytest.mark.every(2, 1)
+@pytest.mark.full("as those of the tables above and below")
 @pytest.mark.usefixtures("only_sizes")
 @pytest.mark.parametrize(("name", "count"), [("ade_table2", 6), ("vae_table", 9)])
 def test_every_row_of_the_other_tables_can_be_built(name, count, tmp_path):

@@ -21,6 +21,7 @@ SMALL = (
 )
 
 
+@pytest.mark.full("densities over the codes of a run are those of test_latent_density.py")
 @pytest.mark.usefixtures("eager")
 def test_a_density_takes_the_autoencoder_of_another_row(tmp_path, monkeypatch, tmp_path_factory):
     monkeypatch.setattr(common, "CACHE", tmp_path_factory.getbasetemp() / "density_rows_cache")
