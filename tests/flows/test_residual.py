@@ -159,6 +159,7 @@ def test_many_terms_are_the_exact_number(by_xla):
     np.testing.assert_allclose(np.mean(log_det), expected[1][0], atol=1e-5)
 
 
+@pytest.mark.full("as answers and replicas of such a model in test_properties")
 def test_noise_belongs_to_an_example_or_to_a_step():
     flow = built(Stack((part(ResidualBlock, MLP, exact_terms=1, evaluation_terms=1),) * 2), (3,))
     x = events(3)

@@ -76,6 +76,7 @@ def test_one_evaluation_of_the_masked_network_serves_all_densities(variant):
             assert calls.call_count == 1
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("variant", ["precision", "sum"])
 def test_the_divergence_of_conditionals_has_the_mean_of_log_q_minus_log_p(variant):
     level = level_of(variant)

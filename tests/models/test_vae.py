@@ -211,6 +211,7 @@ def test_free_bits_are_those_of_the_whole_batch(least, expected):
     assert [float(value[0]) for value in chosen.experimental_local_results(costs)] == expected
 
 
+@pytest.mark.every(2)
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("prior", [GaussianMixture, AutoregressiveMADE])
 def test_learned_priors_are_trained(prior, images):

@@ -64,7 +64,7 @@ def test_history_counts_on_over_the_stages(whole):
 
 
 # Tracing takes longer than these steps. Checkpoints: after each of five steps, after the mixture, after each of three steps.
-@pytest.mark.every(3, 2)
+@pytest.mark.every(5)
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("before", [False, True], ids=["after", "before"])
 @pytest.mark.parametrize("count", [2, 5, 6, 7, 9])

@@ -40,7 +40,7 @@ def trained(tmp_path_factory):
     return run_dir
 
 
-@pytest.mark.every(3)
+@pytest.mark.every(4)
 @pytest.mark.parametrize(
     "line",
     [

@@ -85,6 +85,7 @@ def passes_of(decoder, monkeypatch):
     return passes
 
 
+@pytest.mark.full("a bound of memory; the pairs are those above")
 def test_the_decoder_bounds_the_pairs_that_are_decoded_together(subject, monkeypatch):
     """Every pass stays below the given numbers of its layers, and no density depends on that."""
     wanted = subject.posteriors.log_mixture(subject.posteriors.draw(CODES).codes)

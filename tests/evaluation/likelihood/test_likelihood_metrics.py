@@ -157,6 +157,7 @@ def test_annealing_a_vae(subject, tmp_path):
     assert len(json.loads(path.read_text())["results"]) == 3
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize(
     ("pixels", "said"),
     [
