@@ -205,6 +205,7 @@ def test_memory_does_not_grow_with_the_number_of_terms():
     assert not [node.name for node in nodes if node.op.startswith("TensorList")]
 
 
+@pytest.mark.full("the mean of one block's estimates is exact above")
 def test_several_scales_add_up():
     """Images through a multi-scale flow: the estimates' mean is the Jacobian's log-determinant by autodiff."""
     scales = ((Squeeze, part(ResidualBlock, CONV, evaluation_terms=4)), (part(ResidualBlock, CONV),))

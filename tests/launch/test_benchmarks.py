@@ -71,6 +71,7 @@ def test_cached_sampling_is_timed_against_the_loop(monkeypatch):
     assert all(0 < value < math.inf for value in figures.values())
 
 
+@pytest.mark.full("the estimate is unbiased in test_residual.py")
 def test_a_residual_block_and_its_reference_agree(monkeypatch):
     for name, small in (("BATCH", 3), ("SHAPE", (4, 4, 1)), ("WIDTH", 3)):
         monkeypatch.setattr(residual_benchmark, name, small)

@@ -77,6 +77,7 @@ class Identity(keras.Sequential):
         super().__init__([keras.Input(shape), keras.layers.Activation("linear")])
 
 
+@pytest.mark.full("its losses are computed by hand above")
 def test_adaptive_contrast_estimates_a_known_kl_better():
     """Both discriminators have the same steps; the KL divergence is ½ Σ (4 x² + σ² - 1 - 2 log σ), 7.6 nats on average."""
     x = tf.random.stateless_normal((512, 2), (0, 1))

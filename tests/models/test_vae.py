@@ -258,6 +258,7 @@ def test_bad_questions_are_refused(images):
         model.log_prob(images.astype(np.float32))
 
 
+@pytest.mark.full("a step is gradient descent on a bound that has closed forms elsewhere")
 def test_training_lowers_the_bound():
     model = model_of(spread=0.0)
     model.compile(lambda name: keras.optimizers.Adam(2e-3))

@@ -87,7 +87,7 @@ MIXTURE = functools.partial(GaussianMixture, 2)
 COUPLING = functools.partial(Coupling, conditioner=functools.partial(MLPConditioner, width=4))
 
 
-@pytest.mark.every(4, 1)
+@pytest.mark.every(4, 2)
 @pytest.mark.parametrize(
     "make",
     [

@@ -97,12 +97,12 @@ def test_averages_critic_batches_and_decay_resume_too(tmp_path):
         "Optimization.fresh_batches = True",
         "adam.learning_rate = @LinearDecay()",
         "LinearDecay.initial = 1e-3",
-        "LinearDecay.steps = 4",
+        "LinearDecay.steps = 2",
         "Recipe.horizontal_flip = True",
     )
+    assert train_here(tmp_path / "two", *settings, "steps = 1", files=PLAYERS) == 0
     assert train_here(tmp_path / "two", *settings, "steps = 2", files=PLAYERS) == 0
-    assert train_here(tmp_path / "two", *settings, "steps = 4", files=PLAYERS) == 0
-    assert train_here(tmp_path / "one", *settings, "steps = 4", files=PLAYERS) == 0
+    assert train_here(tmp_path / "one", *settings, "steps = 2", files=PLAYERS) == 0
     one = newest_state(tmp_path / "one")
     assert_same_state(one, newest_state(tmp_path / "two"))
     assert not np.array_equal(one["average.generator/000.kernel"], one["generator/000.kernel"])

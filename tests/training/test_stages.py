@@ -136,6 +136,7 @@ def test_a_finished_run_is_not_trained_again(whole, capsys):
     assert_same_state(before, newest_state(whole))
 
 
+@pytest.mark.full("the best of one stage alone is kept in test_resume.py")
 @pytest.mark.usefixtures("eager")
 def test_the_best_of_one_stage_is_kept_through_the_others(tmp_path):
     """The other stages do not report what is monitored."""

@@ -116,6 +116,7 @@ def test_rows_of_large_tables_can_be_built(name, tmp_path):
     assert min(plan.parameters.values()) > 0
 
 
+@pytest.mark.full("as the rows of the table above")
 @pytest.mark.usefixtures("only_sizes")
 def test_the_rows_of_the_hybrids_have_one_generator(tmp_path):
     table = read_table(WORKSPACE, str(ROOT / "gin" / "tables" / "hybrids.gin"), [])
