@@ -11,16 +11,7 @@ import pytest
 from PIL import Image
 
 from launch import benchmark, common, evaluate, export, jacobian, sample, train
-from tests.helpers import (
-    PLAYERS,
-    RECIPE,
-    ROOT,
-    TINY,
-    fails,
-    run,
-    train_arguments,
-    train_here,
-)
+from tests.helpers import PLAYERS, RECIPE, ROOT, TINY, fails, run, train_arguments, train_here
 
 LAUNCHERS = ("train", "evaluate", "sample", "export", "jacobian", "ablation", "benchmark", "density_ratio")
 

@@ -154,7 +154,6 @@ def test_temperature_zero_is_the_centre_of_the_prior():
     np.testing.assert_allclose(model.sample(3, temperature=0.0, seed=1), model.decode(tf.zeros((3, 5))), atol=1e-6)
 
 
-@pytest.mark.every(2)
 @pytest.mark.parametrize("pixels", PIXELS)
 def test_a_likelihood_belongs_to_its_image(pixels, images):
     model = model_of(pixels=pixels)
@@ -211,7 +210,6 @@ def test_free_bits_are_those_of_the_whole_batch(least, expected):
     assert [float(value[0]) for value in chosen.experimental_local_results(costs)] == expected
 
 
-@pytest.mark.every(2)
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("prior", [GaussianMixture, AutoregressiveMADE])
 def test_learned_priors_are_trained(prior, images):
@@ -270,7 +268,6 @@ def test_training_lowers_the_bound():
     assert float(tf.reduce_mean(model.validate(Batch(images))["bits_per_dim"])) < before - 0.3
 
 
-@pytest.mark.every(2, 1)
 @pytest.mark.parametrize("pixels", PIXELS)
 def test_a_likelihood_given_codes_is_part_of_the_bound(pixels, images):
     flow = FLOW if pixels in (IsotropicNormal, QuantizedNormal) else None
