@@ -27,7 +27,7 @@ tf.config.set_logical_device_configuration(
 # it again. No draw comes from these generators (`test_architecture`).
 tf.random.set_seed = lambda seed: None
 
-from tests.helpers import eagerly
+from tests.helpers import eagerly, traced_once
 from tfade.data.digits import digits
 from tfade.data.stacked import StackedSource
 from tfade.models.optimization import Optimization
@@ -85,7 +85,8 @@ def make_model():
         if compiled:
             others = {name: compile_arguments.pop(name) for name in ("seed", "stages") if name in compile_arguments}
             optimizer = optimizer or (lambda name, of_stage=None: keras.optimizers.Adam(1e-3, 0.5, 0.9))
-            model.compile(optimizer, Optimization(**compile_arguments), **others)
+            with traced_once((kind, str(model_arguments), str(compile_arguments), str(others.get("stages")))):
+                model.compile(optimizer, Optimization(**compile_arguments), **others)
         return model
 
     return make

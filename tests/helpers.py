@@ -16,6 +16,7 @@ from launch import common, train
 from tfade.export import export
 from tfade.files import write_text
 from tfade.models import base
+from tfade.models.step import checked_terms
 from tfade.networks.squeezenet import squeezenet
 from tfade.spec import Batch, Spec
 from tfade.training import configuration, recorded_configuration
@@ -47,6 +48,23 @@ def eagerly():
 def untraced():
     """Inside, models are compiled without tracing their losses, which takes most of the time; they cannot be trained."""
     return mock.patch.object(base, "checked_terms", return_value=[])
+
+
+TERMS: dict[tuple, list[str]] = {}  # (what decides on the losses, stage) → the names of its terms
+
+
+@contextlib.contextmanager
+def traced_once(key):
+    """Inside, `compile` traces the losses for the names of their terms only the first time that `key` is given."""
+
+    def remembered(model, stage):
+        place = key, model._stage
+        if place not in TERMS:
+            TERMS[place] = checked_terms(model, stage)
+        return TERMS[place]
+
+    with mock.patch.object(base, "checked_terms", remembered):
+        yield
 
 
 def train_arguments(run_dir, *bindings, files=(RECIPE, TINY)) -> list[str]:
@@ -92,9 +110,12 @@ def write_run(path, files, bindings, step: int = 0) -> RunDirectory:
     return folder
 
 
-def train_here(run_dir, *bindings, **options) -> int:
+def train_here(run_dir, *bindings, files=(RECIPE, TINY)) -> int:
     """Trains in this process; returns the exit status."""
-    return run(train.main, train_arguments(run_dir, *bindings, **options))
+    others = ("steps =", "Visualisation.", "CheckpointSettings.", "Recipe.interval", "seed =")
+    key = *map(str, files), *(binding for binding in bindings if not binding.startswith(others))
+    with traced_once(key):
+        return run(train.main, train_arguments(run_dir, *bindings, files=files))
 
 
 def start(module: str, arguments, **environment) -> subprocess.Popen:

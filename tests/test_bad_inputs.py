@@ -145,6 +145,7 @@ def test_flags_that_are_missing_or_too_many(capsys, main, arguments, word):
     refused(capsys, main, arguments, word)
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize(("name", "value"), LINES)
 def test_gin_lines_and_constructor_arguments(capsys, name, value):
     argument, literal = name.rpartition(".")[2], value.strip("@()'{}").replace("1e400", "inf")

@@ -67,6 +67,7 @@ def test_the_export_equals_the_live_model(tmp_path, images):
     assert np.abs(model.generator(latents, training=False) - 2 * model.decode(latents) + 1).max() > 1e-4  # averaged
 
 
+@pytest.mark.full("as in test_export_folder.py")
 def test_an_export_never_overwrites_something_else(make_model, tmp_path):
     model = make_model()
     export(model, tmp_path / "new")
@@ -79,6 +80,7 @@ def test_an_export_never_overwrites_something_else(make_model, tmp_path):
     assert [path.name for path in other.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.full("that answers belong to their example, and of exports, is tested in test_properties")
 def test_batch_norm_is_in_inference_mode(make_model, images, tmp_path):
     """An image's reconstruction does not depend on its batch mates."""
     model = make_model()

@@ -41,6 +41,7 @@ def test_another_program_s_saved_model_is_left_alone(model, tmp_path):
     assert (tmp_path / "theirs" / "saved_model.pb").is_file()
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize(("n", "temperature"), [(0, 1.0), (-3, 1.0), (10**9, 1.0), (2, np.nan), (2, -1.0), (2, np.inf)])
 def test_served_samples_check_their_arguments(model, tmp_path_factory, n, temperature):
     folder = tmp_path_factory.getbasetemp() / "served"

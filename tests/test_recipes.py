@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from launch import common
-from tests.helpers import ROOT, TINY, newest_state, squeezenet_file, train_here
+from tests.helpers import ROOT, TINY, newest_state, squeezenet_file, train_here, untraced
 from tfade.training.recipe import build_model, recipe_of_data
 
 RECIPES = sorted((ROOT / "gin").glob("*.gin"))
@@ -31,18 +31,46 @@ def shallow(path) -> list[str]:
     return lines + [line for file in included for line in shallow(ROOT / file)]
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+# Of these models, whose steps take longest, every one is trained by tests of its own.
+LONG = {"residual_flow", "hybrid_classifier", "hvae", "hvae_autoregressive", "cycle_gan", "flow_gan_hybrid", "av_ade"}
+LONG |= {"conditional_av_ade", "pixel_vae"}
+STEPPED = [path for path in RECIPES if path.stem not in LONG][::3]
+
+
+def recipes(full):
+    """A test's recipes: those for which `full` is true only with --full."""
+    mark = pytest.mark.full("a recipe is stepped or built")
+    return pytest.mark.parametrize(
+        "path", [pytest.param(path, marks=[mark] * full(path), id=path.stem) for path in RECIPES]
+    )
+
+
+def small(path, tmp_path) -> list[str]:
+    """Bindings for a step of a recipe in small."""
+    weights = "SqueezeNetFeatures.weights"
+    files = [f"{weights} = {str(squeezenet_file(tmp_path / 'weights.h5'))!r}"] * (weights in path.read_text())
+    return ["steps = 1", *shallow(path), *files]
+
+
+@recipes(full=lambda path: path in STEPPED)
+def test_recipes_build(path, tmp_path):
+    with untraced(), common.workspace().configured([str(path), TINY], small(path, tmp_path)):
+        model = build_model(recipe_of_data()[0])
+    assert all(player.variables for stage in model.stages for player in stage.players.values())
+    assert any(stage.players for stage in model.stages)
+
+
+@recipes(full=lambda path: path not in STEPPED)
 def test_recipes_train(path, tmp_path, request):
-    bindings, text = ["steps = 1", *shallow(path)], path.read_text()
+    bindings = small(path, tmp_path)
     if path.stem not in COMPILED:
         request.getfixturevalue("eager")
         bindings.append("Visualisation.samples = 0")
-    if "SqueezeNetFeatures.weights" in text:
-        bindings.append(f"SqueezeNetFeatures.weights = {str(squeezenet_file(tmp_path / 'weights.h5'))!r}")
     assert train_here(tmp_path / "run", *bindings, files=(path, TINY)) == 0
     assert int(newest_state(tmp_path / "run")["step"]) >= 1
 
 
+@pytest.mark.full("each of them is part of a published recipe")
 @pytest.mark.usefixtures("eager")
 def test_the_refinements_of_ade_go_together(tmp_path):
     """Residual discriminator, IAF posterior and two scales, applied on top of the recipe as its head comment says."""
@@ -55,6 +83,7 @@ def test_the_refinements_of_ade_go_together(tmp_path):
     assert any(name.startswith("flow/") for name in names)
 
 
+@pytest.mark.every(6)
 @pytest.mark.parametrize("path", sorted((ROOT / "gin" / "paper").glob("*.gin")), ids=lambda path: path.stem)
 @pytest.mark.usefixtures("eager")
 def test_published_settings_build_and_trace_their_losses(path, tmp_path, request):
@@ -101,6 +130,7 @@ def test_every_recipe_exposes_the_same_names(path):
         assert path.read_text().startswith("#")
 
 
+@pytest.mark.full("seconds of XLA")
 def test_a_step_compiled_by_xla_is_the_same_step(tmp_path):
     """The first one of an AAE, in what depends on no noise: XLA draws other normals, and Adam makes much of rounding."""
     rows = []

@@ -27,12 +27,26 @@ def test_of_a_marked_test_every_nth_case_is_taken(arguments, taken):
     assert [item.nodeid for item in other if item not in left] == ["b.py::test[0]"]
 
 
+def test_what_is_marked_full_is_left_out_and_takes_no_turn():
+    every, full = SimpleNamespace(args=(2,)), SimpleNamespace(args=("long",))
+    alone = SimpleNamespace(nodeid="b.py::test", get_closest_marker={"full": full}.get)
+    found = [
+        SimpleNamespace(
+            nodeid=f"a.py::test[{index}]",
+            get_closest_marker={"every": every, "full": full if index == 2 else None}.get,
+        )
+        for index in range(6)
+    ]
+    assert [item.nodeid[-2] for item in found if item not in left_out(found)] == ["0", "3", "5"]
+    assert left_out([alone]) == [alone]
+
+
 def test_a_twin_is_left_out_and_takes_no_turn():
     case = SimpleNamespace(args=(2,))
     found = [
         SimpleNamespace(
             nodeid=f"a.py::test[{index}]",
-            get_closest_marker=lambda name, index=index: case if name == "every" or index in (1, 2) else None,
+            get_closest_marker={"every": case, "twin": case if index in (1, 2) else None}.get,
         )
         for index in range(6)
     ]

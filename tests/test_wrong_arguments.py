@@ -36,6 +36,7 @@ def spec() -> str:
     return reached(VAE)[1]
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize(("name", "value"), WRONG)
 def test_one_line_names_argument_and_value(spec, name, value):
     extra = ["DiagonalNormal.conditioner = @MLPConditioner"] if name.startswith("MLPConditioner") else []

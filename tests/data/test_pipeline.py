@@ -50,6 +50,7 @@ def numbers(batch):
     return batch.min(axis=(-3, -2, -1)) // 2
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("options", [{}, {"batches_per_step": 3}, {"horizontal_flip": True}])
 @pytest.mark.parametrize("start", [1, 4, 11])
 def test_start_step_continues_the_stream_exactly(numbered, options, start):
@@ -74,6 +75,7 @@ def test_seed_fixes_the_order(numbered):
     assert (np.stack(take(6, numbered, 5, 7)) != np.stack(take(6, numbered, 5, 8))).any()
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize(("replicas", "workers"), [(2, 1), (4, 2), (4, 4), (6, 3)])
 @pytest.mark.parametrize("options", [{}, {"batches_per_step": 2, "horizontal_flip": True}])
 def test_shards_together_are_the_batch_of_one_device(numbered, replicas, workers, options):

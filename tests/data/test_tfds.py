@@ -40,10 +40,9 @@ def test_the_splits_of_mnist_are_the_published_images(tfds_dir, shared_data):
     assert_published("mnist", shared_data / "mnist", data_dir=str(tfds_dir), download=False)
 
 
-def test_original_files_in_the_manual_folder_are_used(shared_data, tmp_path, request):
+@pytest.mark.full("half a minute")
+def test_original_files_in_the_manual_folder_are_used(shared_data, tmp_path):
     """As for `tfds_dir`. Fashion-MNIST has files of the same names."""
-    if not request.config.getoption("full"):
-        pytest.skip("half a minute; with --full")
     manual = tmp_path / "downloads" / "manual" / "fashion_mnist"
     manual.mkdir(parents=True)
     for path in (shared_data / "fashion_mnist").iterdir():

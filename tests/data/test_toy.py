@@ -20,6 +20,7 @@ PLANE = {
 EVERY = {**PLANE, "gaussian8": Gaussian, "gaussian1": lambda: Gaussian(1)}
 
 
+@pytest.mark.every(3, 2)
 @pytest.mark.parametrize("name", PLANE)
 def test_density_integrates_to_one(name):
     density = PLANE[name]()
@@ -31,6 +32,7 @@ def test_density_integrates_to_one(name):
     assert mass == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("name", EVERY)
 def test_sampler_agrees_with_density(name):
     """The mean of -log p over samples estimates the entropy, which was found without the sampler."""
@@ -41,6 +43,7 @@ def test_sampler_agrees_with_density(name):
     assert abs(surprise.mean() - density.entropy) < 4 * error + 1e-9
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("name", PLANE)
 def test_sampler_fills_space_as_the_density_says(name):
     """Shares of samples in the cells of a coarse grid against the density's mass there: a chi-squared test."""
@@ -65,6 +68,7 @@ def test_sampling_is_a_function_of_the_seed(name):
     assert (density.sample(10, 1) != density.sample(10, 2)).any()
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("density", [ring(), grid(), Mixture([[0.5, -1]], 0.3)])
 def test_mixture_entropy_in_closed_form(density):
     closed = np.log(len(density.centres)) + 1 + np.log(2 * np.pi * density.sigma**2)

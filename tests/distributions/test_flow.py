@@ -60,6 +60,7 @@ def built(part, context_size=0) -> FlowDistribution:
     return layer
 
 
+@pytest.mark.every(2, 1)
 @pytest.mark.parametrize("part", PARALLEL_SAMPLES.values(), ids=PARALLEL_SAMPLES)
 @pytest.mark.parametrize("context_size", [0, 2])
 def test_a_sample_and_its_density_take_one_evaluation(part, context_size):
@@ -83,6 +84,7 @@ def test_a_density_takes_one_evaluation(part):
     assert Counted.calls == LAYERS
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize(
     ("make", "network", "question"),
     [

@@ -22,6 +22,7 @@ def parameters(layer, scale=1.0, batch=4):
     return tf.constant(scale * np.random.default_rng(0).normal(size=shape), tf.float32)
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("scale", [1.0, 30.0])
 @pytest.mark.parametrize(
     "layer",

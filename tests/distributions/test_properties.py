@@ -21,6 +21,7 @@ BY_XLA = {"mixture_full", "lstm_mixture", "made", "iaf"}
 cases = pytest.mark.parametrize("case", CASES, ids=str)
 
 
+@pytest.mark.every(3)
 @cases
 def test_shapes(case):
     layer = case.build()
@@ -43,6 +44,7 @@ def test_shapes(case):
     np.testing.assert_allclose(many.log_prob(tf.ones(3))[0], given.log_prob(tf.ones(3)), rtol=1e-5)
 
 
+@pytest.mark.every(3)
 @cases
 def test_samples_are_a_function_of_the_seed(case):
     given = case.build(context_size=2).distribution(CONTEXT)
@@ -55,6 +57,7 @@ def test_samples_are_a_function_of_the_seed(case):
     assert len(np.unique(other)) == other.size  # no number is drawn twice
 
 
+@pytest.mark.every(2, 1)
 @cases
 def test_a_sample_and_its_density_agree_with_the_density_of_the_sample(case):
     with precision("float64"):
@@ -87,6 +90,7 @@ def test_a_posterior_is_a_function_of_noise_with_its_density(case):
             np.testing.assert_allclose(centre, distribution.mean(), atol=1e-9)
 
 
+@pytest.mark.every(3)
 @cases
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
 def test_it_is_a_density_and_samples_follow_it(case, temperature):
@@ -109,6 +113,7 @@ def test_it_is_a_density_and_samples_follow_it(case, temperature):
     np.testing.assert_allclose(np.cov(samples.T) / scale, covariance / scale, atol=0.15)
 
 
+@pytest.mark.every(3, 2)
 @cases
 def test_temperature_scales_the_noise(case):
     """Exactly p^(1/T²) where the class says so; everywhere, less spread."""
@@ -133,6 +138,7 @@ def test_temperature_scales_the_noise(case):
     np.testing.assert_allclose(traced(tf.constant(0.5)), cold.log_prob(points), rtol=1e-5)
 
 
+@pytest.mark.every(2, 1)
 @cases
 def test_far_points_have_a_finite_density_and_gradient(case):
     rows = [np.full(3, extreme) for extreme in EXTREMES] + [np.array([1e6, -1e6, 1.0]), np.array([0.0, 1e6, 0.0])]
@@ -148,6 +154,7 @@ def test_far_points_have_a_finite_density_and_gradient(case):
             assert gradient is None or np.isfinite(gradient).all(), variable.path
 
 
+@pytest.mark.every(2, 1)
 @cases
 def test_every_variable_gets_a_gradient(case):
     for layer, context in ((case.build(), None), (case.build(context_size=2), CONTEXT)):
@@ -186,6 +193,7 @@ def test_a_context_that_does_not_fit_is_rejected(case):
         case.make().build(())
 
 
+@pytest.mark.every(3, 1)
 @cases
 def test_reload(case, tmp_path):
     """Weights, with what was set from data, read into a layer made from another seed give the same to the bit."""
@@ -199,6 +207,7 @@ def test_reload(case, tmp_path):
         np.testing.assert_array_equal(ask(one.distribution(CONTEXT)), ask(two.distribution(CONTEXT)))
 
 
+@pytest.mark.every(5, 3)
 @cases
 def test_compiled(case):
     """Inside tf.function, and in some cases with XLA, densities are those of eager execution; the batch size may vary."""
@@ -236,6 +245,7 @@ def test_a_normal_of_one_number_takes_any_batch():
     assert ask.get_concrete_function(tf.TensorSpec((None, 2), tf.float32))(tf.constant(given)).shape == (5,)
 
 
+@pytest.mark.every(2, 1)
 @cases
 def test_initialise_moves_the_density_to_the_data(case):
     """Near a diagonal Gaussian of the data's own moments, far from zero and of different scales."""

@@ -22,6 +22,7 @@ def features_of(rows=3, channels=3, seed=0):
     return tf.constant(np.random.default_rng(seed).normal(size=(rows, 2, 2, channels)), tf.float32)
 
 
+@pytest.mark.every(2, 1)
 @levels
 def test_densities_of_a_level_are_those_of_its_map_from_noise(variant):
     """log q = log N(ε; 0, I) - log |det ∂z/∂ε|, the Jacobian by automatic differentiation."""

@@ -165,6 +165,7 @@ def test_metrics_that_do_not_fit_are_reported(stacked, subject_of, tmp_path):
     assert json.loads(path.read_text())["not_applicable"] == "Blind cannot reconstruct: a GAN has no encoder"
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize(
     "error", [MemoryError(), np.linalg.LinAlgError("singular"), tf.errors.ResourceExhaustedError(None, None, "OOM")]
 )

@@ -24,6 +24,7 @@ CASES = (
 )
 
 
+@pytest.mark.every(5, 3)
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("check", CHECKS, ids=name_of)
 def test_property(check, case):

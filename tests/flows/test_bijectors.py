@@ -66,6 +66,7 @@ class Counter:
         return len(calls), len(set(calls))
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("kind", ["affine", "spline", "maf"])
 def test_log_prob_evaluates_every_conditioner_once(kind, monkeypatch):
     layer, x, counter = stack(kind), np.ones((5, 4), "float32"), Counter(monkeypatch)
@@ -108,6 +109,7 @@ def numerical_gradient(function, x, step=1e-6):
     return np.stack(columns, -1)
 
 
+@pytest.mark.every(2, 1)
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_the_density_of_a_sample_has_a_gradient_with_respect_to_it(kind):
     with precision("float64"):
@@ -145,6 +147,7 @@ def test_a_sample_and_its_density_have_gradients_to_the_weights(kind):
         np.testing.assert_allclose(gradient.numpy() @ direction.ravel(), (ends[0] - ends[1]) / 2e-6, rtol=1e-5)
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_nothing_is_stale_after_a_weight_update(kind):
     layer, x = stack(kind), tf.ones((3, 4))
@@ -170,7 +173,7 @@ def test_a_context_is_broadcast_over_samples_and_data():
     np.testing.assert_allclose(whole[:, 3], one, atol=1e-4)
 
 
-@pytest.mark.every(2)
+@pytest.mark.every(3)
 @pytest.mark.parametrize("dimensions", [2, 8, 64])
 @pytest.mark.parametrize("transformer", [Affine, Shift])
 def test_32_couplings_keep_their_inverse_in_float32(dimensions, transformer):

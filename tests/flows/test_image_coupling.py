@@ -43,6 +43,7 @@ CASES = (
 )
 
 
+@pytest.mark.every(4)
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("check", CHECKS, ids=name_of)
 def test_property(check, case):
@@ -164,6 +165,7 @@ def test_the_network_runs_once_in_each_direction(context_size):
         assert Counting.calls == 2
 
 
+@pytest.mark.full("as those of vectors")
 def test_deep_stacks_keep_their_inverse_in_float32():
     """32 layers with random weights of unit gain."""
     stack = built(Stack((CHECKERBOARD,), repeat=32), (6, 6, 3))

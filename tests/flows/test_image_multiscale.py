@@ -53,6 +53,7 @@ CASES = (
 )
 
 
+@pytest.mark.every(4, 1)
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("check", CHECKS, ids=name_of)
 def test_property(check, case):
@@ -231,6 +232,7 @@ Stack.parts = (@MultiScale,)
 """
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize(
     ("recipe", "networks", "latent_shape"),
     [

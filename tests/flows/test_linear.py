@@ -27,6 +27,7 @@ CASES = (
 )
 
 
+@pytest.mark.every(4, 1)
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("check", CHECKS, ids=name_of)
 def test_property(check, case):

@@ -67,6 +67,7 @@ def derivatives(layer, direction: str, value, context) -> np.ndarray:
     return jacobian(lambda v, c: getattr(layer.bijector(c), f"{direction}_and_log_det")(v)[0], value, context)
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("context_size", [0, 2])
 @pytest.mark.parametrize("parity", [0, 1])
 @pytest.mark.parametrize("name", COUPLINGS)
@@ -89,6 +90,7 @@ def test_a_coupling_keeps_one_half_and_transforms_the_other_number_by_number(nam
             assert (matrices[:, ~kept][:, :, kept] != 0).any((0, 2)).all()  # every transformed number sees the half
 
 
+@pytest.mark.every(5)
 @pytest.mark.parametrize("kind", [MAF, IAF])
 @pytest.mark.parametrize("order", ["natural", "reversed", "random"])
 @pytest.mark.parametrize("transformer", [BENDING, SPLINE, GatedAffine])

@@ -23,6 +23,7 @@ CASES = (
 )
 
 
+@pytest.mark.every(4)
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("check", CHECKS, ids=name_of)
 def test_property(check, case):

@@ -25,7 +25,10 @@ def test_the_inverse_is_found_to_its_tolerance_and_says_how():
 def test_steps_that_rounding_keeps_from_shrinking_end_the_search():
     """A contraction whose own terms are rounded more coarsely than its value; steps that are larger are an error."""
     for coarse, converges in ((3e-6, True), (3e-5, False)):
-        found = fixed_point(lambda x, c=coarse: 0.94 * x - c * tf.sign(x), tf.constant([[0.5], [0.0]]), 1e-5, 1000)
+        search = tf.function(
+            lambda start, c=coarse: fixed_point(lambda x: 0.94 * x - c * tf.sign(x), start, 1e-5, 1000)
+        )
+        found = search(tf.constant([[0.5], [0.0]]))
         assert bool(found.converged) is converges
         assert float(tf.abs(found.value[0, 0])) < 2 * coarse
         assert converges or float(found.change) > coarse / 2
@@ -44,7 +47,13 @@ def test_an_inverse_that_does_not_converge_is_an_error():
     for run in (values, tf.function(values)):
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             run(z)
-    assert np.isnan(tf.function(values, jit_compile=True)(z)).all()
+
+
+@pytest.mark.full("seconds of XLA")
+def test_an_inverse_that_does_not_converge_is_nan_under_xla():
+    """Which cannot raise."""
+    block = built(ResidualBlock(MLP, max_iterations=2), (3,))
+    assert np.isnan(tf.function(lambda z: block.bijector().forward(z), jit_compile=True)(events(3))).all()
 
 
 def test_gradients_of_the_inverse_reach_the_weights():

@@ -78,6 +78,7 @@ def test_finished_rows_are_not_repeated(finished):
     }
 
 
+@pytest.mark.full("a table of images and a run of vectors are tested apart")
 def test_a_table_of_vectors(tmp_path):
     """Modes of the ring by two rows; samples are shown as points."""
     rows = "Ablation.rows = (@veegan/Row(), @gan/Row())"
@@ -111,6 +112,7 @@ def test_a_missing_table_and_wrong_names_are_rejected(tmp_path, capsys):
     assert "Ablation.reference='Gan' is not a row; the rows are GAN, AV-GDE" in capsys.readouterr().err
 
 
+@pytest.mark.full("the table after each of some runs that fail is tested below")
 def test_a_row_that_diverges_does_not_stop_the_others(tmp_path, capsys):
     diverging = ("VAE.kl_weight = 1e38", ONE_SEED, DISTANCE)
     rows = "Ablation.rows = (@vae/Row(), @gan/Row())"
@@ -137,6 +139,7 @@ def test_the_table_is_written_after_each_run(tmp_path, monkeypatch):
     assert "GAN, seed 1: not now" in text
 
 
+@pytest.mark.full("as one whose training fails")
 def test_a_row_whose_evaluation_fails_is_evaluated_again(begun, capsys):
     """It does not count as a finished row, and the command says so."""
     (begun / "gan-seed0" / "ablation.json").unlink()
@@ -152,6 +155,7 @@ def test_a_row_whose_evaluation_fails_is_evaluated_again(begun, capsys):
     assert "table.html" in capsys.readouterr().out
 
 
+@pytest.mark.full("how they are sorted is tested with the workflow")
 def test_bindings_of_the_evaluation_are_no_part_of_the_runs(begun):
     """They stand over the table's own, and other ones evaluate a trained row anew."""
     flags = arguments(begun, *GAN_ALONE, BOUND)
@@ -226,6 +230,7 @@ def test_errors_name_the_right_launcher(tmp_path, capsys):
     fails(capsys, ablation.main, arguments(tmp_path / "file"), "is a file; give a folder")
 
 
+@pytest.mark.full("as one that diverges")
 def test_a_row_that_is_rejected_does_not_hide_the_others(begun, tmp_path):
     """Its run was begun with another width."""
     flags = arguments(begun, ONE_SEED, DISTANCE, "Ablation.tolerance = None")

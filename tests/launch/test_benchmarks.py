@@ -46,6 +46,7 @@ def counted(monkeypatch):
     return model, passes
 
 
+@pytest.mark.full("a count of calls")
 def test_the_flow_is_passed_both_ways(counted):
     """As often as in a step: once for densities, and twice for samples, one of them without gradients."""
     model, passes = counted
@@ -53,6 +54,7 @@ def test_the_flow_is_passed_both_ways(counted):
     assert sorted(passes) == ["forward_and_log_det"] * 2 + ["inverse_and_log_det"]
 
 
+@pytest.mark.full("a count of calls")
 def test_how_often_a_step_passes_the_flow(counted, eager):
     """The second density is that of the discriminator's pass, which asks for none: a compiled step leaves it out."""
     model, passes = counted
@@ -60,6 +62,7 @@ def test_how_often_a_step_passes_the_flow(counted, eager):
     assert sorted(passes) == ["forward_and_log_det"] * 2 + ["inverse_and_log_det"] * 2
 
 
+@pytest.mark.full("their equality is tested in test_pixel_cnn.py")
 def test_cached_sampling_is_timed_against_the_loop(monkeypatch):
     monkeypatch.setattr(pixel_cnn_benchmark, "SHAPE", (3, 3, 1))
     figures = {name: value for name, value, limit in pixel_cnn_benchmark.measure()}
@@ -68,6 +71,7 @@ def test_cached_sampling_is_timed_against_the_loop(monkeypatch):
     assert all(0 < value < math.inf for value in figures.values())
 
 
+@pytest.mark.full("the estimate is unbiased in test_residual.py")
 def test_a_residual_block_and_its_reference_agree(monkeypatch):
     for name, small in (("BATCH", 3), ("SHAPE", (4, 4, 1)), ("WIDTH", 3)):
         monkeypatch.setattr(residual_benchmark, name, small)
@@ -90,6 +94,7 @@ def test_a_residual_block_and_its_reference_agree(monkeypatch):
     assert residual_benchmark.peak() - start > 2**26
 
 
+@pytest.mark.full("as the step of a VAE")
 def test_our_flows_train_and_sample():
     step = flow_benchmark.our_training_step(4, 8, 2, jit=False)
     losses = [float(step()) for _ in range(5)]
@@ -101,6 +106,7 @@ def test_our_flows_train_and_sample():
     np.testing.assert_allclose(log_prob, normal, rtol=1e-4)
 
 
+@pytest.mark.full("as the step of a VAE")
 def test_glf_is_timed_against_steps_that_train(monkeypatch):
     """Each call of the three is a step of training, of the autoencoder alone, the flow alone, or both."""
     small = (
@@ -137,6 +143,7 @@ def dense_gan(*bindings: str):
     return ade_benchmark.step_of("fragments/toys", (*DENSE_GAN, *bindings), ("data/toy_ring",))
 
 
+@pytest.mark.full("the operations of one are counted below")
 @pytest.mark.usefixtures("eager")
 def test_steps_of_two_replicas_are_counted_once():
     alone, model = dense_gan()
@@ -147,6 +154,7 @@ def test_steps_of_two_replicas_are_counted_once():
     assert peak_benchmark.step_operations(mirrored) == peak_benchmark.step_operations(model) > 0
 
 
+@pytest.mark.full("as the batch of any other recipe")
 @pytest.mark.usefixtures("eager")
 def test_a_second_domain_and_labels_reach_the_step():
     tiny = ("ResidualTranslator.width = 2", "PatchDiscriminator.width = 2", "batch_size = 2")
@@ -154,6 +162,7 @@ def test_a_second_domain_and_labels_reach_the_step():
     assert math.isfinite(ade_benchmark.step_of("conditional_vae", SMALL)[0]())
 
 
+@pytest.mark.full("seconds of XLA")
 def test_devices_are_measured_and_described(monkeypatch):
     """Of every recipe without XLA and with it: time, images, share of the speed of products; no GPU has no memory."""
     for name, small in (("RECIPES", ("gan",)), ("SIDE", 64), ("step_of", lambda recipe, given: dense_gan(*given))):

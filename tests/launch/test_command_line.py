@@ -6,21 +6,13 @@ import socket
 import subprocess
 import sys
 
+import gin
 import numpy as np
 import pytest
 from PIL import Image
 
-from launch import benchmark, evaluate, export, jacobian, sample, train
-from tests.helpers import (
-    PLAYERS,
-    RECIPE,
-    ROOT,
-    TINY,
-    fails,
-    run,
-    train_arguments,
-    train_here,
-)
+from launch import benchmark, common, evaluate, export, jacobian, sample, train
+from tests.helpers import PLAYERS, RECIPE, ROOT, TINY, fails, run, train_arguments, train_here
 
 LAUNCHERS = ("train", "evaluate", "sample", "export", "jacobian", "ablation", "benchmark", "density_ratio")
 
@@ -191,7 +183,6 @@ def test_arrays_that_are_no_images(tmp_path, capsys, array, words):
 
 def test_the_whole_way_from_training_to_export(tmp_path, capsys, monkeypatch):
     """Train, evaluate, sample and export a small run, with the files and lines that the README promises; offline."""
-    from launch import common
     from tfade.workflows import training
 
     shown, write_overview = [], training.write_overview
@@ -245,11 +236,25 @@ def test_the_whole_way_from_training_to_export(tmp_path, capsys, monkeypatch):
     )
 
 
-def test_recipes_run_from_any_folder(tmp_path):
-    """In an environment without any variable of the caller's; another checkout's fragments there play no part."""
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A folder with another checkout's fragments, which are to play no part."""
     fragments = tmp_path / "gin" / "fragments"
     fragments.mkdir(parents=True)
     (fragments / "run.gin").write_text("no gin at all (")
+    return tmp_path
+
+
+def test_recipes_are_read_from_any_folder(elsewhere, monkeypatch):
+    monkeypatch.chdir(elsewhere)
+    with common.workspace().configured([RECIPE, TINY], ["steps = 1"]):
+        assert gin.query_parameter("steps/macro.value") == 1
+        assert gin.query_parameter("Recipe.interval") == 3
+
+
+@pytest.mark.full("a process of its own; the test above reads the recipe")
+def test_recipes_run_from_any_folder(elsewhere):
+    """In an environment without any variable of the caller's."""
     flags = [f"--gin_file={RECIPE}", f"--gin_file={TINY}", "--train_only"]
     process = subprocess.run(
         [
@@ -260,16 +265,17 @@ def test_recipes_run_from_any_folder(tmp_path):
             "--gin_bindings=steps = 1",
             "--gin_bindings=Visualisation.samples = 0",
         ],
-        cwd=tmp_path,
+        cwd=elsewhere,
         capture_output=True,
         text=True,
         check=False,
-        env={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+        env={"PYTHONPATH": str(ROOT), "HOME": str(elsewhere)},
     )
     assert process.returncode == 0, process.stderr
-    assert (tmp_path / "runs" / "vae" / "config.gin").is_file()
+    assert (elsewhere / "runs" / "vae" / "config.gin").is_file()
 
 
+@pytest.mark.full("what is timed is tested in test_benchmarks.py")
 def test_the_benchmark_prints_its_figures(capsys):
     assert run(benchmark.main, [*(f"--gin_file={file}" for file in PLAYERS), "--steps=10"]) == 0
     printed = capsys.readouterr().out
@@ -282,5 +288,8 @@ def test_the_benchmark_prints_its_figures(capsys):
     ):
         line = next(line for line in printed.splitlines() if figure in line)
         assert float(line.removeprefix(figure).split()[-2 if "images" not in figure else -1]) > 0
+
+
+def test_what_the_benchmark_cannot_do(capsys):
     fails(capsys, benchmark.main, ["--part=ade", "--gin_bindings=steps = 3"], "apply to --part=step only")
     fails(capsys, benchmark.main, [f"--gin_file={ROOT / 'gin' / 'vgh.gin'}", f"--gin_file={TINY}"], "Recipe.model=VGH")

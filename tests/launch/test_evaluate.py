@@ -202,6 +202,7 @@ def test_what_was_measured_stays_when_a_later_metric_fails(vae, feature_mean, ca
     assert "feature mean: failed, value=inf" in " ".join(report_of(vae).text)
 
 
+@pytest.mark.full("the test set as external images is evaluated below, and a page is read above")
 @pytest.mark.parametrize("kind", ["npz", "folder"])
 def test_external_images(tmp_path, capsys, kind):
     images = digits("validation").fetch(np.arange(40))

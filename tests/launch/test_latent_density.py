@@ -41,6 +41,7 @@ def density(source, out, path, *bindings, flags=("--train_only",)) -> list:
     return [f"--run_dir={source}", f"--gin_file={path}", f"--out={out}", *lines, *flags]
 
 
+@pytest.mark.every(7, 5)
 @pytest.mark.parametrize("path", EX_POST, ids=lambda path: path.stem)
 def test_every_density_is_fitted_and_opens_without_the_first_run(source, tmp_path, path):
     copy = shutil.copytree(source, tmp_path / "source")
@@ -108,10 +109,8 @@ def test_the_best_checkpoint_may_be_older_than_those_that_are_kept(source, tmp_p
 def test_what_has_no_codes_or_is_no_density_is_one_line(source, tmp_path, capsys):
     mixture = ROOT / "gin" / "ex_post" / "mixture.gin"
     gan = write_run(tmp_path / "gan", [ROOT / "gin" / "gan.gin", DIGITS, TINY], [], 2).path
-    hvae = write_run(tmp_path / "hvae", [ROOT / "gin" / "hvae.gin", DIGITS, TINY], [], 2).path
     out = tmp_path / "out"
     fails(capsys, latent_density.main, density(gan, out, mixture), "GAN has no codes", "encoder")
-    fails(capsys, latent_density.main, density(hvae, out, mixture), "latents of its own")
     fails(capsys, latent_density.main, density(source, source, mixture), "is the run itself")
     vae = [f"--run_dir={source}", f"--gin_file={ROOT / 'gin' / 'vae.gin'}", f"--out={out}"]
     fails(capsys, latent_density.main, vae, "describes no density of codes")
@@ -120,6 +119,13 @@ def test_what_has_no_codes_or_is_no_density_is_one_line(source, tmp_path, capsys
     other = density(source, tmp_path / "other", mixture, "load.pad = 4")
     fails(capsys, latent_density.main, other, "data of shape (16, 16, 1)", "(24, 24, 1)")
     fails(capsys, latent_density.main, density(tmp_path / "nowhere", out, mixture), "holds no run")
+
+
+@pytest.mark.full("seconds of building; what has no codes is refused above")
+def test_codes_that_the_decoder_draws_are_refused(tmp_path, capsys):
+    hvae = write_run(tmp_path / "hvae", [ROOT / "gin" / "hvae.gin", DIGITS, TINY], [], 2).path
+    flags = density(hvae, tmp_path / "out", ROOT / "gin" / "ex_post" / "mixture.gin")
+    fails(capsys, latent_density.main, flags, "latents of its own")
 
 
 def test_codes_are_a_data_set_of_vectors(source, tmp_path, capsys):

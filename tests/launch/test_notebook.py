@@ -17,11 +17,11 @@ def bound():
         gin.clear_config()
 
 
-def test_every_launcher_twice_in_one_process(tmp_path, monkeypatch, bound):
+def test_every_launcher_twice_in_one_process(tmp_path, monkeypatch, bound, eager):
     """As in a notebook: `main` alone, with nothing of `launch.common.launch` around it."""
     monkeypatch.setattr(common, "CACHE", tmp_path / "cache")
     run_dir, quick = tmp_path / "run", "train_classifier.steps = 3"
-    for steps in (2, 3):
+    for steps in (1, 2):
         flags = train_arguments(run_dir, f"steps = {steps}", "Visualisation.samples = 0")
         assert train.main(flags) == 0
     for samples in (20, 30):

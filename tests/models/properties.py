@@ -1,23 +1,20 @@
 """What is done to every model of the suite in small (`cases`): data, training, questions, exports, variables."""
 
-import contextlib
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
-from unittest import mock
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tests.helpers import traced_once
 from tests.models.cases import Case
 from tfade.data.digits import digits
 from tfade.data.source import ArraySource
-from tfade.models import base
 from tfade.models.base import GenerativeModel
 from tfade.models.optimization import Optimization
-from tfade.models.step import checked_terms
 from tfade.spec import Batch
 from tfade.training import strategy
 
@@ -55,26 +52,10 @@ def batch_of(case: Case, step: int, fields, size: int = SIZE) -> dict[str, np.nd
 
 # ---- Training ----
 
-TERMS: dict[tuple[int, int], list[str]] = {}  # (case, stage) → the names of its terms
-
 
 def optimizer(player: str, of_stage=None) -> keras.Optimizer:
     """Adam with slots and a large ε, so that an update is about linear in the gradient: its scale matters."""
     return keras.optimizers.Adam(0.03, epsilon=1.0)
-
-
-@contextlib.contextmanager
-def traced_once(case: Case) -> Iterator[None]:
-    """Inside, `compile` traces the losses for the names of their terms the first time alone that this case is built."""
-
-    def remembered(model, stage):
-        key = id(case), model._stage
-        if key not in TERMS:
-            TERMS[key] = checked_terms(model, stage)
-        return TERMS[key]
-
-    with mock.patch.object(base, "checked_terms", remembered):
-        yield
 
 
 def built(case: Case, devices: int = 1, seed: int = 3, make_optimizer=optimizer) -> GenerativeModel:
@@ -88,7 +69,7 @@ def built(case: Case, devices: int = 1, seed: int = 3, make_optimizer=optimizer)
             variable.assign_add(0.1 * generator.normal(size=variable.shape))
         averaged = next(name for name, network in model.networks.items() if network.trainable_variables)
         optimization = Optimization(case.schedule, average_decay={averaged: 0.5})
-        with traced_once(case):
+        with traced_once(id(case)):
             model.compile(make_optimizer, optimization, seed=5, stages=case.stages)
         model.initialise(Batch.of(batch_of(case, 0, model.fields)))
         model.averages.restart()

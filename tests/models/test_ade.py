@@ -69,6 +69,7 @@ def reached(tape, model, value) -> set[str]:
     }
 
 
+@pytest.mark.every(3, 1)
 @pytest.mark.parametrize("flow", FLOWS)
 def test_which_loss_moves_which_network(flow, images):
     """Likelihood: encoder, decoder and f; the adversary: decoder and f only; the discriminator: itself."""
@@ -143,14 +144,15 @@ def test_averages_serve_every_question(images):
 def test_the_balance_is_a_switch(images):
     weights = {}
     for per_dimension in (True, False):
-        losses = model_of(per_dimension=per_dimension, adversarial_weight=0.3).losses
-        terms = losses(Batch(tf.constant(images)), model_of()._seeds(0))["autoencoder"]
+        model = model_of(per_dimension=per_dimension, adversarial_weight=0.3)
+        terms = model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]
         weights[per_dimension] = {name: weight for name, (weight, _) in terms.items()}
     shared = {"reconstruction", "kl", "log_det"}
     assert weights[True] == {name: 1 / 256 for name in shared} | {"adversarial": 0.3}
     assert weights[False] == {name: 1.0 for name in shared} | {"adversarial": 0.3}
 
 
+@pytest.mark.full("published recipes are traced and test_properties asks ADE everything")
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
     ("posterior", "discriminator", "schedule"),

@@ -77,6 +77,7 @@ class Identity(keras.Sequential):
         super().__init__([keras.Input(shape), keras.layers.Activation("linear")])
 
 
+@pytest.mark.full("its losses are computed by hand above")
 def test_adaptive_contrast_estimates_a_known_kl_better():
     """Both discriminators have the same steps; the KL divergence is ½ Σ (4 x² + σ² - 1 - 2 log σ), 7.6 nats on average."""
     x = tf.random.stateless_normal((512, 2), (0, 1))
@@ -145,23 +146,22 @@ def gap_of_the_toy(kind, steps: int, batch: int, **arguments) -> float:
     return -np.log(4) - mean_log_likelihood(model)
 
 
-def test_four_images_are_told_apart_by_their_codes(request):
+@pytest.mark.full("minutes")
+@pytest.mark.parametrize(("steps", "batch", "nats", "factor"), [(500, 64, 0.3, 1.3), (4000, 256, 0.02, 2)])
+def test_four_images_are_told_apart_by_their_codes(steps, batch, nats, factor):
     """The best is -log 4: each image has a quarter of the codes, with edges that no normal posterior can follow: a VAE
     with the same decoder and budget stays further away.
-
-    With --full, for some minutes, the gap comes within 0.02 nats.
     """
-    full = request.config.getoption("--full")
-    budget = {"steps": 4000, "batch": 256} if full else {"steps": 500, "batch": 64}
+    budget = {"steps": steps, "batch": batch}
     implicit = gap_of_the_toy(
         AVB,
         posterior=part(ImplicitPosterior, noise_size=4, width=64, depth=2),
         joint_discriminator=part(JointDiscriminator, width=64, depth=2, half_square=True),
         **budget,
     )
-    assert 0 < implicit < (0.02 if full else 0.3)
+    assert 0 < implicit < nats
     normal = gap_of_the_toy(VAE, posterior=part(DiagonalNormal, conditioner=LinearConditioner), **budget)
-    assert normal > (2 if full else 1.3) * implicit
+    assert normal > factor * implicit
 
 
 def test_the_posterior_is_drawn_and_has_no_density():
@@ -204,6 +204,7 @@ class Wide(ImplicitPosterior):
         return 0.2 * context[..., :2] + 0.9 * noise[..., :2]
 
 
+@pytest.mark.every(2, 1)
 @pytest.mark.parametrize("adaptive_contrast", [False, True])
 def test_importance_weighting_does_not_depend_on_the_discriminator(adaptive_contrast):
     """It is a bound for any T, close to quadrature over codes; the model's own estimate is not, and is declared as one."""

@@ -79,6 +79,7 @@ def test_the_statistics_of_the_batch_are_those_of_training_only():
     assert any(np.any(v.numpy() != old) for v, old in zip(generator.non_trainable_variables, before))
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("spectral", [False, True])
 def test_the_projection_is_the_formula(spectral):
     network = part(SNGANDiscriminator, width=2, spectral=spectral)
@@ -177,6 +178,7 @@ def test_a_generator_without_conditional_layers_sees_the_class_as_latents():
     assert model.sample(3, seed=0, labels=[0, 1, 2]).shape == (3, *SHAPE)
 
 
+@pytest.mark.full("as the metric of a conditional model")
 def test_gan_train_and_gan_test_are_of_the_classes_that_were_asked_for(tmp_path):
     data = source("images")
     model = ConditionalGAN(data.spec, 3, GENERATOR, DISCRIMINATOR)

@@ -45,6 +45,7 @@ def endless():
     return tf.data.Dataset.from_tensors(VECTORS).repeat()
 
 
+@pytest.mark.every(3, 1)
 @pytest.mark.parametrize("name", DENSITIES)
 def test_every_density_starts_at_the_data_and_learns(name):
     model = compiled(DENSITIES[name])

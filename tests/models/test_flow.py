@@ -46,6 +46,7 @@ def model_of(shape=(16, 16, 1), flow=IMAGE_FLOW, **arguments) -> FlowModel:
     return model
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize(
     "prior", [StandardNormal, functools.partial(StandardLogistic, tempered=True)], ids=["normal", "logistic"]
 )
@@ -164,6 +165,7 @@ def test_the_gradient_of_the_decoder_passes_the_clip():
     assert np.abs(tape.gradient(image, z)).min() > 0
 
 
+@pytest.mark.every(2, 1)
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_actnorm_begins_with_the_first_global_batch(replicas, images):
     strategy = make_strategy(devices=replicas)

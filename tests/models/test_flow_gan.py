@@ -83,6 +83,7 @@ def test_five_discriminator_steps_share_their_noise_if_asked(images):
         assert model.passes == (("discriminator",),) * 5 + (("flow",),)
 
 
+@pytest.mark.full("all pairs of them are those of test_gan.py")
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
     ("divergence", "penalty", "term"),
@@ -99,6 +100,7 @@ def test_other_divergences_and_penalties_train(divergence, penalty, term, images
     }
 
 
+@pytest.mark.full("that of a flow alone is lowered in test_flow.py")
 def test_the_likelihood_of_a_hybrid_rises(images):
     """Though an adversary trains the same flow."""
     model = model_of(schedule=(("discriminator",) * 2, ("flow",)), likelihood_weight=1.0)

@@ -80,28 +80,42 @@ SETTINGS = [("float32", 1), ("mixed_float16", 1), ("float32", 2), ("mixed_float1
 def combinations(setting: int, penalty: str, whole: bool) -> list[tuple[str, list]]:
     """Discriminators, and the losses that each meets with this penalty.
 
-    All of them are the whole grid. Else, in float32 on one device (setting 0), every two of discriminator, loss and
-    penalty meet once or more, and elsewhere a penalty meets one discriminator and one loss, other ones in each setting.
+    All of them are the whole grid. Else, in float32 on one device (setting 0), a penalty meets every discriminator, each
+    with another loss, and elsewhere one discriminator and one loss, other ones in each setting.
     """
-    turn = setting + list(PENALTIES).index(penalty)
-    chosen = [
-        (name, [kind for index, kind in enumerate(EVERY_KIND) if (turn + index) % len(DISCRIMINATORS) == place])
-        for place, name in enumerate(DISCRIMINATORS)
-    ]
+    place = list(PENALTIES).index(penalty)
+    turn = setting + place
     if whole:
         return [(name, EVERY_KIND) for name in DISCRIMINATORS]
-    return chosen if setting == 0 else [(list(DISCRIMINATORS)[turn % 3], [EVERY_KIND[turn % len(EVERY_KIND)]])]
+    if setting == 0:
+        return [
+            (name, [EVERY_KIND[(place + 4 * index) % len(EVERY_KIND)]]) for index, name in enumerate(DISCRIMINATORS)
+        ]
+    return [(list(DISCRIMINATORS)[turn % 3], [EVERY_KIND[turn % len(EVERY_KIND)]])]
 
 
-def test_every_two_of_discriminator_loss_and_penalty_meet():
+def test_every_discriminator_meets_every_penalty_and_all_losses_are_met():
     met = [(d, k, p) for p in PENALTIES for d, kinds in combinations(0, p, False) for k in kinds]
-    assert len({(d, k) for d, k, _ in met}) == len(DISCRIMINATORS) * len(EVERY_KIND)
-    assert len({(d, p) for d, _, p in met}) == len(DISCRIMINATORS) * len(PENALTIES)
-    assert len({(k, p) for _, k, p in met}) == len(EVERY_KIND) * len(PENALTIES) == len(met)
+    assert len(met) == len({(d, p) for d, _, p in met}) == len(DISCRIMINATORS) * len(PENALTIES)
+    assert len({(k, p) for _, k, p in met}) == len({(d, k) for d, k, _ in met}) == len(met)
+    assert {k for _, k, _ in met} == set(EVERY_KIND)
 
 
-@pytest.mark.parametrize("setting", range(len(SETTINGS)), ids=lambda index: "{}-{}".format(*SETTINGS[index]))
-@pytest.mark.parametrize("penalty", PENALTIES)
+def in_turn() -> list:
+    """Penalties and settings: all in float32 on one device; of the others one each, and the rest with --full."""
+    mark = pytest.mark.full("each setting has one penalty")
+    return [
+        pytest.param(penalty, setting, marks=[mark] * (setting > 0 and (place + setting) % len(PENALTIES) != 1))
+        for place, penalty in enumerate(PENALTIES)
+        for setting in range(len(SETTINGS))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("penalty", "setting"),
+    in_turn(),
+    ids=lambda value: "{}-{}".format(*SETTINGS[value]) if value in range(4) else value,
+)
 def test_losses_penalties_and_discriminators_train_together(penalty, setting, images, request):
     policy, replicas = SETTINGS[setting]
     chosen = strategy.make_strategy(devices=replicas)

@@ -62,6 +62,7 @@ def bound_terms(model, images, noise):
     return model.elbo.terms(target, noise, model.network)
 
 
+@pytest.mark.every(4, 1)
 @levels
 def test_the_weight_of_a_code_from_the_public_distributions(variant, images):
     """log p(x | z) + log p(z) - log q(z | x), for codes that the test makes itself."""
@@ -81,6 +82,7 @@ def test_the_weight_of_a_code_from_the_public_distributions(variant, images):
     assert result.kl.shape == (6, TOP + 2)
 
 
+@pytest.mark.full("as the hierarchical VAE of test_properties")
 @levels
 def test_everything_is_answered(variant, images):
     model = model_of(variant)
@@ -113,6 +115,7 @@ def test_temperature_scales_every_level():
     assert np.all(model.prior(0.5).log_prob(codes) > model.prior(1.0).log_prob(codes))
 
 
+@pytest.mark.every(2, 1)
 @levels
 def test_several_codes_of_an_image_meet_its_own_maps(variant, images):
     model = model_of(variant)
@@ -122,12 +125,14 @@ def test_several_codes_of_an_image_meet_its_own_maps(variant, images):
     np.testing.assert_allclose(thrice.kl, once.kl, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.every(5, 4)
 @pytest.mark.parametrize(("variant", "k"), [*((variant, 1) for variant in LEVELS), ("sum_iaf", 3)])
 def test_every_variable_gets_a_gradient(variant, k, images):
     model = model_of(variant, importance_samples=k, compiled=True)
     assert_every_variable_gets_a_gradient(model, images)
 
 
+@pytest.mark.every(2)
 @levels
 def test_a_likelihood_belongs_to_its_image(variant, images):
     model = model_of(variant)
@@ -157,6 +162,7 @@ def test_each_level_has_free_bits_of_its_own(images):
     assert gradients[1] is None or not np.any(gradients[1])
 
 
+@pytest.mark.full("that of a VAE is tested in test_ade.py")
 @pytest.mark.usefixtures("eager")
 def test_the_adversary_reaches_nothing_of_the_posterior(images):
     model = model_of("sum_iaf", ADE, compiled=True)

@@ -44,6 +44,7 @@ def normal(*shape, seed=0):
     return tf.random.stateless_normal(shape, (seed, 7))
 
 
+@pytest.mark.every(3, 2)
 @variants
 def test_densities_are_those_of_the_map_from_noise(variant, eager):
     """log p and log q are log N(ε; 0, I) - log |det ∂z/∂ε|; each is triangular over the places, a flow aside."""
@@ -64,6 +65,7 @@ def test_densities_are_those_of_the_map_from_noise(variant, eager):
         assert level.flow is not None or np.all(np.any(jacobian[:, place[:, None] > place] != 0, 0))
 
 
+@pytest.mark.every(3)
 @variants
 def test_one_evaluation_of_the_masked_network_serves_all_densities(variant):
     level, features, given = level_of(variant), normal(2, 2, 2, 3), {"bottom_up": normal(2, 2, 2, 4)}
@@ -74,6 +76,7 @@ def test_one_evaluation_of_the_masked_network_serves_all_densities(variant):
             assert calls.call_count == 1
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("variant", ["precision", "sum"])
 def test_the_divergence_of_conditionals_has_the_mean_of_log_q_minus_log_p(variant):
     level = level_of(variant)
@@ -122,6 +125,7 @@ def tiny_decoder(image_shape, latent_size, activation=None):
     )
 
 
+@pytest.mark.every(3, 1)
 @variants
 def test_the_bound_approaches_the_likelihood_by_quadrature(variant):
     """Three latents: one at the top, two places. log p(x) = log E_ε p(x | z(ε)) by Gauss and Hermite's rule."""
@@ -157,6 +161,7 @@ def test_the_bound_approaches_the_likelihood_by_quadrature(variant):
     np.testing.assert_allclose(found, expected, atol=0.07 if flow else 0.035)  # four standard errors
 
 
+@pytest.mark.every(3, 2)
 @variants
 def test_every_variable_gets_a_gradient_and_everything_is_answered(variant, eager):
     keras.utils.set_random_seed(4)

@@ -113,6 +113,7 @@ def test_the_minimax_form_swaps_to_the_discriminators_loss_with_the_other_sign()
     np.testing.assert_allclose(CrossEntropy(saturating=True).swapped(v), -softplus([1.0, -2.0]), rtol=1e-6)
 
 
+@pytest.mark.full("losses of pairs are computed by hand")
 def test_a_critic_of_pairs_finds_the_log_ratio_of_two_gaussians():
     """At its optimum T(x, z) = log p(x, z) - log q(x, z), here of two correlated normals: quadratic in (x, z)."""
     keras.utils.set_random_seed(0)

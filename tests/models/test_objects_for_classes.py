@@ -21,6 +21,7 @@ PARTS = {
 }
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize(("kind", "name"), PARTS, ids=lambda value: getattr(value, "__name__", value))
 def test_an_object_where_a_class_is_wanted_is_refused_by_name(kind, name):
     case = PARTS[kind, name]

@@ -56,6 +56,7 @@ def test_a_temperature_of_pixels_that_is_none(temperature):
         PixelCNN((4, 4, 1), Bernoulli, MASKED).sample(1, temperature)
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("conditionals", [Bernoulli, functools.partial(LogisticMixture, 2)])
 def test_the_bound_reaches_every_variable(conditionals, images, eager):
     model = model_of(conditionals)

@@ -33,7 +33,6 @@ from tfade.spec import Batch
 from tfade.training import model_pictures, strategy
 from tfade.training.checkpoints import Checkpoints, restore, snapshot
 
-TRAINED = 2  # steps; a case with stages has entered its last one
 OF_EXAMPLES = ("codes", "decode", "reconstruct", "translate", "translate_back", "discriminate", "classify", "log_prob")
 WITH_LABELS = ("encode", "codes", "decode", "reconstruct", "interpolate", "discriminate", "log_prob")
 
@@ -58,13 +57,13 @@ class Trained(NamedTuple):
     Attributes:
         model: tests leave it as they find it.
         initial: the state before the first step.
-        compared: the state that two replicas are to come to, after one step or all stages.
-        reported: by the last step before it.
+        state: that of the model now.
+        reported: by the last step.
     """
 
     model: GenerativeModel
     initial: dict
-    compared: dict
+    state: dict
     reported: dict
 
 
@@ -72,15 +71,13 @@ class Trained(NamedTuple):
 def trained(case):
     model = built(case)
     initial = snapshot(model.state())
-    reported = train(model, case, compared_at(case))
-    compared = snapshot(model.state())
-    train(model, case, TRAINED)
-    return Trained(model, initial, compared, reported)
+    reported = train(model, case, steps_of(case))
+    return Trained(model, initial, snapshot(model.state()), reported)
 
 
-def compared_at(case) -> int:
-    """Where two replicas are compared with one: eager steps of replicas take long."""
-    return TRAINED if case.stages else 1
+def steps_of(case) -> int:
+    """How long a case is trained; one with stages has entered its last one."""
+    return 2 if case.stages else 1
 
 
 @pytest.fixture
@@ -107,6 +104,7 @@ def test_every_model_that_gin_knows_has_a_case():
     assert {model.train_step for model in known} == {TrainingStep.train_step}
 
 
+@pytest.mark.every(2, 1)
 def test_a_player_moves_all_of_its_own_variables_and_no_other(case, model):
     state = snapshot(model.state())
     for index, of_stage in enumerate(model.stages):
@@ -125,10 +123,10 @@ def test_a_player_moves_all_of_its_own_variables_and_no_other(case, model):
     restore(model, state)
 
 
-@pytest.mark.every(1)
+@pytest.mark.every(6, 1)
 def test_two_replicas_train_like_one(case, trained):
     two = built(case, devices=2)
-    reported = train(two, case, compared_at(case))
+    reported = train(two, case, steps_of(case))
     assert two.distribute_strategy.num_replicas_in_sync == 2
     assert reported.keys() == trained.reported.keys()
     for name, value in trained.reported.items():
@@ -136,12 +134,12 @@ def test_two_replicas_train_like_one(case, trained):
     for name, variable in two.state().items():
         first, second = (copy.numpy() for copy in two.distribute_strategy.experimental_local_results(variable.value))
         np.testing.assert_array_equal(first, second, err_msg=name)
-        alone = trained.compared[name]
+        alone = trained.state[name]
         moved, apart = np.linalg.norm(alone - trained.initial[name]), np.linalg.norm(first - alone)
         assert apart <= 0.02 * moved + 1e-5 * (1.0 + np.linalg.norm(alone)), name
 
 
-@pytest.mark.every(3)
+@pytest.mark.every(7, 3)
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_a_step_in_half_precision_is_finite(case, policy):
     with strategy.precision(policy):
@@ -162,10 +160,10 @@ def test_a_step_in_half_precision_is_finite(case, policy):
         assert np.isfinite(value).all(), name
 
 
-@pytest.mark.every(1)
+@pytest.mark.every(6, 5)
 def test_a_restored_model_is_the_same_and_goes_on_the_same(case, model, tmp_path):
     state = snapshot(model.state())
-    Checkpoints(tmp_path).save(TRAINED, state)
+    Checkpoints(tmp_path).save(steps_of(case), state)
     other = built(case, seed=8)
     different = {name for name, value in snapshot(other.state()).items() if np.any(value != state[name])}
     assert {"step", *(key for key in trainable(model))} <= different
@@ -176,12 +174,12 @@ def test_a_restored_model_is_the_same_and_goes_on_the_same(case, model, tmp_path
     for name, value in answers(other, given).items():
         np.testing.assert_array_equal(value, expected[name], err_msg=name)
     for continued in (model, other):
-        train(continued, case, TRAINED + 1)
+        train(continued, case, steps_of(case) + 1)
     assert_same_state(snapshot(other.state()), snapshot(model.state()))
     restore(model, state)
 
 
-@pytest.mark.every(1)
+@pytest.mark.every(6)
 @pytest.mark.usefixtures("compiled")
 def test_the_export_answers_as_the_model(case, model, tmp_path):
     names = export(model, tmp_path)
@@ -204,6 +202,7 @@ def test_the_export_answers_as_the_model(case, model, tmp_path):
                 np.testing.assert_allclose(found[key], value, rtol=1e-4, atol=1e-4, err_msg=f"{name}: {key}")
 
 
+@pytest.mark.every(2, 1)
 def test_every_question_is_answered_or_declined_with_a_reason(case, model):
     assert ASK.keys() == set(QUESTIONS)
     given, image = inputs(model, case), model.spec.shape
@@ -232,6 +231,7 @@ def test_every_question_is_answered_or_declined_with_a_reason(case, model):
         model.answers("dream")
 
 
+@pytest.mark.every(2)
 def test_what_a_model_declares_is_what_it_answers(case, model):
     given = inputs(model, case)
     assert (model.likelihood is not None) == model.answers("log_prob")
@@ -252,6 +252,7 @@ def test_what_a_model_declares_is_what_it_answers(case, model):
     assert all(value.shape == (SIZE,) and np.isfinite(value).all() for value in terms.values())
 
 
+@pytest.mark.every(2)
 def test_an_answer_belongs_to_its_example(case, model):
     """Whatever its batch mates are, and whether it is given as levels or as numbers in [0, 1]."""
     together, alone = (answers(model, inputs(model, case, size)) for size in (7, 2))
@@ -263,6 +264,7 @@ def test_an_answer_belongs_to_its_example(case, model):
             np.testing.assert_allclose(ASK[name](model, unit), alone[name], rtol=1e-4, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.every(1)
 def test_labels_go_to_conditional_models(case, model):
     given = inputs(model, case)
     labels = given._replace(condition={"labels": [10] * 7})
@@ -281,6 +283,7 @@ def test_labels_go_to_conditional_models(case, model):
             ASK["sample"](model, labels)
 
 
+@pytest.mark.every(4, 3)
 def test_pictures_show_what_a_model_answers(case, model, tmp_path):
     held_out, other = source(case.domain), source("other") if model.spec.other else None
     counts = {"samples": 10, "reconstructions": 3, "interpolations": 2}

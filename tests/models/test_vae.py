@@ -35,6 +35,7 @@ def images():
     return load("digits", "train").fetch(np.arange(6))
 
 
+@pytest.mark.every(4, 3)
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("posterior", POSTERIORS.values(), ids=POSTERIORS)
 def test_posteriors_answer_everything(posterior, images):
@@ -48,6 +49,7 @@ def test_posteriors_answer_everything(posterior, images):
     assert np.isfinite(model.log_prob(images)).all()
 
 
+@pytest.mark.every(5, 3)
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("pixels", PIXELS)
 def test_pixel_distributions_train(pixels, images):
@@ -66,6 +68,7 @@ def test_pixel_distributions_train(pixels, images):
 SERVED = {"maf": Categorical, "real_nvp": DiscretizedLogistic, "iaf": Bernoulli, "diagonal": QuantizedNormal}
 
 
+@pytest.mark.every(4, 2)
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("flow", [None, FLOW], ids=["pixels", "features"])
 def test_every_variable_gets_a_gradient(flow, k, images):
@@ -253,6 +256,7 @@ def test_bad_questions_are_refused(images):
         model.log_prob(images.astype(np.float32))
 
 
+@pytest.mark.full("a step is gradient descent on a bound that has closed forms elsewhere")
 def test_training_lowers_the_bound():
     model = model_of(spread=0.0)
     model.compile(lambda name: keras.optimizers.Adam(2e-3))

@@ -53,6 +53,7 @@ def test_the_importance_weighted_bound_comes_to_the_closed_form():
     assert np.mean(model.log_prob(x)) < np.mean(exact)
 
 
+@pytest.mark.full("as the VAE of vectors of test_properties")
 @pytest.mark.parametrize("flow", [None, Coupling], ids=["vectors", "features"])
 def test_it_trains_and_answers(flow):
     model = VAE((3,), flow=flow, pixels=QuantizedNormal, **SMALL)
@@ -86,6 +87,7 @@ MIXTURE = functools.partial(GaussianMixture, 2)
 COUPLING = functools.partial(Coupling, conditioner=functools.partial(MLPConditioner, width=4))
 
 
+@pytest.mark.every(4, 2)
 @pytest.mark.parametrize(
     "make",
     [

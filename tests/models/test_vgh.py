@@ -80,7 +80,8 @@ def test_gaussian_codes_are_drawn_and_deterministic_ones_are_not(make_model, ima
     posterior = model.encode(images)
     assert posterior.batch_shape == (8,)
     assert posterior.event_shape == (6,)
-    draws = [model.code_sample(images / 127.5 - 1, Seeds(0, step)) for step in range(400)]
+    sample = tf.function(lambda step: model.code_sample(images / 127.5 - 1, Seeds(0, step)))
+    draws = [sample(step) for step in tf.range(400)]
     q = diagonal_normal(parameters)
     np.testing.assert_allclose(tf.reduce_mean(draws, 0), q.mean(), atol=6 * float(tf.reduce_max(q.stddev())) / 400**0.5)
     np.testing.assert_allclose(tf.math.reduce_std(draws, 0), q.stddev(), rtol=0.25)
@@ -88,6 +89,7 @@ def test_gaussian_codes_are_drawn_and_deterministic_ones_are_not(make_model, ima
     np.testing.assert_array_equal(deterministic.encode(images).mean(), deterministic.encode(images).sample(seed=(1, 2)))
 
 
+@pytest.mark.full("as that of every model of test_properties")
 def test_the_public_interface(make_model, kind, images):
     model = make_model(kind)
     assert model.likelihood is None

@@ -145,6 +145,7 @@ def batch():
     return Batch(tf.constant(source.fetch(rows)), tf.constant(source.labels(rows)))
 
 
+@pytest.mark.every(5, 4)
 def test_what_each_term_reaches(recipe, model, batch, eager):
     with tf.GradientTape(persistent=True) as tape:
         losses = model.losses(batch, model._seeds(0))

@@ -10,6 +10,7 @@ from tests.flows.residual_cases import events, part
 from tfade.networks.lipschitz import LipschitzConvNet, LipschitzDense, LipschitzMLP
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize(
     ("network", "shape"),
     [

@@ -29,6 +29,7 @@ def dependence(network, dimensions, outputs, context_size=0) -> np.ndarray:
     return (matrices.reshape(7, outputs, dimensions, dimensions) != 0).any((0, 1))
 
 
+@pytest.mark.every(5)
 @pytest.mark.parametrize("seed", [0, 1, (2, 3)])
 @pytest.mark.parametrize("order", ["natural", "reversed", "random"])
 @pytest.mark.parametrize("context_size", [0, 2])
@@ -72,6 +73,7 @@ def test_one_dimension_is_a_bias_or_a_function_of_the_context():
     assert (np.std(one, 0) > 0).all()
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("arguments", [(5, 2, 0), (5, 2, 3), (1, 2, 0), (1, 1, 3)])
 @pytest.mark.parametrize("width", [2, 13])
 def test_ancestral_solves_what_the_whole_pass_states(arguments, width):

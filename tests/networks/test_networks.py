@@ -7,6 +7,7 @@ from tfade.errors import UsageError
 from tfade.networks import color_mnist, dcgan, discriminators, infogan, sngan
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize(
     ("side", "widths"), [(16, [8, 4]), (28, [8, 4]), (32, [16, 8, 4]), (48, [16, 8, 4]), (64, [32, 16, 8, 4])]
 )
@@ -101,6 +102,7 @@ NETWORKS = (
 )
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("make", NETWORKS)
 @pytest.mark.parametrize("normalization", ["instance", "layer", None])
 def test_without_batch_normalisation_an_example_stands_alone(make, normalization):

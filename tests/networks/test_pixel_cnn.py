@@ -59,6 +59,7 @@ def draw(given, parameters):
     return tf.tanh(given + parameters[:, ::2] * parameters[:, 1::2])
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize(("ordered", "context_size"), [(True, 3), (False, 0)])
 def test_cached_sampling_is_the_naive_loop(ordered, context_size):
     network = made(SHAPE, 6, context_size, ordered)

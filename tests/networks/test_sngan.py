@@ -36,6 +36,7 @@ def test_the_published_networks_at_32_pixels():
     assert kernels(residual) == [wide, three, (1, 1, 3, 128), three, three, one, *[three] * 4, (128, 1)]
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("side", [8, 12, 16, 28, 32, 48, 64])
 @pytest.mark.parametrize("channels", [1, 7])
 def test_every_size(side, channels):

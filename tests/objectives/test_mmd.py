@@ -23,6 +23,7 @@ def test_kernels_by_hand():
     assert float(IMQ()(x, x)[0, 0]) == float(RBF()(x, x)[0, 0]) == pytest.approx(len(SCALES))
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("kernel", KERNELS, ids=["imq", "rbf", "imq_wide", "rbf_two"])
 def test_the_estimate_is_the_u_statistic(kernel):
     """Pair by pair: no point is compared with itself."""

@@ -33,21 +33,21 @@ def train_on(run_dir, folder, *bindings):
 
 def test_a_moved_folder_continues(tmp_path, capsys):
     first = images_in(tmp_path / "here")
-    assert train_on(tmp_path / "run", first, "steps = 2") == 0
+    assert train_on(tmp_path / "run", first, "steps = 1") == 0
     shutil.move(first, tmp_path / "there")
     capsys.readouterr()
-    assert train_on(tmp_path / "run", tmp_path / "there", "steps = 4") == 0
+    assert train_on(tmp_path / "run", tmp_path / "there", "steps = 2") == 0
     assert "the data changed" not in capsys.readouterr().out
 
 
 def test_other_data_are_a_note_or_an_error(tmp_path, capsys):
     folder = images_in(tmp_path / "images")
-    assert train_on(tmp_path / "run", folder, "steps = 2") == 0
+    assert train_on(tmp_path / "run", folder, "steps = 1") == 0
     shutil.rmtree(folder)
     images_in(folder, 44, seed=1)
-    assert train_on(tmp_path / "run", folder, "steps = 4", "Recipe.same_data = True") == 2
+    assert train_on(tmp_path / "run", folder, "steps = 2", "Recipe.same_data = True") == 2
     assert "was trained on other data" in capsys.readouterr().err
-    assert train_on(tmp_path / "run", folder, "steps = 4") == 0
+    assert train_on(tmp_path / "run", folder, "steps = 2") == 0
     assert "note: the data changed" in capsys.readouterr().out
 
 

@@ -66,6 +66,7 @@ def test_nan_in_a_validation_split_is_named(make_model):
         callback.on_epoch_end(0, {})
 
 
+@pytest.mark.full("a disk that is really full is tested in launch/test_paths.py")
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("place", ["history.csv", "step-000000006.npz", "samples-000000006.png"])
 def test_a_full_disk_is_one_line_with_the_last_good_state(tmp_path, capsys, monkeypatch, place):

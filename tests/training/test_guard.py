@@ -11,7 +11,7 @@ from tfade.errors import NonFiniteError
 from tfade.training.callbacks import FiniteGuard
 
 
-def test_training_that_diverges_stops_with_a_name_and_a_step(tmp_path, capsys):
+def test_training_that_diverges_stops_with_a_name_and_a_step(tmp_path, capsys, eager):
     # The rate rises far beyond reason after the first checkpoint.
     run = tmp_path / "diverging"
     schedule = (
@@ -20,7 +20,7 @@ def test_training_that_diverges_stops_with_a_name_and_a_step(tmp_path, capsys):
         "StepDecay.every = 3",
         "StepDecay.factor = 1e30",
     )
-    status = train_here(run, "Recipe.interval = 3", "steps = 30", *schedule)
+    status = train_here(run, "Recipe.interval = 3", "steps = 30", "Visualisation.samples = 0", *schedule)
     captured = capsys.readouterr()
     assert status == 1
     assert captured.err.startswith("error: step ")
@@ -50,6 +50,7 @@ def poisoned(model, term, value):
     return model
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize(
     ("value", "text"),
     [(lambda v: v * float("nan"), "nan"), (lambda v: v + float("inf"), "inf")],

@@ -34,10 +34,9 @@ def last(checkpoints: Checkpoints) -> int:
     return max(checkpoints.steps(), default=0)
 
 
-def test_a_two_stage_run_that_is_killed_twenty_times_ends_bit_for_bit(tmp_path, request):
+@pytest.mark.full("minutes")
+def test_a_two_stage_run_that_is_killed_twenty_times_ends_bit_for_bit(tmp_path):
     """An autoencoder, a mixture by EM on its codes, more steps of the autoencoder; the kill is SIGKILL."""
-    if not request.config.getoption("full"):
-        pytest.skip("minutes: with --full")
     draws, whole, broken = np.random.default_rng(0), tmp_path / "whole", tmp_path / "broken"
     checkpoints, killed_at = Checkpoints(broken / "checkpoints"), []
     for kill in range(KILLS):

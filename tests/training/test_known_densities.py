@@ -55,20 +55,20 @@ def above_entropy(toy, distribution, steps: int, learning_rate: float = 1e-2) ->
     return float(np.mean(toy.log_density(held_out)) - np.mean(model.log_prob(held_out)))
 
 
-@pytest.mark.every(3, 2)
+@pytest.mark.every(9, 2)
 @pytest.mark.parametrize("name", GAUSSIAN)
 def test_a_correlated_gaussian_in_eight_dimensions(name):
     assert -0.01 < above_entropy(Gaussian(8), GAUSSIAN[name], 300) < 0.1
 
 
-@pytest.mark.every(3)
+@pytest.mark.every(8, 3)
 @pytest.mark.parametrize("fit", PLANE, ids=lambda fit: f"{fit[1]} on {fit[0]}")
 def test_curved_and_many_modes(fit):
     toy, _, distribution, steps, learning_rate, limit = fit
     assert -0.01 < above_entropy(TOYS[toy](), distribution, steps, learning_rate) < limit
 
 
-@pytest.mark.parametrize("method", ["gradient", "em"])
+@pytest.mark.parametrize("method", [pytest.param("gradient", marks=pytest.mark.full("seconds of steps")), "em"])
 def test_a_mixture_of_ten_is_recovered(method):
     generator = np.random.default_rng(0)
     weights = generator.dirichlet(np.full(10, 5.0))

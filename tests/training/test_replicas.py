@@ -13,7 +13,7 @@ from tfade.errors import UsageError
 from tfade.training.checkpoints import restore, snapshot
 from tfade.training.strategy import make_strategy
 
-STEPS = 20
+STEPS = 10
 
 
 def history(make_model, source, devices, steps=STEPS, **arguments):
@@ -37,13 +37,14 @@ OTHERS = {
 }
 
 
+@pytest.mark.full("eager steps of every fourth model are compared, and compiled ones of two workers")
 def test_two_replicas_train_like_one(make_model, source):
     """Compiled, as users have it, and over some steps."""
     assert_alike(make_model, source, STEPS)
 
 
+@pytest.mark.full("one setting and every fourth model of test_properties are compared")
 @pytest.mark.usefixtures("eager")
-@pytest.mark.every(2)
 @pytest.mark.parametrize("arguments", OTHERS.values(), ids=OTHERS)
 def test_other_settings_train_alike(make_model, source, arguments):
     assert_alike(make_model, source, 3, **arguments)
@@ -78,6 +79,7 @@ def test_the_replicas_draw_different_noise(make_model):
     np.testing.assert_array_equal(np.concatenate([first, second]), whole)
 
 
+@pytest.mark.full("the next test moves one from run to run")
 @pytest.mark.usefixtures("eager")
 def test_a_checkpoint_moves_between_one_and_two_replicas(make_model, source):
     one, _ = history(make_model, source, 1, 3)
@@ -101,12 +103,12 @@ def test_a_checkpoint_moves_between_one_and_two_replicas(make_model, source):
 @pytest.mark.usefixtures("eager")
 def test_a_run_of_one_replica_continues_on_two(tmp_path):
     shown = "Visualisation.samples = 0"
-    assert train_here(tmp_path / "moved", "steps = 2", shown) == 0
+    assert train_here(tmp_path / "moved", "steps = 1", shown) == 0
     shutil.copytree(tmp_path / "moved", tmp_path / "stayed")
-    assert train_here(tmp_path / "moved", "steps = 3", "Recipe.devices = 2", shown) == 0
-    assert train_here(tmp_path / "stayed", "steps = 3", shown) == 0
+    assert train_here(tmp_path / "moved", "steps = 2", "Recipe.devices = 2", shown) == 0
+    assert train_here(tmp_path / "stayed", "steps = 2", shown) == 0
     moved, stayed = newest_state(tmp_path / "moved"), newest_state(tmp_path / "stayed")
-    assert int(moved["step"]) == 3
+    assert int(moved["step"]) == 2
     for name, value in stayed.items():
         np.testing.assert_allclose(moved[name], value, rtol=1e-3, atol=1e-3, err_msg=name)
 

@@ -15,6 +15,7 @@ from tests.helpers import PLAYERS, assert_same_state, eagerly, newest_state, sta
 from tfade import load_run
 from tfade.training.checkpoints import Checkpoints, snapshot
 
+QUIET = "Visualisation.samples = 0"
 LONG = ("steps = 110", "Recipe.interval = 40", "CheckpointSettings.every_steps = 7")
 
 
@@ -23,7 +24,7 @@ def finished(tmp_path_factory):
     """A run of six steps."""
     run = tmp_path_factory.mktemp("resume") / "run"
     with eagerly():
-        assert train_here(run) == 0
+        assert train_here(run, QUIET) == 0
     return run
 
 
@@ -78,6 +79,7 @@ def test_killed_stopped_and_continued_ends_bit_for_bit_like_the_uninterrupted(tm
         assert (whole / "samples" / picture).read_bytes() == (broken / "samples" / picture).read_bytes()
 
 
+@pytest.mark.full("the next test continues one, too")
 @pytest.mark.usefixtures("eager")
 def test_a_longer_run_continues_a_finished_one(tmp_path):
     assert train_here(tmp_path / "grown", "steps = 3") == 0
@@ -95,12 +97,12 @@ def test_averages_critic_batches_and_decay_resume_too(tmp_path):
         "Optimization.fresh_batches = True",
         "adam.learning_rate = @LinearDecay()",
         "LinearDecay.initial = 1e-3",
-        "LinearDecay.steps = 6",
+        "LinearDecay.steps = 2",
         "Recipe.horizontal_flip = True",
     )
-    assert train_here(tmp_path / "two", *settings, "steps = 4", files=PLAYERS) == 0
-    assert train_here(tmp_path / "two", *settings, "steps = 6", files=PLAYERS) == 0
-    assert train_here(tmp_path / "one", *settings, "steps = 6", files=PLAYERS) == 0
+    assert train_here(tmp_path / "two", *settings, "steps = 1", files=PLAYERS) == 0
+    assert train_here(tmp_path / "two", *settings, "steps = 2", files=PLAYERS) == 0
+    assert train_here(tmp_path / "one", *settings, "steps = 2", files=PLAYERS) == 0
     one = newest_state(tmp_path / "one")
     assert_same_state(one, newest_state(tmp_path / "two"))
     assert not np.array_equal(one["average.generator/000.kernel"], one["generator/000.kernel"])
@@ -112,7 +114,7 @@ def test_a_damaged_newest_checkpoint_is_reported_and_passed_over(run, capsys):
     newest = run / "checkpoints" / "step-000000006.npz"
     newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
     capsys.readouterr()
-    assert train_here(run) == 0
+    assert train_here(run, QUIET) == 0
     output = capsys.readouterr().out
     assert newest.with_suffix(".damaged").is_file()
     assert "step-000000006.npz is damaged, skipping it" in output
@@ -122,7 +124,7 @@ def test_a_damaged_newest_checkpoint_is_reported_and_passed_over(run, capsys):
     flipped = bytearray(newest.read_bytes())
     flipped[len(flipped) // 2] ^= 1
     newest.write_bytes(bytes(flipped))
-    assert train_here(run) == 0
+    assert train_here(run, QUIET) == 0
     assert_same_state(whole, newest_state(run))
 
 
@@ -130,7 +132,7 @@ def test_a_damaged_newest_checkpoint_is_reported_and_passed_over(run, capsys):
 def test_every_variable_comes_back(tmp_path):
     """Against the model's own list of variables, so that nothing can be left out of both sides."""
     average = "Optimization.average_decay = {'generator': 0.9}"
-    assert train_here(tmp_path / "run", average, "Visualisation.samples = 0", files=PLAYERS) == 0
+    assert train_here(tmp_path / "run", average, "steps = 2", QUIET, files=PLAYERS) == 0
     model = load_run(tmp_path / "run")
     state = newest_state(tmp_path / "run")
     assert_same_state(snapshot(model.state()), state)
@@ -138,16 +140,16 @@ def test_every_variable_comes_back(tmp_path):
     owners = [*model.networks.values(), *model.averages.networks.values(), *model.optimizers.values()]
     assert {id(variable) for owner in owners for variable in owner.variables} <= listed
     assert {id(variable) for variable in model.variables} <= listed
-    assert int(model.step.numpy()) == 6
-    assert int(state["optimizer.generator/000.iteration"]) == 6
+    assert int(model.step.numpy()) == 2
+    assert int(state["optimizer.generator/000.iteration"]) == 2
 
 
 @pytest.mark.usefixtures("eager")
 def test_the_best_is_kept_besides_the_newest(tmp_path):
-    settings = ("CheckpointSettings.monitor = 'validation/nll'", "CheckpointSettings.keep = 1", "steps = 12")
-    assert train_here(tmp_path / "run", *settings) == 0
+    settings = ("CheckpointSettings.monitor = 'validation/nll'", "CheckpointSettings.keep = 1", "steps = 9")
+    assert train_here(tmp_path / "run", *settings, QUIET) == 0
     folder = tmp_path / "run" / "checkpoints"
-    assert sorted(path.name for path in folder.iterdir()) == ["best.json", "best.npz", "step-000000012.npz"]
+    assert sorted(path.name for path in folder.iterdir()) == ["best.json", "best.npz", "step-000000009.npz"]
     lines = [line.split(",") for line in (tmp_path / "run" / "history.csv").read_text().splitlines()]
     column = lines[0].index("validation/nll")
     value, step = min((float(line[column]), int(line[0])) for line in lines[1:])
@@ -162,7 +164,7 @@ def test_the_best_is_kept_besides_the_newest(tmp_path):
 @pytest.mark.usefixtures("eager")
 def test_loading_leaves_the_callers_configuration_alone(run, tmp_path, images, monkeypatch):
     """And needs no data."""
-    assert train_here(tmp_path / "b", "seed = 1", "VAE.latent_size = 9", "steps = 1") == 0
+    assert train_here(tmp_path / "b", "seed = 1", "VAE.latent_size = 9", "steps = 1", QUIET) == 0
     gin.clear_config()
     gin.parse_config("adam.learning_rate = 0.123")
     monkeypatch.setattr("tfade.data.load", lambda *_, **__: pytest.fail("data are loaded"))
@@ -180,9 +182,10 @@ def test_loading_leaves_the_callers_configuration_alone(run, tmp_path, images, m
 
 @pytest.mark.usefixtures("eager")
 def test_checkpoints_by_minutes(tmp_path):
-    assert train_here(tmp_path / "run", "CheckpointSettings.every_minutes = 1e-9", "CheckpointSettings.keep = 100") == 0
+    settings = ("CheckpointSettings.every_minutes = 1e-9", "CheckpointSettings.keep = 100", "steps = 4")
+    assert train_here(tmp_path / "run", QUIET, *settings) == 0
     names = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
-    assert names == [f"step-{step:09d}.npz" for step in range(1, 7)]
+    assert names == [f"step-{step:09d}.npz" for step in range(1, 5)]
 
 
 @pytest.mark.usefixtures("eager")
@@ -190,28 +193,28 @@ def test_a_signal_in_the_last_interval_is_heard(tmp_path, monkeypatch, capsys):
     """The evaluation that follows training takes minutes; whoever stops the process does not wait for it."""
     from tfade.training.callbacks import History
 
-    report = History.on_epoch_end
+    report, settings = History.on_epoch_end, ("steps = 3", QUIET)
 
     def then_stop(self, epoch, logs=None):
         report(self, epoch, logs)
-        if self.step == 6:
+        if self.step == 3:
             os.kill(os.getpid(), signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:
         patch.setattr(History, "on_epoch_end", then_stop)
-        assert train_here(tmp_path / "run") == 128 + signal.SIGTERM
-    assert "stopped by SIGTERM after step 6" in capsys.readouterr().err
+        assert train_here(tmp_path / "run", *settings) == 128 + signal.SIGTERM
+    assert "stopped by SIGTERM after step 3" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) == before
-    assert train_here(tmp_path / "run") == 0
-    assert "is already trained, 6 steps of 6" in capsys.readouterr().out
+    assert train_here(tmp_path / "run", *settings) == 0
+    assert "is already trained, 3 steps of 3" in capsys.readouterr().out
 
 
 def test_all_checkpoints_damaged_is_an_error_and_nothing_is_removed(run, capsys):
     checkpoints = sorted((run / "checkpoints").iterdir())
     for path in checkpoints:
         path.write_bytes(b"x")
-    assert train_here(run) == 2
+    assert train_here(run, QUIET) == 2
     assert "all 2 are damaged" in capsys.readouterr().err
     assert sorted((run / "checkpoints").iterdir()) == checkpoints
 
@@ -220,5 +223,5 @@ def test_all_checkpoints_damaged_is_an_error_and_nothing_is_removed(run, capsys)
 def test_what_a_killed_process_left_half_written_is_swept_up(run):
     leftover = run / "checkpoints" / ".step-000000009.npz.123.abcd"
     leftover.write_bytes(b"half")
-    assert train_here(run, "steps = 9") == 0
+    assert train_here(run, QUIET, "steps = 7") == 0
     assert not leftover.exists()

@@ -65,6 +65,7 @@ def test_history_counts_on_over_the_stages(whole):
 
 
 # Tracing takes longer than these steps. Checkpoints: after each of five steps, after the mixture, after each of three steps.
+@pytest.mark.every(5)
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("before", [False, True], ids=["after", "before"])
 @pytest.mark.parametrize("count", [2, 5, 6, 7, 9])
@@ -94,6 +95,7 @@ def test_a_signal_during_a_fit_is_heard(whole, tmp_path, monkeypatch):
     assert_same_state(newest_state(whole), newest_state(tmp_path / "run"))
 
 
+@pytest.mark.full("as the stops anywhere")
 def test_a_two_stage_flow_that_is_stopped_in_its_second_stage_ends_bit_for_bit(
     tmp_path, stop_after, monkeypatch, eager
 ):
@@ -135,6 +137,8 @@ def test_a_finished_run_is_not_trained_again(whole, capsys):
     assert_same_state(before, newest_state(whole))
 
 
+@pytest.mark.full("the best of one stage alone is kept in test_resume.py")
+@pytest.mark.usefixtures("eager")
 def test_the_best_of_one_stage_is_kept_through_the_others(tmp_path):
     """The other stages do not report what is monitored."""
     monitored = "CheckpointSettings.monitor = 'prior/nll'"

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from launch import sample
-from tests.helpers import ROOT, TINY, run, train_here
+from tests.helpers import ROOT, TINY, eagerly, run, train_here
 from tfade import load_run
 from tfade.errors import UsageError
 
@@ -35,10 +35,12 @@ seed = 0
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("trust") / "run"
-    assert train_here(run_dir, "steps = 1", "Visualisation.samples = 0") == 0
+    with eagerly():
+        assert train_here(run_dir, "steps = 1", "Visualisation.samples = 0") == 0
     return run_dir
 
 
+@pytest.mark.every(4)
 @pytest.mark.parametrize(
     "line",
     [

@@ -18,7 +18,7 @@ from tfade.training import model_pictures
 def run(tmp_path_factory):
     run = tmp_path_factory.mktemp("showing") / "run"
     with eagerly():
-        assert train_here(run, files=PLAYERS) == 0
+        assert train_here(run, "steps = 4", "Recipe.interval = 2", files=PLAYERS) == 0
     return run
 
 
@@ -43,7 +43,7 @@ def test_every_player_and_term_has_a_curve(run, events):
     assert terms | {"images_per_second"} <= curves
     for term in terms:
         points = events.Tensors(term)
-        assert [point.step for point in points] == [3, 6]
+        assert [point.step for point in points] == [2, 4]
         values = [
             float(np.frombuffer(point.tensor_proto.tensor_content, np.float32)[0])
             if point.tensor_proto.tensor_content
@@ -57,11 +57,11 @@ def test_pictures_histograms_and_configuration_are_there(events, run):
     tags = set(events.Tags()["tensors"])
     assert {"samples", "reconstructions", "interpolation", "codes/encoded", "codes/prior", "configuration"} <= tags
     width, height, png = events.Tensors("samples")[-1].tensor_proto.string_val
-    assert png == (run / "samples" / "samples-000000006.png").read_bytes()
+    assert png == (run / "samples" / "samples-000000004.png").read_bytes()
     assert Image.open(io.BytesIO(png)).size == (int(width), int(height))
     buckets = tf.make_ndarray(events.Tensors("codes/prior")[-1].tensor_proto)  # left, right, count
     assert buckets[:, 2].sum() == 16 * 6  # Visualisation.codes of that many latents
-    assert [point.step for point in events.Tensors("codes/prior")] == [3, 6]
+    assert [point.step for point in events.Tensors("codes/prior")] == [2, 4]
     text = events.Tensors("configuration")[0].tensor_proto.string_val[0].decode()
     assert "Recipe.model = @VGHPlusPlus" in text
     assert "'shape': (16, 16, 3)" in text
@@ -70,7 +70,7 @@ def test_pictures_histograms_and_configuration_are_there(events, run):
 def test_the_pictures_of_every_interval_are_files(run):
     names = {path.name for path in (run / "samples").iterdir()}
     assert names == {
-        f"{kind}-{step:09d}.png" for kind in ("samples", "reconstructions", "interpolation") for step in (3, 6)
+        f"{kind}-{step:09d}.png" for kind in ("samples", "reconstructions", "interpolation") for step in (2, 4)
     }
     for name in names:
         assert np.asarray(Image.open(run / "samples" / name)).std() > 1
@@ -123,6 +123,7 @@ def test_an_error_while_drawing_is_a_note(error):
     assert notes[0].startswith("note: overview left out: ")
 
 
+@pytest.mark.full("the note is tested above")
 @pytest.mark.usefixtures("eager")
 def test_what_cannot_be_drawn_ends_no_run(tmp_path, capsys):
     """One iteration is too few to invert this residual flow; training by maximum likelihood needs no inverse."""

@@ -67,10 +67,9 @@ def test_two_workers_equal_two_replicas_and_leave_together(tmp_path):
             np.testing.assert_allclose(value, b[name], rtol=1e-4, atol=1e-4, err_msg=name)
 
 
-def test_workers_that_read_different_checkpoints_do_not_train(tmp_path, request):
+@pytest.mark.full("half a minute")
+def test_workers_that_read_different_checkpoints_do_not_train(tmp_path):
     """One of them sees a folder that is older, as on a file system that is shared and slow."""
-    if not request.config.getoption("full"):
-        pytest.skip("half a minute: with --full")
     settings = ("Recipe.strategy = 'multi_worker'", "Visualisation.samples = 0")
     flags = train_arguments(tmp_path, "steps = 6", *settings, files=(ROOT / "gin" / "vae.gin", TINY))
     both = tmp_path / "0"
@@ -83,10 +82,9 @@ def test_workers_that_read_different_checkpoints_do_not_train(tmp_path, request)
         assert "the workers begin with different states, at steps 0, 3" in output
 
 
-def test_workers_that_are_killed_again_and_again_end_bit_for_bit(tmp_path, request):
+@pytest.mark.full("minutes")
+def test_workers_that_are_killed_again_and_again_end_bit_for_bit(tmp_path):
     """A supervisor starts both again with the same command; ten times one of them is killed, now here, now there."""
-    if not request.config.getoption("full"):
-        pytest.skip("minutes: with --full")
     draws = np.random.default_rng(0)
     files, whole, broken = (ROOT / "gin" / "vae.gin", TINY), tmp_path / "whole", tmp_path / "broken"
     settings = ("Recipe.strategy = 'multi_worker'", "steps = 900", "CheckpointSettings.every_steps = 5")

@@ -38,6 +38,7 @@ def test_tables_are_checked(changed, message):
         Ablation(**settings)
 
 
+@pytest.mark.every(2)
 @pytest.mark.usefixtures("only_sizes")
 @pytest.mark.parametrize(
     ("name", "data"),
@@ -60,6 +61,7 @@ def test_the_rows_have_as_many_parameters(name, data, tmp_path):
 KINDS = ("normal", "IAF")
 
 
+@pytest.mark.full("as those of the tables above and below")
 @pytest.mark.usefixtures("only_sizes")
 @pytest.mark.parametrize(("name", "count"), [("ade_table2", 6), ("vae_table", 9)])
 def test_every_row_of_the_other_tables_can_be_built(name, count, tmp_path):
@@ -83,6 +85,8 @@ def test_every_row_of_the_other_tables_can_be_built(name, count, tmp_path):
 TABLES = {"mode_collapse": 7, "gan_zoo": 7, "conditional": 3, "residual_flow": 3, "residual_flow_vectors": 3}
 
 
+@pytest.mark.every(2)
+@pytest.mark.usefixtures("only_sizes")
 @pytest.mark.parametrize("name", TABLES)
 def test_every_row_of_small_tables_can_be_built(name, tmp_path):
     table = read_table(WORKSPACE, str(ROOT / "gin" / "tables" / f"{name}.gin"), [])
@@ -103,6 +107,8 @@ SOME = {  # rows that are more than a recipe; one of each block
 }
 
 
+@pytest.mark.every(2, 1)
+@pytest.mark.usefixtures("only_sizes")
 @pytest.mark.parametrize("name", SOME)
 def test_rows_of_large_tables_can_be_built(name, tmp_path):
     reference, rows = SOME[name]
@@ -113,6 +119,7 @@ def test_rows_of_large_tables_can_be_built(name, tmp_path):
     assert min(plan.parameters.values()) > 0
 
 
+@pytest.mark.full("as the rows of the table above")
 @pytest.mark.usefixtures("only_sizes")
 def test_the_rows_of_the_hybrids_have_one_generator(tmp_path):
     table = read_table(WORKSPACE, str(ROOT / "gin" / "tables" / "hybrids.gin"), [])
@@ -140,6 +147,7 @@ def test_the_last_file_overrides_the_others(tmp_path):
     assert counts == [1 + sum(int(np.prod(v.shape)) for v in decoder.trainable_variables) for decoder in decoders]
 
 
+@pytest.mark.usefixtures("eager")
 def test_minutes_are_those_of_an_uninterrupted_training(tmp_path):
     """A run that is made longer has none; a damaged file is none."""
 

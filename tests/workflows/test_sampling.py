@@ -97,6 +97,7 @@ def test_more_samples_continue_fewer(tmp_path):
     assert len(np.unique(many[:, 0, 0, 0])) > 50
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("batches", [2, 5], ids=["one by one", "in a graph"])
 def test_the_iterations_of_inverses_are_reported(capsys, batches):
     """Those of the slowest block in all batches, with its own tolerance, by the blocks one after the other."""

@@ -99,6 +99,7 @@ def test_cache_tells_data_apart_by_their_content(kept, tmp_path):
     assert any("training" in line for line in lines)
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "foreign", "other weights"])
 def test_damaged_cache_is_reported_and_rebuilt(kept, tmp_path, damage):
     folder, first = kept
@@ -121,6 +122,7 @@ def test_damaged_cache_is_reported_and_rebuilt(kept, tmp_path, damage):
     assert short(tmp_path)[1] == []
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3), (64, 64, 3), (17, 40, 1), (8, 8, 3)])
 def test_other_sizes_and_colours(shape):
     generator = np.random.default_rng(0)

@@ -37,6 +37,7 @@ def test_near_the_closed_form(result):
     assert result.protocol["classifier"] == dataclasses.asdict(SMALL)
 
 
+@pytest.mark.full("seconds of training")
 def test_equal_seeds_give_equal_estimates(samples):
     few = dataclasses.replace(SMALL, steps=20, dropout=0.2, activation_noise=0.1)
     first, again, other = (density_ratio_kl(**samples, classifier=few, seed=seed) for seed in (3, 3, 4))

@@ -85,6 +85,7 @@ def passes_of(decoder, monkeypatch):
     return passes
 
 
+@pytest.mark.full("a bound of memory; the pairs are those above")
 def test_the_decoder_bounds_the_pairs_that_are_decoded_together(subject, monkeypatch):
     """Every pass stays below the given numbers of its layers, and no density depends on that."""
     wanted = subject.posteriors.log_mixture(subject.posteriors.draw(CODES).codes)
@@ -116,6 +117,7 @@ def test_codes_of_the_prior_are_drawn_in_parts(subject, monkeypatch):
     assert (latent_codes.prior_latents(subject, 6, 1) != codes[:6]).all()
 
 
+@pytest.mark.full("that of other models is tested in test_latent_model.py")
 def test_the_view_for_annealing(subject):
     """Its density is the model's, its posterior is over whole codes, and chains of few steps come near the bound."""
     images = subject.real.fetch(np.arange(2))

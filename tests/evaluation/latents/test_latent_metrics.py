@@ -175,6 +175,7 @@ def test_posteriors_of_any_kind(subject_of, quick):
     assert report.results["active_units"].value == 2
 
 
+@pytest.mark.full("columns are those of test_comparison.py")
 def test_the_same_number_of_unlike_models_is_one_column(subject_of, quick, tmp_path):
     """VGH, VGH++ and a VAE: what does not apply to one of them is told, and not part of the others' protocol."""
 

@@ -146,6 +146,7 @@ def test_a_transition_leaves_the_posterior_as_it_is():
     assert abs(np.var(standardised) - 1) < 4 * np.sqrt(2 / 20_000)
 
 
+@pytest.mark.full("four compilations; codes of every bound belong to their example")
 def test_weights_belong_to_their_example(pca):
     """Not to the batch, nor to what else is in it."""
     whole, parts = (Annealing(**pca.parts(chains=4, batch_size=size)) for size in (5, 2))
@@ -157,6 +158,7 @@ def test_weights_belong_to_their_example(pca):
     assert np.abs(whole.run(pca.x, sigmoid_schedule(20)).log_weights - expected).min() > 0
 
 
+@pytest.mark.full("seconds of XLA")
 def test_xla_gives_the_same_weights_and_one_example_the_error_of_its_chains(pca):
     plain = Annealing(**pca.parts(chains=3)).run(pca.x[:1], sigmoid_schedule(6))
     parts = {**pca.parts(chains=3), "jit_compile": True}

@@ -144,6 +144,7 @@ def test_the_bound_is_the_models_own(subject):
         assert wanted.items() <= result.protocol.items()
 
 
+@pytest.mark.full("that likelihood is found in test_latent_model.py")
 def test_annealing_a_vae(subject, tmp_path):
     metric = AnnealedImportanceSampling(num_real=2, num_simulated=1, start="posterior", **SMALL)
     report = evaluate(subject, [metric])
@@ -157,6 +158,7 @@ def test_annealing_a_vae(subject, tmp_path):
     assert len(json.loads(path.read_text())["results"]) == 3
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize(
     ("pixels", "said"),
     [

@@ -125,6 +125,7 @@ def test_dequantisation_of_repeats():
     np.testing.assert_array_equal(y[:1], numerics.dequantised(unit, per_example_noise(unit)))
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize(
     "metric",
     [

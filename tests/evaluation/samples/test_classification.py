@@ -59,6 +59,7 @@ def test_swapped_labels_teach_the_opposite(quick):
     assert found["gan_train"].real.value == 1
 
 
+@pytest.mark.full("classifiers are trained; the others here have a stand-in")
 def test_a_class_without_samples_lowers_gan_train_only():
     images, labels = squares(240, num_classes=3)
     kept = labels != 1

@@ -40,6 +40,7 @@ def test_scaling_in_one_dimension():
     assert abs(result.value - 2 * np.sqrt(2 / np.pi)) < 0.25
 
 
+@pytest.mark.full("vectors of known distances are measured below")
 def test_images_of_two_brightnesses():
     """Levels apart by 51 on 8×8 pixels: 0.4 in [-1, 1] for each, so W₁ = 0.4·8; undivided, 1 + W₁/2λ times that."""
     levels = np.random.default_rng(0).integers(100, 120, (300, 1, 1, 1)) * np.ones((1, 8, 8, 1), int)
