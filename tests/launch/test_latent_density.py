@@ -60,6 +60,7 @@ def test_every_density_is_fitted_and_opens_without_the_first_run(source, tmp_pat
     np.testing.assert_array_equal(model.decode(model.codes(images)), model.reconstruct(images))
 
 
+@pytest.mark.full("a mixture is fitted by default")
 def test_the_densitys_names_leave_the_first_model_alone(source, tmp_path):
     """Both bind MLPConditioner and Stack; the flow of the density is not that of the model."""
     flow = ROOT / "gin" / "ex_post" / "flow.gin"

@@ -13,6 +13,7 @@ FOLDERS = (ROOT / "gin" / "cycle_gan.gin", ROOT / "gin" / "data" / "two_folders.
 SETTINGS = ("batch_size = 6", "CycleGAN.pool_size = 5", "Visualisation.samples = 0")
 
 
+@pytest.mark.full("its metrics and its properties are tested apart")
 @pytest.mark.usefixtures("eager")
 def test_a_translator_is_trained_and_evaluated(tmp_path, capsys):
     assert train_here(tmp_path / "run", *SETTINGS, "steps = 1", files=FILES) == 0

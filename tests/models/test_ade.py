@@ -119,6 +119,7 @@ def test_a_learned_prior_is_part_of_the_generator(images):
     assert reached(tape, model, adversarial) == {"decoder", "flow", "discriminator", "prior"}
 
 
+@pytest.mark.full("averages are tested for every model")
 def test_averages_serve_every_question(images):
     """After a step with a quick average, what is asked differs from the networks that are trained."""
     model = model_of()

@@ -151,6 +151,7 @@ def test_terms_are_those_of_the_docstring(images):
     assert losses["discriminator"]["r1"].weight == 1.0
 
 
+@pytest.mark.full("the losses and who moves are tested by hand")
 def test_the_generator_learns_what_the_discriminator_likes(images):
     model = model_of(optimizer=lambda name: keras.optimizers.Adam(1e-2, 0.5))
     move = tf.function(lambda x: model._move(("generator",), Batch(x), model._seeds(0))["generator/adversarial"])

@@ -104,7 +104,7 @@ def test_every_model_that_gin_knows_has_a_case():
     assert {model.train_step for model in known} == {TrainingStep.train_step}
 
 
-@pytest.mark.every(2, 1)
+@pytest.mark.every(4, 1)
 def test_a_player_moves_all_of_its_own_variables_and_no_other(case, model):
     state = snapshot(model.state())
     for index, of_stage in enumerate(model.stages):
@@ -139,7 +139,7 @@ def test_two_replicas_train_like_one(case, trained):
         assert apart <= 0.02 * moved + 1e-5 * (1.0 + np.linalg.norm(alone)), name
 
 
-@pytest.mark.every(7, 3)
+@pytest.mark.every(11, 3)
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_a_step_in_half_precision_is_finite(case, policy):
     with strategy.precision(policy):
@@ -202,7 +202,7 @@ def test_the_export_answers_as_the_model(case, model, tmp_path):
                 np.testing.assert_allclose(found[key], value, rtol=1e-4, atol=1e-4, err_msg=f"{name}: {key}")
 
 
-@pytest.mark.every(2, 1)
+@pytest.mark.every(4, 2)
 def test_every_question_is_answered_or_declined_with_a_reason(case, model):
     assert ASK.keys() == set(QUESTIONS)
     given, image = inputs(model, case), model.spec.shape
@@ -231,7 +231,7 @@ def test_every_question_is_answered_or_declined_with_a_reason(case, model):
         model.answers("dream")
 
 
-@pytest.mark.every(2)
+@pytest.mark.every(4)
 def test_what_a_model_declares_is_what_it_answers(case, model):
     given = inputs(model, case)
     assert (model.likelihood is not None) == model.answers("log_prob")
@@ -252,7 +252,7 @@ def test_what_a_model_declares_is_what_it_answers(case, model):
     assert all(value.shape == (SIZE,) and np.isfinite(value).all() for value in terms.values())
 
 
-@pytest.mark.every(2)
+@pytest.mark.every(4, 3)
 def test_an_answer_belongs_to_its_example(case, model):
     """Whatever its batch mates are, and whether it is given as levels or as numbers in [0, 1]."""
     together, alone = (answers(model, inputs(model, case, size)) for size in (7, 2))

@@ -88,6 +88,7 @@ def test_a_longer_run_continues_a_finished_one(tmp_path):
     assert_same_state(newest_state(tmp_path / "grown"), newest_state(tmp_path / "whole"))
 
 
+@pytest.mark.full("as the test above, and averages in that of every variable")
 @pytest.mark.usefixtures("eager")
 def test_averages_critic_batches_and_decay_resume_too(tmp_path):
     settings = (

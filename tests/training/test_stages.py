@@ -80,6 +80,7 @@ def test_a_stop_anywhere_ends_bit_for_bit(whole, tmp_path, stop_after, monkeypat
     assert (whole / "history.csv").read_text() == (tmp_path / "run" / "history.csv").read_text()
 
 
+@pytest.mark.full("other signals are")
 @pytest.mark.usefixtures("eager")
 def test_a_signal_during_a_fit_is_heard(whole, tmp_path, monkeypatch):
     fit = TrainingLoop._fit_stage

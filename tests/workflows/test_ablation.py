@@ -147,6 +147,7 @@ def test_the_last_file_overrides_the_others(tmp_path):
     assert counts == [1 + sum(int(np.prod(v.shape)) for v in decoder.trainable_variables) for decoder in decoders]
 
 
+@pytest.mark.full("what is reported beside the numbers")
 @pytest.mark.usefixtures("eager")
 def test_minutes_are_those_of_an_uninterrupted_training(tmp_path):
     """A run that is made longer has none; a damaged file is none."""

@@ -42,6 +42,7 @@ def test_a_density_takes_the_autoencoder_of_another_row(tmp_path, monkeypatch, t
     assert run(ablation.main, arguments) == 0  # nothing is repeated
 
 
+@pytest.mark.full("rows that fail are tested for models")
 @pytest.mark.usefixtures("eager")
 def test_a_density_of_a_run_that_failed_is_not_fitted(tmp_path):
     arguments = [f"--gin_file={TABLE}", f"--gin_file={TINY}", f"--run_dir={tmp_path}", "--num_samples=50"]

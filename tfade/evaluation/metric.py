@@ -9,11 +9,11 @@
         def __call__(self, subject):
             return [Result("sharpness", value, std, {**subject.protocol(), ...}, real=...)]
 
-and import it in `tfade/evaluation/__init__.py`. `select` finds it by its name, README lists it; `evaluate` times it and hands it over to be saved. A
-metric asks the `Subject` for samples, real images and their features, which are computed once for all metrics, and
-raises `NotApplicable(reason)` where it does not fit. Its settings are constructor arguments with defaults, which gin
-can bind. The same number of real data goes into a result's `real`, and is printed beside the model's. A `Figure` among
-the results is a picture for the report.
+and import it in `tfade/evaluation/__init__.py`. `select` finds it by its name, README lists it; `evaluate` times it
+and hands it over to be saved. A metric asks the `Subject` for samples, real images and their features, which are
+computed once for all metrics, and raises `NotApplicable(reason)` where it does not fit. Its settings are constructor
+arguments with defaults, which gin can bind. The same number of real data goes into a result's `real`, and is printed
+beside the model's. A `Figure` among the results is a picture for the report.
 """
 
 import abc

@@ -155,6 +155,7 @@ def test_redraws_keep_the_levels_above(model):
     np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.full("the shares and the redraws are tested apart")
 def test_shares_of_variance_of_redrawn_images(subject):
     """Rising from the pixels to everything; figures for each stage, with a name that a file can have."""
     found = Redraws(sources=6, redraws=5)(subject)
