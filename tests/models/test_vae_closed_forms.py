@@ -1,12 +1,15 @@
-"""The bounds of a VAE against the likelihood in closed form: probabilistic PCA."""
+"""The terms of a VAE's bound in closed form, and the bound against the likelihood: probabilistic PCA."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 from scipy.stats import multivariate_normal
 
-from tests.models.vaes import probabilistic_pca
-from tfade.distributions.gaussian import full_normal_parameters
+from tests.models.vaes import model_of, probabilistic_pca
+from tfade.data.loading import load
+from tfade.distributions.gaussian import DiagonalNormal, full_normal_parameters
+from tfade.distributions.layer import DistributionLayer
 from tfade.objectives.bounds import importance_weighted_bound
 
 
@@ -53,3 +56,28 @@ def test_the_importance_weighted_bound_rises_to_the_likelihood():
     for place in range(2):
         assert gaps[place] - gaps[place + 1] > 3 * np.hypot(errors[place], errors[place + 1])
     assert abs(gaps[3]) < 0.02
+
+
+class OwnNormal(DistributionLayer):
+    """A posterior of a user's own: means from the context, and one scale."""
+
+    is_diagonal_normal = True
+
+    def _distribution(self, context, temperature):
+        return tfp.distributions.Independent(tfp.distributions.Normal(context[..., :5], 0.3 * temperature), 1)
+
+    def _from_noise(self, noise, context):
+        z = context[..., :5] + 0.3 * noise
+        return z, self.distribution(context).log_prob(z)
+
+
+@pytest.mark.parametrize("posterior", [DiagonalNormal, OwnNormal])
+def test_the_divergence_of_two_normals_is_in_closed_form(posterior):
+    """From a learned diagonal normal, too: by its formula, and a group for every latent."""
+    model = model_of(prior=DiagonalNormal, posterior=posterior, spread=0.2)
+    y = tf.constant(load("digits", "train").fetch(np.arange(6)), tf.float32) / 256
+    kl = model.elbo.terms(y, tf.zeros((6, 1, 5)), model.network).kl
+    q, p = model.networks["posterior"].distribution(model.elbo.context(y, model.network)), model.prior()
+    ratio = q.variance() / p.variance()
+    expected = 0.5 * (ratio + (q.mean() - p.mean()) ** 2 / p.variance() - 1 - np.log(ratio))
+    np.testing.assert_allclose(kl, np.broadcast_to(expected, (6, 5)), rtol=1e-4, atol=1e-5)

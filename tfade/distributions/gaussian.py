@@ -135,6 +135,7 @@ class DiagonalNormal(ParametricLayer):
     """
 
     takes_temperature_zero = True
+    is_diagonal_normal = True
 
     def __init__(self, scale_range: tuple[float, float] = SCALE_RANGE, conditioner=MLPConditioner, **kwargs):
         super().__init__(conditioner, **kwargs)

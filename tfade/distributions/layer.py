@@ -24,9 +24,12 @@ class DistributionLayer(keras.layers.Layer):
 
     Attributes:
         likelihood: what `log_prob` is, as `Contract.likelihood` has it: "exact", "unbiased" or "lower_bound".
+        is_diagonal_normal: whether `distribution` gives an Independent of Normals. Two such have a KL divergence in
+            closed form, which a VAE takes, dimension by dimension, in place of an estimate.
     """
 
     likelihood = "exact"
+    is_diagonal_normal = False
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)  # in gin Keras' own arguments are not arguments of a part of a model

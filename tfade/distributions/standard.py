@@ -29,6 +29,8 @@ class Standard(DistributionLayer):
 class StandardNormal(Standard):
     """N(0, T² I): p^(1/τ) exactly, with T = √τ."""
 
+    is_diagonal_normal = True
+
     def _distribution(self, context, temperature):
         return tfd.Independent(tfd.Normal(*self._location_and_scale(context, temperature)), len(self.event_shape))
 

@@ -6,10 +6,8 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfade.distributions.gaussian import DiagonalNormal
 from tfade.distributions.implicit import ImplicitPosterior
 from tfade.distributions.layer import build_latent_distribution
-from tfade.distributions.standard import StandardNormal
 from tfade.distributions.topdown import TopDownDecoder
 from tfade.distributions.topdown_latents import TopDownLatents
 from tfade.errors import UsageError, check_class
@@ -72,9 +70,7 @@ class FlatLatents:
     @staticmethod
     def _has_closed_form(network: Network) -> bool:
         """Whether KL(q ‖ p) of the vector z has one."""
-        return isinstance(network("posterior"), DiagonalNormal) and isinstance(
-            network("prior"), (StandardNormal, DiagonalNormal)
-        )
+        return network("posterior").is_diagonal_normal and network("prior").is_diagonal_normal
 
     @classmethod
     def _top(cls, context, noise, network: Network):

@@ -99,7 +99,7 @@ class VAE(LatentVariableModel):
         self.elbo = EvidenceLowerBound(self.observation_model, self.latents)
         self.latent_size, self.levels = self.latents.size, self.observation_model.levels
         flat = not isinstance(self.latents, HierarchicalLatents)
-        self.gaussian_codes = flat and isinstance(self.networks["posterior"], DiagonalNormal)
+        self.gaussian_codes = flat and self.networks["posterior"].is_diagonal_normal
 
     # ---- Training ----
 
