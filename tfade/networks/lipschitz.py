@@ -6,7 +6,7 @@ evaluates them, and a gradient that evaluates them again sees the same numbers.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import gin
 import keras
@@ -14,11 +14,9 @@ import tensorflow as tf
 
 from tfade.errors import UsageError, check_between, check_sizes
 from tfade.networks.residual import context_projection
+from tfade.networks.singular_vectors import settled
 
-MOST_ROUNDS = 100  # where vectors that were settled before need two
-TOLERANCE = 1e-5  # relative growth of σ in one round, at which it has settled
 VECTORS = 4  # that are iterated together
-POWERS = 4  # of A Aᵀ in a round, between two of which the vectors are made orthogonal
 ROUNDS = 6  # at least, after an update
 FRESH = 17, 4  # seed of the vector that each update starts anew
 FIRST_SLOPE = 0.5  # β before its softplus, as in the code of Chen et al. 2019
@@ -30,63 +28,6 @@ def lip_swish(x: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
     Reference: Chen et al. 2019, section 3.4.
     """
     return x * tf.sigmoid(slope * x) / 1.1
-
-
-def converged_singular_vectors(
-    apply: Callable, transpose: Callable, left: tf.Tensor, least: int = 2
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Singular vectors u, v of a linear map's largest singular value, by subspace iterations.
-
-        U ← (A Aᵀ)³ U,   V = orth(Aᵀ U),   U = orth(A V),   until σ(A on V) grows by less than 1e-5 of itself
-
-    One vector that was the first singular vector of an older kernel can stay near the second of the new one: σ hardly
-    grows there, and is taken for settled below the norm. Of several orthogonal ones some have a part of the first.
-
-    Args:
-        apply: A, a linear map of tensors [batch, ...].
-        transpose: Aᵀ.
-        left: U, the start, [count, ...], no more of them than the rank that A can have.
-        least: rounds that are taken in any case; what is nearly orthogonal to the first one needs some to find it.
-
-    Returns:
-        U as it settled, orthonormal; u [1, ...] and v [1, ...], which are constants to gradients.
-
-    Reference: Behrmann et al. 2019, section 2.1 (one vector); for convolutions as linear maps Gouk et al. 2018; Golub
-        and Van Loan, "Matrix Computations", section 8.2.4 (several).
-    """
-    left = _orthonormal(tf.stop_gradient(left))
-
-    def going(count, left, sigma, before):
-        return (count < least) | (sigma - before > TOLERANCE * sigma)
-
-    def step(count, left, sigma, before):
-        for _ in range(POWERS - 1):
-            left = apply(transpose(left))
-            left = tf.math.divide_no_nan(left, tf.norm(left))
-        image = apply(_orthonormal(transpose(left)))
-        return count + 1, _orthonormal(image), _values(image)[0][-1], sigma
-
-    zero = tf.zeros((), left.dtype)
-    left = tf.while_loop(going, step, (0, left, zero, zero), maximum_iterations=MOST_ROUNDS)[1]
-    right = _orthonormal(transpose(left))
-    image = apply(right)
-    weights = _values(image)[1][:, -1]
-    first, of_largest = (tf.einsum("k,k...->...", weights, value)[None] for value in (right, image))
-    u = tf.math.l2_normalize(of_largest)
-    return tf.stop_gradient(left), tf.stop_gradient(u), tf.stop_gradient(first)
-
-
-def _orthonormal(vectors: tf.Tensor) -> tf.Tensor:
-    """An orthonormal basis of what the vectors [count, ...] span, completed where they are not independent."""
-    flat = tf.reshape(vectors, (vectors.shape[0], -1))
-    return tf.reshape(tf.transpose(tf.linalg.qr(tf.transpose(flat))[0]), vectors.shape)
-
-
-def _values(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Singular values of a map, rising, from the images [count, ...] of orthonormal vectors; their weights, columns."""
-    flat = tf.reshape(image, (image.shape[0], -1))
-    squares, weights = tf.linalg.eigh(tf.matmul(flat, flat, transpose_b=True))
-    return tf.sqrt(tf.maximum(squares, 0.0)), weights
 
 
 class LipschitzLinear(keras.layers.Layer):
@@ -126,11 +67,13 @@ class LipschitzLinear(keras.layers.Layer):
         )
         self.built = True
 
-    def linear(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    @staticmethod
+    def linear(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """A x."""
         raise NotImplementedError
 
-    def transposed(self, y: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    @staticmethod
+    def transposed(y: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """Aᵀ y."""
         raise NotImplementedError
 
@@ -143,8 +86,7 @@ class LipschitzLinear(keras.layers.Layer):
 
     def _vectors(self, kernel, left=None, least: int = 2):
         left = tf.convert_to_tensor(self.left) if left is None else left
-        maps = (lambda x: self.linear(x, kernel)), (lambda y: self.transposed(y, kernel))
-        return converged_singular_vectors(*maps, left, least)
+        return settled(self.linear, self.transposed, kernel, left, least)
 
     def _update_singular_vectors(self, kernel):
         """Keras calls it after an update, as a constraint; the kernel stays what it is."""
@@ -160,10 +102,12 @@ class LipschitzDense(LipschitzLinear):
     def __init__(self, inputs: int, outputs: int, coefficient: float, initializer="glorot_uniform"):
         super().__init__((inputs, outputs), (inputs,), (outputs,), coefficient, initializer)
 
-    def linear(self, x, kernel):
+    @staticmethod
+    def linear(x, kernel):
         return tf.matmul(x, kernel)
 
-    def transposed(self, y, kernel):
+    @staticmethod
+    def transposed(y, kernel):
         return tf.matmul(y, kernel, transpose_b=True)
 
 
@@ -179,15 +123,17 @@ class LipschitzConv2D(LipschitzLinear):
 
     def __init__(self, inputs_shape, filters: int, kernel_size: int, coefficient: float, initializer="glorot_uniform"):
         *places, channels = inputs_shape
-        self._inputs = (*(places if kernel_size > 1 else (1, 1)), channels)
+        places = places if kernel_size > 1 else (1, 1)
         kernel_shape = (kernel_size, kernel_size, channels, filters)
-        super().__init__(kernel_shape, self._inputs, (*self._inputs[:-1], filters), coefficient, initializer)
+        super().__init__(kernel_shape, (*places, channels), (*places, filters), coefficient, initializer)
 
-    def linear(self, x, kernel):
+    @staticmethod
+    def linear(x, kernel):
         return tf.nn.conv2d(x, kernel, 1, "SAME")
 
-    def transposed(self, y, kernel):
-        return tf.nn.conv2d_transpose(y, kernel, (y.shape[0], *self._inputs), 1, "SAME")
+    @staticmethod
+    def transposed(y, kernel):
+        return tf.nn.conv2d_transpose(y, kernel, (*y.shape[:-1], kernel.shape[2]), 1, "SAME")
 
 
 class LipschitzNetwork(keras.layers.Layer):
