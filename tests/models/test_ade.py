@@ -69,6 +69,7 @@ def reached(tape, model, value) -> set[str]:
     }
 
 
+@pytest.mark.full("as in test_who_moves.py")
 @pytest.mark.every(3, 1)
 @pytest.mark.parametrize("flow", FLOWS)
 def test_which_loss_moves_which_network(flow, images):

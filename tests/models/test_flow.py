@@ -184,6 +184,7 @@ def test_actnorm_begins_with_the_first_global_batch(replicas, images):
         np.testing.assert_allclose(z.std(0), 1, atol=3e-2)  # ActNorm's epsilon
 
 
+@pytest.mark.full("one of the couplings is trained in a graph, too")
 def test_training_lowers_the_nll():
     model = FlowModel((16, 16, 1), IMAGE_FLOW)
     model.compile(lambda name: keras.optimizers.Adam(2e-3), Optimization(jit_compile=True))

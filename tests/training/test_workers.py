@@ -33,6 +33,7 @@ def start_workers(module, flags, *own):
     return [start(module, [*(f(index) for f in own), *flags], TF_CONFIG=task(index)) for index in range(2)]
 
 
+@pytest.mark.full("two processes for most of a minute; replicas are tested")
 def test_two_workers_equal_two_replicas_and_leave_together(tmp_path):
     """Two players with batch normalisation and averages; after nine steps or more one worker is asked to stop."""
     files, run = (ROOT / "gin" / "aae.gin", TINY), tmp_path / "workers"

@@ -60,6 +60,7 @@ def test_equal_distributions_are_near_0():
     assert result.diagnostics["mean_gradient_norm"] > 0.95  # the two-sided penalty wants slopes of 1, of whatever use
 
 
+@pytest.mark.full("the distance itself is tested by default")
 def test_overfitting_of_generator_and_critic():
     """In 20 dimensions: samples that repeat 40 training points, for a critic that sees 60 others; and neither."""
     train, test = normal(0, 40, 20), normal(1, 400, 20)
