@@ -3,7 +3,7 @@
 import gin
 import numpy as np
 
-from tfade.errors import UsageError, check_sizes
+from tfade.errors import UsageError, check_whole
 from tfade.evaluation.latents.aggregate_posterior import MixtureDraws, draws_from, mean_of_draws
 from tfade.evaluation.latents.codes import MAX_PAIRS, bounds, code_protocol, draws_of
 from tfade.evaluation.latents.posteriors import Posteriors
@@ -69,8 +69,8 @@ class ElboSurgery(Metric):
     default = False
 
     def __init__(self, num_samples: int = 5000, max_pairs: int = MAX_PAIRS):
-        check_sizes("ElboSurgery", num_samples=num_samples, max_pairs=max_pairs)
-        self.num_samples, self.max_pairs = num_samples, max_pairs
+        self.num_samples = check_whole("ElboSurgery.num_samples", num_samples)
+        self.max_pairs = check_whole("ElboSurgery.max_pairs", max_pairs)
 
     def __call__(self, subject):
         draws = draws_of(subject, self.num_samples, self.max_pairs)

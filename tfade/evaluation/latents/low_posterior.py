@@ -47,10 +47,10 @@ class LowPosteriorSamples(Metric):
     default = False
 
     def __init__(self, num_samples: int = 5000, shown: int = 36, neighbours: int = 20_000, max_pairs: int = MAX_PAIRS):
-        check_sizes("LowPosteriorSamples", num_samples=num_samples, neighbours=neighbours, max_pairs=max_pairs)
+        check_sizes("LowPosteriorSamples", num_samples=num_samples, neighbours=neighbours)
         self.num_samples, self.neighbours = num_samples, neighbours
         self.shown = check_whole("LowPosteriorSamples.shown", shown, 1, num_samples)
-        self.max_pairs = max_pairs
+        self.max_pairs = check_whole("LowPosteriorSamples.max_pairs", max_pairs)
 
     def __call__(self, subject):
         if not subject.train.spec.is_image:

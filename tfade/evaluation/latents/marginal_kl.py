@@ -8,7 +8,7 @@ import gin
 import numpy as np
 
 from tfade.distributions.mixture import GaussianMixture
-from tfade.errors import UsageError, check_sizes
+from tfade.errors import UsageError, check_sizes, check_whole
 from tfade.evaluation.checks import checked_features
 from tfade.evaluation.latents.aggregate_posterior import draws_from, log_prior, mean_of_draws
 from tfade.evaluation.latents.codes import MAX_PAIRS, code_protocol, draws_of, prior_latents, prior_of
@@ -138,9 +138,9 @@ class MarginalKL(Metric):
     ):
         if not methods or set(methods) - set(METHODS):
             raise UsageError(f"MarginalKL.methods={methods!r}; give some of {', '.join(METHODS)}")
-        check_sizes("MarginalKL", num_samples=num_samples, num_codes=num_codes, max_pairs=max_pairs)
+        check_sizes("MarginalKL", num_samples=num_samples, num_codes=num_codes)
         self.methods, self.num_samples, self.num_codes = tuple(methods), num_samples, num_codes
-        self.fit, self.max_pairs = fit, max_pairs
+        self.fit, self.max_pairs = fit, check_whole("MarginalKL.max_pairs", max_pairs)
 
     def __call__(self, subject):
         estimates = dict(zip(METHODS, (self._monte_carlo, self._density_ratio, self._density_model)))
