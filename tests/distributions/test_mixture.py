@@ -100,6 +100,7 @@ def test_one_seed_gives_one_fit():
     assert np.any(fits[0] != fits[2])
 
 
+@pytest.mark.full("fits are compared with scikit-learn")
 def test_more_restarts_find_more_likely_fits():
     """The first of them is the only one; some other of three is better."""
     vectors, gains = draws(300).astype("float32"), []

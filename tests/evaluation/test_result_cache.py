@@ -59,6 +59,7 @@ def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path, compute):
             assert cached_result(tmp_path / "file", "distance", {}, [X], compute).value == value
 
 
+@pytest.mark.full("the cache is tested by cheap results")
 @pytest.mark.usefixtures("eager")
 def test_the_critic_of_training_images_is_trained_once(tmp_path, monkeypatch, stacked):
     """Of a seed, with the default network. The numbers are those without a cache."""

@@ -62,6 +62,7 @@ def test_singular_values_multiply_to_the_determinant(image_run):
     np.testing.assert_allclose(np.log(spectrum(model.decode, codes).values).sum(-1), expected, rtol=1e-4)
 
 
+@pytest.mark.full("the metric and the launcher are tested apart")
 def test_likelihood_is_evaluated(image_run, vector_run):
     assert run(evaluate.main, [f"--run_dir={image_run}", "--metrics=likelihood", "--num_samples=8"]) == 0
     results = json.loads((image_run / "evaluation" / "likelihood.json").read_text())["results"]

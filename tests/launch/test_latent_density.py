@@ -76,6 +76,7 @@ def test_the_densitys_names_leave_the_first_model_alone(source, tmp_path):
     assert int(state["step"]) == 2
 
 
+@pytest.mark.full("other runs are refused and continued")
 def test_a_changed_source_is_refused_and_the_same_one_continues(source, tmp_path, capsys):
     copy, mixture = shutil.copytree(source, tmp_path / "source"), ROOT / "gin" / "ex_post" / "mixture.gin"
     arguments = density(copy, tmp_path / "out", mixture, "GaussianMixture.components = 3")

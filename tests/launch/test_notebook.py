@@ -17,6 +17,7 @@ def bound():
         gin.clear_config()
 
 
+@pytest.mark.full("most tests of launchers share a process")
 def test_every_launcher_twice_in_one_process(tmp_path, monkeypatch, bound, eager):
     """As in a notebook: `main` alone, with nothing of `launch.common.launch` around it."""
     monkeypatch.setattr(common, "CACHE", tmp_path / "cache")

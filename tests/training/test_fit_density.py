@@ -27,6 +27,7 @@ def test_the_fit_and_what_it_says():
     assert "density/nll" in lines[-1]
 
 
+@pytest.mark.full("vectors of any scale are fitted in test_mixture.py")
 def test_nothing_is_standardised():
     """The likelihood of a thousandth of the vectors is greater by the logarithm of the Jacobian."""
     nats = [np.mean(fit_density(x, FullNormal, **QUICK).log_prob(x)) for x in (VECTORS, VECTORS / 1000)]

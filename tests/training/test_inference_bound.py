@@ -51,6 +51,7 @@ def source(gan):
     return ArraySource("linear", "train", np.clip(np.round(255 * images), 0, 255).astype(np.uint8))
 
 
+@pytest.mark.every(2)
 def test_the_bound_approaches_the_likelihood_from_below(gan, source):
     before = [variable.numpy() for variable in gan.variables]
     lines = []

@@ -85,7 +85,7 @@ def test_every_row_of_the_other_tables_can_be_built(name, count, tmp_path):
 TABLES = {"mode_collapse": 7, "gan_zoo": 7, "conditional": 3, "residual_flow": 3, "residual_flow_vectors": 3}
 
 
-@pytest.mark.every(2)
+@pytest.mark.every(4)
 @pytest.mark.usefixtures("only_sizes")
 @pytest.mark.parametrize("name", TABLES)
 def test_every_row_of_small_tables_can_be_built(name, tmp_path):
@@ -107,7 +107,7 @@ SOME = {  # rows that are more than a recipe; one of each block
 }
 
 
-@pytest.mark.every(2, 1)
+@pytest.mark.every(4, 1)
 @pytest.mark.usefixtures("only_sizes")
 @pytest.mark.parametrize("name", SOME)
 def test_rows_of_large_tables_can_be_built(name, tmp_path):
