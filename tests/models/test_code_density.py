@@ -296,3 +296,8 @@ def test_a_wae_does_not_learn_its_prior():
     """Its NLL would draw the prior to the codes that the MMD draws to the prior."""
     with pytest.raises(UsageError, match=r"WAEMMD.prior=.* is learned"):
         WAEMMD(SHAPE, 4, **NETWORKS, prior=FLOW)
+    model = WAEMMD(SHAPE, 4, **NETWORKS)
+    before = model.networks["prior"]
+    with pytest.raises(UsageError, match=r"WAEMMD.prior=.* is learned"):
+        model.set_prior(FLOW)
+    assert model.networks["prior"] is before

@@ -49,11 +49,16 @@ class WAEMMD(CodeDensityAutoencoder):
         check_class("kernel", kernel)
         super().__init__(spec, latent_size, encoder, decoder, prior, reconstruction_weight, reconstruction)
         self.mmd_weight, self.kernel = mmd_weight, kernel()
-        if self.networks["prior"].trainable_variables:
+
+    def _build_prior(self, prior):
+        """The density of a class, which must not have variables."""
+        density = super()._build_prior(prior)
+        if density.trainable_variables:
             raise UsageError(
                 f"WAEMMD.prior={getattr(prior, '__name__', prior)} is learned, and would follow the codes that the MMD "
                 "matches to it; take StandardNormal, or fit a density to the codes afterwards by launch.latent_density"
             )
+        return density
 
     def autoencoder_terms(self, x, codes, seeds):
         terms = super().autoencoder_terms(x, codes, seeds)

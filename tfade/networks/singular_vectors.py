@@ -16,21 +16,19 @@ def settled(linear: Callable, transposed: Callable, kernel: tf.Tensor, left: tf.
     Both are functions that exist once, such as static methods: in eager execution the iteration, a loop of many small
     operations, runs in a graph that is traced once for them and for the kernel's shape.
     """
-    settle = _of_maps(linear, transposed, least)
-    return (_in_a_graph(settle) if tf.executing_eagerly() else settle)(kernel, left)
+    settle = _in_a_graph if tf.executing_eagerly() else _settle
+    return settle(linear, transposed, least)(kernel, left)
+
+
+def _settle(linear: Callable, transposed: Callable, least: int) -> Callable:
+    return lambda kernel, left: converged_singular_vectors(
+        lambda x: linear(x, kernel), lambda y: transposed(y, kernel), left, least
+    )
 
 
 @functools.cache
-def _of_maps(linear: Callable, transposed: Callable, least: int) -> Callable:
-    def settle(kernel, left):
-        return converged_singular_vectors(lambda x: linear(x, kernel), lambda y: transposed(y, kernel), left, least)
-
-    return settle
-
-
-@functools.cache
-def _in_a_graph(settle: Callable) -> Callable:
-    return tf.function(settle, autograph=False)
+def _in_a_graph(*of_settle) -> Callable:
+    return tf.function(_settle(*of_settle), autograph=False)
 
 
 def converged_singular_vectors(
