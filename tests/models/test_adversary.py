@@ -94,6 +94,21 @@ def test_pairs(penalty, factor):
     np.testing.assert_allclose(value, factor * square, rtol=1e-5)
 
 
+def test_constants_of_a_wasserstein_critic_cancel_with_two_fakes():
+    """They would drift without bound if data counted once and samples twice, as VGH++ and the VAE-GAN have them."""
+
+    def loss(shift):
+        network = keras.layers.Lambda(lambda x: tf.reduce_sum(x, 1, keepdims=True) + shift)
+        terms = Adversary(network, Wasserstein).terms(REAL, {"a": FAKE, "b": FAKE + 1.0}, Seeds(0, 0))[1]
+        weights = {name: getattr(term, "weight", 1) for name, term in terms.items()}
+        assert weights == {"real": 2, "a": 1, "b": 1}
+        return sum(tf.reduce_mean(getattr(term, "value", term)) * weights[name] for name, term in terms.items())
+
+    distances = 2.0 * 3.0 * (tf.reduce_mean(FAKE) - tf.reduce_mean(REAL)) + 3.0
+    np.testing.assert_allclose(loss(0.0), distances, rtol=1e-5)
+    np.testing.assert_allclose(loss(64.0), distances, rtol=1e-4)
+
+
 @pytest.mark.parametrize("names", [[], ["real"], ["sample", "r1"]])
 def test_names_of_fakes_are_checked(names):
     with pytest.raises(UsageError, match=r"fakes=.* must be non-empty .* reserved names \['r1', 'real'\]"):

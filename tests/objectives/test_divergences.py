@@ -56,6 +56,12 @@ def test_wasserstein_is_the_difference_of_means():
     assert bound(d.Wasserstein, v) == pytest.approx(np.sum((P - Q) * v), abs=1e-6)
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_a_constant_added_to_the_output_leaves_the_bound_where_declared(kind):
+    v = np.array([0.3, -0.2, 0.6])
+    assert (bound(kind, v + 1.0) == pytest.approx(bound(kind, v), abs=1e-6)) == kind.shift_invariant
+
+
 def test_the_log_ratio_is_the_sum_of_minimax_and_non_saturating_loss():
     """Its critic is that of the cross entropy; for the best one the generator's loss is KL(model ‖ data)."""
     v = tf.constant([[-3.0], [0.2], [4.0]])

@@ -16,6 +16,8 @@ class Adversary:
         generator      as the divergence has it, on D(x̃), for each kind of fake
         discriminator  real(D(x)) + Σ fake(D(x̃)) + γ · penalty
 
+    A divergence that is `shift_invariant` counts the data once for each kind of fake, so that constants cancel.
+
     It owns no variable: the model registers the network (`add_network`) and names the player that moves it.
 
     Args:
@@ -86,7 +88,8 @@ class Adversary:
         generator = {name: of_example(self.divergence.generator(values)) for name, values in on_fakes.items()}
         if train_real_side:
             generator["real"] = of_example(self.divergence.swapped(on_real))
-        terms = {"real": of_example(self.divergence.real(on_real))}
+        data = of_example(self.divergence.real(on_real))
+        terms = {"real": Weighted(len(fakes), data) if self.divergence.shift_invariant and len(fakes) > 1 else data}
         terms |= {name: of_example(self.divergence.fake(values)) for name, values in on_seen.items()}
         if self.penalty is not None and self.penalty.weight:
             values = self._penalty(real, list((seen or fakes).values()), seeds)

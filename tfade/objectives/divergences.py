@@ -18,7 +18,13 @@ class Divergence:
         saturating: the generator minimises the bound itself, E_model[-f*(g(v))]; its gradient vanishes where the
             discriminator is certain. Otherwise, by default, it maximises E_model[g(v)], the non-saturating form
             (Goodfellow et al. 2014, section 3; Nowozin et al. 2016, section 3.2).
+
+    Attributes:
+        shift_invariant: whether a constant added to v leaves the bound as it is. With k kinds of samples the data then
+            count k times (the sum of k distances); otherwise v would drift without bound.
     """
+
+    shift_invariant = False
 
     def __init__(self, saturating: bool = False):
         self.saturating = saturating
@@ -44,6 +50,8 @@ class Divergence:
 @gin.register
 class Wasserstein(Divergence):
     """-v on data, v on samples: the earth mover's distance for a 1-Lipschitz critic. Arjovsky et al. 2017, eq. 2."""
+
+    shift_invariant = True
 
     def __init__(self):
         super().__init__()
