@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from tests.data.conftest import FIRST
 from tfade.data import load
 from tfade.errors import UsageError
 
@@ -25,10 +26,11 @@ def in_order(images):
     return flat[np.lexsort(flat.T)]
 
 
-def assert_published(name, folder, **options):
+def assert_published(name, folder, data_dir, train, test):
     """All splits together are the images of the original files in a folder, each once."""
+    options = {"data_dir": str(data_dir)}
     splits = {split: load(f"tfds:{name}", split, **options) for split in ("train", "validation", "test")}
-    assert [source.spec.num_examples for source in splits.values()] == [54_000, 6_000, 10_000]
+    assert [source.spec.num_examples for source in splits.values()] == [train - train // 10, train // 10, test]
     assert all(source.spec.shape == (28, 28, 1) and source.spec.num_classes == 10 for source in splits.values())
     pixels = {split: source.fetch(np.arange(source.spec.num_examples)) for split, source in splits.items()}
     together = np.concatenate([pixels["train"], pixels["validation"]])
@@ -36,32 +38,33 @@ def assert_published(name, folder, **options):
     np.testing.assert_array_equal(in_order(pixels["test"]), original(folder / "t10k-images-idx3-ubyte.gz"))
 
 
-def test_the_splits_of_mnist_are_the_published_images(tfds_dir, shared_data):
-    assert_published("mnist", shared_data / "mnist", data_dir=str(tfds_dir), download=False)
+def test_the_splits_are_the_original_images(tfds_dir, first_scans):
+    assert_published("mnist", first_scans, tfds_dir, **FIRST)
 
 
-@pytest.mark.full("half a minute")
-def test_original_files_in_the_manual_folder_are_used(shared_data, tmp_path):
-    """As for `tfds_dir`. Fashion-MNIST has files of the same names."""
-    manual = tmp_path / "downloads" / "manual" / "fashion_mnist"
+@pytest.mark.full("half a minute each")
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+def test_original_files_in_the_manual_folder_are_used(name, shared_data, tmp_path):
+    """All of the published images; both sets have files of the same names."""
+    manual = tmp_path / "downloads" / "manual" / name
     manual.mkdir(parents=True)
-    for path in (shared_data / "fashion_mnist").iterdir():
+    for path in (shared_data / name).iterdir():
         shutil.copy(path, manual)
-    assert_published("fashion_mnist", manual, data_dir=str(tmp_path))
+    assert_published(name, manual, tmp_path, 60_000, 10_000)
 
 
 def test_labels_padding_carving_and_cache(tfds_dir, tmp_path):
     options = {"data_dir": str(tfds_dir), "download": False, "cache_dir": str(tmp_path)}
-    source = load("tfds:mnist", "validation", pad=2, carve=60, memory_limit=1000, **options)
+    source = load("tfds:mnist", "validation", pad=2, carve=60, memory_limit=100, **options)
     assert source.spec.shape == (32, 32, 1)
-    assert source.spec.num_examples == 1000
-    stream = tfds.builder("mnist", data_dir=str(tfds_dir)).as_dataset("train[59000:]", as_supervised=True)
+    assert source.spec.num_examples == 100
+    stream = tfds.builder("mnist", data_dir=str(tfds_dir)).as_dataset("train[5900:]", as_supervised=True)
     for index, (image, label) in enumerate(tfds.as_numpy(stream)):
         np.testing.assert_array_equal(source.fetch(np.array([index]))[0, 2:30, 2:30], image)
         assert source.labels(np.array([index])) == label
-    found = load("tfds:mnist", "validation", pad=2, carve=60, memory_limit=1000, **options)
-    np.testing.assert_array_equal(found.fetch(np.arange(1000)), source.fetch(np.arange(1000)))
-    np.testing.assert_array_equal(found.labels(np.arange(1000)), source.labels(np.arange(1000)))
+    found = load("tfds:mnist", "validation", pad=2, carve=60, memory_limit=100, **options)
+    np.testing.assert_array_equal(found.fetch(np.arange(100)), source.fetch(np.arange(100)))
+    np.testing.assert_array_equal(found.labels(np.arange(100)), source.labels(np.arange(100)))
     assert len(list(tmp_path.iterdir())) == 2
 
 
