@@ -36,6 +36,7 @@ def vector_run(tmp_path_factory):
     return path
 
 
+@pytest.mark.full("test_sample runs it for one class, test_jacobian has its numbers")
 def test_the_jacobian_launcher_compares_runs(image_run, vector_run, tmp_path, capsys):
     arguments = [f"--run_dir={image_run}", f"--run_dir={vector_run}", f"--out={tmp_path / 'study'}", "--num_codes=3"]
     assert run(jacobian.main, arguments) == 0

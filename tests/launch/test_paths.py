@@ -107,6 +107,7 @@ def fails_while_at_work(capsys, main, arguments, *words) -> None:
     assert all(word in lines[-1] for word in words), lines[-1]
 
 
+@pytest.mark.full("test_finite has the full disk in training")
 def test_a_disk_that_is_full(here, capsys, eager):
     """At a checkpoint, and at samples: what was there before stays whole, and the same command continues."""
     short, longer = (

@@ -109,6 +109,7 @@ def test_averages_critic_batches_and_decay_resume_too(tmp_path):
     assert not np.array_equal(one["average.generator/000.kernel"], one["generator/000.kernel"])
 
 
+@pytest.mark.full("test_damage finds every flipped bit and takes the one before")
 @pytest.mark.usefixtures("eager")
 def test_a_damaged_newest_checkpoint_is_reported_and_passed_over(run, capsys):
     whole = newest_state(run)

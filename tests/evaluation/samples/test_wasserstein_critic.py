@@ -34,6 +34,7 @@ def test_shift():
     assert abs(result.diagnostics["mean_gradient_norm"] - 1.25) < 0.04
 
 
+@pytest.mark.full("a shift is measured")
 def test_scaling_in_one_dimension():
     """W₁ of N(0, 1) and N(0, 9) is 2·E|x|: a linear critic cannot tell it, and the two-sided penalty stops there."""
     result = distance(normal(0, 4000, 1), 3 * normal(1, 4000, 1))
