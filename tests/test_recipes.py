@@ -34,7 +34,7 @@ def shallow(path) -> list[str]:
 # Of these models, whose steps take longest, every one is trained by tests of its own.
 LONG = {"residual_flow", "hybrid_classifier", "hvae", "hvae_autoregressive", "cycle_gan", "flow_gan_hybrid", "av_ade"}
 LONG |= {"conditional_av_ade", "pixel_vae"}
-STEPPED = [path for path in RECIPES if path.stem not in LONG][::4]
+STEPPED = [path for path in RECIPES if path.stem not in LONG][::6]
 
 
 def recipes(full):
@@ -85,7 +85,7 @@ def test_the_refinements_of_ade_go_together(tmp_path):
     assert any(name.startswith("flow/") for name in names)
 
 
-@pytest.mark.every(6)
+@pytest.mark.every(12)
 @pytest.mark.parametrize("path", sorted((ROOT / "gin" / "paper").glob("*.gin")), ids=lambda path: path.stem)
 @pytest.mark.usefixtures("eager")
 def test_published_settings_build_and_trace_their_losses(path, tmp_path, request):

@@ -61,6 +61,15 @@ class Conditional(Contract):
         return -np.abs(np.asarray(x, np.float64)[:, 0, 0, 0] - 50 * np.asarray(labels))
 
 
+class Levels:
+    """A classifier of flat images, without training."""
+
+    num_modes, protocol = CLASSES, {}
+
+    def modes(self, images, batch_size):
+        return images[:, 0, 0, 0] // 50
+
+
 @pytest.fixture
 def make():
     def subject(**settings):
@@ -83,8 +92,10 @@ def test_samples_have_the_classes_of_the_training_data(make):
 
 def test_questions_about_examples_come_with_their_labels(make):
     subject = make()
+    subject.classifier = Levels()
     results = evaluate(subject, [ReconstructionError(), Likelihood(), ElboSurgery(100), ActiveUnits()]).results
     assert results["mean_absolute_error"].value < 1e-6
+    assert results["same_label_share"].value == 1
     assert results["negative_log_likelihood"].value == 0
     assert results["negative_log_likelihood"].protocol["given"] == "labels"  # log p(x | y) is no log p(x)
     assert results["elbo"].value == 0

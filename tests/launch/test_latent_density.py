@@ -108,26 +108,25 @@ def test_the_best_checkpoint_may_be_older_than_those_that_are_kept(source, tmp_p
     assert "adopt_weights.checkpoint = 'best'" in (tmp_path / "out" / "config.gin").read_text()
 
 
-def test_what_has_no_codes_or_is_no_density_is_one_line(source, tmp_path, capsys):
-    mixture = ROOT / "gin" / "ex_post" / "mixture.gin"
-    gan = write_run(tmp_path / "gan", [ROOT / "gin" / "gan.gin", DIGITS, TINY], [], 2).path
-    out = tmp_path / "out"
-    fails(capsys, latent_density.main, density(gan, out, mixture), "GAN has no codes", "encoder")
+def test_what_is_no_run_or_no_density_is_one_line(source, tmp_path, capsys):
+    mixture, out = ROOT / "gin" / "ex_post" / "mixture.gin", tmp_path / "out"
     fails(capsys, latent_density.main, density(source, source, mixture), "is the run itself")
     vae = [f"--run_dir={source}", f"--gin_file={ROOT / 'gin' / 'vae.gin'}", f"--out={out}"]
     fails(capsys, latent_density.main, vae, "describes no density of codes")
-    many = density(source, out, mixture, "GaussianMixture.components = 2000")
-    fails(capsys, latent_density.main, many, "2000 components", "N ≥ 2000")
     other = density(source, tmp_path / "other", mixture, "load.pad = 4")
     fails(capsys, latent_density.main, other, "data of shape (16, 16, 1)", "(24, 24, 1)")
     fails(capsys, latent_density.main, density(tmp_path / "nowhere", out, mixture), "holds no run")
 
 
-@pytest.mark.full("seconds of building; what has no codes is refused above")
-def test_codes_that_the_decoder_draws_are_refused(tmp_path, capsys):
+@pytest.mark.full("seconds of building")
+def test_too_few_codes_and_models_without_them_are_refused(source, tmp_path, capsys):
+    mixture, out = ROOT / "gin" / "ex_post" / "mixture.gin", tmp_path / "out"
+    many = density(source, out, mixture, "GaussianMixture.components = 2000")
+    fails(capsys, latent_density.main, many, "2000 components", "N ≥ 2000")
+    gan = write_run(tmp_path / "gan", [ROOT / "gin" / "gan.gin", DIGITS, TINY], [], 2).path
+    fails(capsys, latent_density.main, density(gan, out, mixture), "GAN has no codes", "encoder")
     hvae = write_run(tmp_path / "hvae", [ROOT / "gin" / "hvae.gin", DIGITS, TINY], [], 2).path
-    flags = density(hvae, tmp_path / "out", ROOT / "gin" / "ex_post" / "mixture.gin")
-    fails(capsys, latent_density.main, flags, "latents of its own")
+    fails(capsys, latent_density.main, density(hvae, out, mixture), "latents of its own")
 
 
 def test_codes_are_a_data_set_of_vectors(source, tmp_path, capsys):

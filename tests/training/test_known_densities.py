@@ -55,7 +55,7 @@ def above_entropy(toy, distribution, steps: int, learning_rate: float = 1e-2) ->
     return float(np.mean(toy.log_density(held_out)) - np.mean(model.log_prob(held_out)))
 
 
-@pytest.mark.every(9, 2)
+@pytest.mark.full("a curved one is fitted by default")
 @pytest.mark.parametrize("name", GAUSSIAN)
 def test_a_correlated_gaussian_in_eight_dimensions(name):
     assert -0.01 < above_entropy(Gaussian(8), GAUSSIAN[name], 300) < 0.1

@@ -66,6 +66,7 @@ def test_a_configuration_with_other_statements_is_rejected(trained, tmp_path, li
     assert load_run(trained).answers("sample")
 
 
+@pytest.mark.full("a process of its own; what else executes code is rejected by the test above")
 @pytest.mark.usefixtures("eager")
 def test_an_author_s_module_needs_trust(tmp_path, monkeypatch, capsys):
     name = "strange_module_of_a_test"

@@ -37,6 +37,7 @@ def outputs(extractor):
     return extractor.outputs(IMAGES)
 
 
+@pytest.mark.full("seconds of building; the structure is checked below, and of SqueezeNet the same by default")
 def test_features_and_probabilities_are_the_importers(path, outputs):
     features, probabilities = outputs
     expected, logits = run_by_importer(path, IMAGES)
@@ -47,11 +48,13 @@ def test_features_and_probabilities_are_the_importers(path, outputs):
     assert (features.dtype, probabilities.dtype) == (np.float32, np.float64)
 
 
+@pytest.mark.full("seconds of building; the structure is checked below, and of SqueezeNet the same by default")
 def test_it_has_the_published_number_of_weights(extractor):
     """23,868,176 with the biases of the 1,008 logits, which are not used."""
     assert extractor.network.count_params() + 1008 == 23_868_176
 
 
+@pytest.mark.full("seconds of building; the structure is checked below, and of SqueezeNet the same by default")
 def test_batch_size_and_repeated_grey_do_not_matter(extractor, outputs):
     for one, other in zip(extractor.outputs(IMAGES[1:], 1), outputs):
         np.testing.assert_allclose(one, other[1:], atol=2e-5)
@@ -59,6 +62,7 @@ def test_batch_size_and_repeated_grey_do_not_matter(extractor, outputs):
         np.testing.assert_allclose(one, other[:1], atol=2e-5)
 
 
+@pytest.mark.full("seconds of building; the structure is checked below, and of SqueezeNet the same by default")
 def test_protocol_calls_other_weights_by_another_name(path, extractor):
     protocol = extractor.protocol
     assert protocol["extractor_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -68,6 +72,7 @@ def test_protocol_calls_other_weights_by_another_name(path, extractor):
     assert is_inception({"extractor": INCEPTION, "extractor_sha256": GRAPH_SHA256})
 
 
+@pytest.mark.full("seconds of building; the structure is checked below, and of SqueezeNet the same by default")
 def test_refuses_images(extractor):
     for images, message in (
         (IMAGES / np.float32(255), "uint8"),

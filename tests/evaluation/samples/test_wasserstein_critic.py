@@ -77,6 +77,7 @@ def test_overfitting_of_generator_and_critic():
     assert max(abs(many[1].value), abs(many[2].value)) < 0.3
 
 
+@pytest.mark.full("its metric is part of whole evaluations")
 def test_equal_seeds_equal_results_and_halves_are_held_out():
     real, fake = normal(0, 101), normal(1, 60)
     first, again = (independent_wasserstein_critic(real=real, fake=fake, **TINY) for _ in range(2))
