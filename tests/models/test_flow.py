@@ -167,7 +167,7 @@ def test_the_gradient_of_the_decoder_passes_the_clip():
 
 @pytest.mark.every(2, 1)
 @pytest.mark.parametrize("replicas", [1, 2])
-def test_actnorm_begins_with_the_first_global_batch(replicas, images):
+def test_actnorm_begins_with_the_first_global_batch(replicas, eager):
     strategy = make_strategy(devices=replicas)
     source = load("digits", "train")
     with strategy.scope():
