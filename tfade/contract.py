@@ -53,7 +53,7 @@ class Contract:
         likelihood: what `log_prob` returns: "exact", "unbiased" (an estimate of it that draws noise, whose mean over
             draws is exact), "lower_bound", or None for nothing.
         latent_size: dimension of z, or None for a model without latent variables.
-        levels: None where `log_prob` is of a density on [0, 1]^D, otherwise the number of levels whose pmf it is of.
+        pixel_levels: None where `log_prob` is of a density on [0, 1]^D, otherwise the number of levels of its pmf.
         gaussian_codes: `encode` returns a distribution with a standard deviation in closed form.
         decode_is_random: `decode` draws from a pmf of images, so that it has no derivative in the latents.
         conditional: the model is of p(x | y) and takes labels.
@@ -68,7 +68,7 @@ class Contract:
     fields: tuple[str, ...] = ("images",)
     likelihood: str | None = None
     latent_size: int | None = None
-    levels: int | None = None
+    pixel_levels: int | None = None
     gaussian_codes: bool = False
     decode_is_random: bool = False
     conditional: bool = False

@@ -25,7 +25,7 @@ def measure() -> Figures:
         pixels = PixelByPixel(conditionals)
         pixels.build(SHAPE)
         noise = tf.random.stateless_uniform((BATCH, *pixels.noise_shape), (0, 1))
-        title = f"PixelCNN, {BATCH} × {SHAPE[0]}×{SHAPE[1]}, {pixels.levels} levels"
+        title = f"PixelCNN, {BATCH} × {SHAPE[0]}×{SHAPE[1]}, {pixels.pixel_levels} levels"
         yield from _sampling(title, pixels, noise)
 
 
@@ -43,7 +43,7 @@ def one_pass_a_pixel(pixels, noise, features=None) -> np.ndarray:
     signed = naive(
         pixels.network, lambda noise, theta: 2.0 * pixels.as_image(draw(theta, noise)) - 1.0, noise, features
     )
-    return np.round(0.5 * (signed + 1.0) * (pixels.levels - 1))
+    return np.round(0.5 * (signed + 1.0) * (pixels.pixel_levels - 1))
 
 
 def naive(network, draw: Callable, given, context=None) -> np.ndarray:

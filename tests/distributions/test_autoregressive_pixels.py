@@ -22,7 +22,7 @@ NETWORK = functools.partial(GatedPixelCNN, width=5, depth=2, kernel_size=3)
 
 
 class ThreeLevels(Categorical):
-    size = levels = 3
+    size = pixel_levels = 3
 
 
 def made(conditionals, shape=(2, 2, 1), features=2) -> PixelByPixel:
@@ -41,13 +41,13 @@ def features_of(rows, side=2, channels=2):
 @pytest.mark.parametrize(("conditionals", "channels"), [(ThreeLevels, 1), (Bernoulli, 2)])
 def test_the_pmf_of_all_images_sums_to_one_and_draws_follow_it(conditionals, channels):
     pixels = made(conditionals, (2, 2, channels))
-    images = np.array(list(itertools.product(range(pixels.levels), repeat=4 * channels)), np.float32)
+    images = np.array(list(itertools.product(range(pixels.pixel_levels), repeat=4 * channels)), np.float32)
     distribution = pixels.distribution(features_of(1))
     pmf = np.exp(distribution.log_prob(images.reshape(-1, 1, 2, 2, channels))[:, 0])
     np.testing.assert_allclose(pmf.sum(), 1.0, rtol=1e-5)
     assert pmf.max() > 1.5 * pmf.min()
     drawn = distribution.sample(4000, seed=(1, 2)).numpy().reshape(4000, -1)
-    place = drawn @ pixels.levels ** np.arange(4 * channels)[::-1]
+    place = drawn @ pixels.pixel_levels ** np.arange(4 * channels)[::-1]
     counts = np.bincount(place.astype(int), minlength=len(pmf))
     assert np.sum((counts - 4000 * pmf) ** 2 / (4000 * pmf)) < len(pmf) + 5 * np.sqrt(2 * len(pmf))
 
@@ -60,7 +60,7 @@ def test_cached_draws_are_those_of_a_pass_for_every_pixel(conditionals):
     found = pixels.image_from_uniform(noise, features)
     np.testing.assert_array_equal(found, one_pass_a_pixel(pixels, noise, features))
     assert len(np.unique(found)) > 1
-    assert set(np.unique(found)) <= set(range(pixels.levels))
+    assert set(np.unique(found)) <= set(range(pixels.pixel_levels))
 
 
 def test_likelihoods_of_several_images_for_each_feature_map():

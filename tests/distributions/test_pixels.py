@@ -31,7 +31,7 @@ def parameters(layer, scale=1.0, batch=4):
 )
 def test_a_pmf_sums_to_one(layer, scale):
     distribution = layer.distribution(parameters(layer, scale)).distribution
-    levels = [distribution.log_prob(tf.fill((4, *SHAPE), float(level))) for level in range(layer.levels)]
+    levels = [distribution.log_prob(tf.fill((4, *SHAPE), float(level))) for level in range(layer.pixel_levels)]
     np.testing.assert_allclose(tf.reduce_sum(tf.exp(levels), 0), 1.0, rtol=1e-4)
 
 

@@ -43,7 +43,7 @@ class PixelByPixel(PixelDistribution):
         self.conditionals, self._make_network, self.features = conditionals(), network, features
         if not isinstance(self.conditionals, PixelDistribution):
             raise UsageError(f"conditionals={conditionals!r} does not make a PixelDistribution; Categorical does")
-        self.levels = self.conditionals.levels
+        self.pixel_levels = self.conditionals.pixel_levels
 
     def build(self, shape, in_image_space=True):
         if len(shape) != 3:
@@ -94,7 +94,7 @@ class PixelByPixel(PixelDistribution):
         """
         temperature = tf.fill(tf.concat([tf.shape(noise)[:-1], [1]], 0), tf.cast(temperature, noise.dtype))
         signed = self.network.ancestral(self._pixel, tf.concat([noise, temperature], -1), features, report)
-        return tf.round(numerics.unsigned(signed) * (self.levels - 1))
+        return tf.round(numerics.unsigned(signed) * (self.pixel_levels - 1))
 
     def _signed_pixel(self, given, parameters):
         """A pixel in [-1, 1], as the network sees it, from its noise and temperature."""

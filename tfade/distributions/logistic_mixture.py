@@ -40,7 +40,7 @@ class LogisticMixture(PixelDistribution):
         density where both are close.
     """
 
-    levels = numerics.LEVELS
+    pixel_levels = numerics.LEVELS
     couples_channels = True
 
     def __init__(self, components: int = 10, scale_range: tuple[float, float] = SCALES, **kwargs):

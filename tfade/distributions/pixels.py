@@ -1,7 +1,7 @@
 """Distributions of pixels given the decoder's output: p(x | z), here with every dimension independent of the others.
 
 Each is a Keras layer that is asked for `distribution(parameters)`. It states how many outputs of the decoder it needs
-(`outputs`), and what it is a distribution of: `levels = None` for a density of dequantised images
+(`outputs`), and what it is a distribution of: `pixel_levels = None` for a density of dequantised images
 y = (255 x + u) / 256 on [0, 1], or of features of them; 256 for a pmf of the levels 0 … 255; 2 for one of binarised
 pixels.
 """
@@ -34,7 +34,7 @@ class PixelDistribution(keras.layers.Layer):
     """
 
     size = 1
-    levels: int | None = None
+    pixel_levels: int | None = None
     is_drawn = False
     couples_channels = False
 
@@ -54,23 +54,23 @@ class PixelDistribution(keras.layers.Layer):
         self.event_shape = tuple(int(size) for size in shape)
         self.in_image_space = in_image_space
         self.outputs = self.event_shape[-1] * self.size
-        if self.levels and not in_image_space:
+        if self.pixel_levels and not in_image_space:
             raise UsageError(
-                f"pixels={type(self).__name__} is a pmf of {self.levels} levels, but what is observed is continuous: "
-                "vectors, or features that a flow makes of images; use IsotropicNormal or QuantizedNormal"
+                f"pixels={type(self).__name__} is a pmf of {self.pixel_levels} levels, but what is observed is "
+                "continuous: vectors, or features that a flow makes of images; use IsotropicNormal or QuantizedNormal"
             )
 
     def target(self, unit: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         """What the distribution is of, from images in [0, 1] and noise in [0, 1) of the same shape."""
-        if self.levels == numerics.LEVELS:
+        if self.pixel_levels == numerics.LEVELS:
             return tf.round((numerics.LEVELS - 1) * unit)
-        if self.levels == 2:
+        if self.pixel_levels == 2:
             return tf.cast(noise < unit, tf.float32)
         return numerics.dequantised(unit, noise)
 
     def as_image(self, target: tf.Tensor) -> tf.Tensor:
         """A target, in image space, scaled to [0, 1]."""
-        return target if self.levels is None else target / (self.levels - 1)
+        return target if self.pixel_levels is None else target / (self.pixel_levels - 1)
 
     def distribution(self, parameters) -> tfd.Distribution:
         """p(· | z) as a TFP distribution over events of shape (H, W, C) or (D,)."""
@@ -176,7 +176,7 @@ class Bernoulli(PixelDistribution):
     Reference: Burda et al. 2016, section 5 (binarisation).
     """
 
-    levels = 2
+    pixel_levels = 2
 
     def _distribution(self, parameters):
         return tfd.Bernoulli(logits=parameters, dtype=tf.float32)
@@ -222,8 +222,8 @@ class QuantizedNormal(ScaledPixels):
         initial_scale: σ where the decoder returns 0.
         scale_range: see `ScaledPixels`.
 
-    Reference: Rosca et al. 2018, section 6, who do not print their σ: one for every dimension is this class's reading,
-    `IsotropicNormal` the other.
+    Reference: Rosca et al. 2018, section 6, where the name is from. They do not print their σ: one for every dimension
+    is this class's reading, `IsotropicNormal` the other.
     """
 
     def __init__(self, initial_scale: float = 0.1, scale_range: tuple[float, float] = PIXEL_SCALES, **kwargs):
@@ -246,7 +246,7 @@ class DiscretizedLogistic(ScaledPixels):
     Reference: Kingma et al. 2016, appendix; Salimans et al. 2017, equation 2 (tails).
     """
 
-    levels = numerics.LEVELS
+    pixel_levels = numerics.LEVELS
 
     def __init__(
         self,
@@ -276,13 +276,13 @@ class Categorical(PixelDistribution):
     Reference: van den Oord et al. 2016.
     """
 
-    size = levels = numerics.LEVELS
+    size = pixel_levels = numerics.LEVELS
 
     def _distribution(self, parameters):
         return tfd.Categorical(logits=self._logits(parameters), dtype=tf.float32)
 
     def _mean(self, parameters):
-        return tf.reduce_sum(tf.nn.softmax(self._logits(parameters)) * tf.linspace(0.0, 1.0, self.levels), -1)
+        return tf.reduce_sum(tf.nn.softmax(self._logits(parameters)) * tf.linspace(0.0, 1.0, self.pixel_levels), -1)
 
     def from_uniform(self, parameters, noise, temperature=1.0):
         logits = self._logits(tf.cast(parameters, tf.float32) / tempering(temperature))
@@ -290,7 +290,7 @@ class Categorical(PixelDistribution):
         return tf.reduce_sum(tf.cast(noise[..., None] >= below, tf.float32), -1)
 
     def _logits(self, parameters):
-        shape = tf.concat([tf.shape(parameters)[:-1], [self.event_shape[-1], self.levels]], 0)
+        shape = tf.concat([tf.shape(parameters)[:-1], [self.event_shape[-1], self.pixel_levels]], 0)
         return tf.ensure_shape(
-            tf.reshape(parameters, shape), (*parameters.shape[:-1], self.event_shape[-1], self.levels)
+            tf.reshape(parameters, shape), (*parameters.shape[:-1], self.event_shape[-1], self.pixel_levels)
         )

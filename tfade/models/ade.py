@@ -92,7 +92,7 @@ class ADE(GenerativeModel):
                 f"pixels={type(self.autoencoder.networks['pixels']).__name__} draws images pixel by pixel, through "
                 "which no gradient of the discriminator passes; use IsotropicNormal or another that has means"
             )
-        self.latent_size, self.levels = self.autoencoder.latent_size, self.autoencoder.levels
+        self.latent_size, self.pixel_levels = self.autoencoder.latent_size, self.autoencoder.pixel_levels
         self.gaussian_codes = self.autoencoder.gaussian_codes
         self.conditional, self.fields = self.autoencoder.conditional, self.autoencoder.fields
         if self.conditional:
@@ -140,6 +140,6 @@ class ADE(GenerativeModel):
 
         Whatever `noise` is: samples have none.
         """
-        return super().network_input(x, 0.5 if self.levels is None else None)
+        return super().network_input(x, 0.5 if self.pixel_levels is None else None)
 
     discriminate = LatentVariableModel.discriminate

@@ -60,7 +60,11 @@ class LatentDensity(GenerativeModel):
         self.autoencoder, self.codes_used = self.wrap(wrapped), codes
         if not wrapped.bound_takes_any_prior:
             wrapped.likelihood = None
-        self.likelihood, self.latent_size, self.levels = wrapped.likelihood, wrapped.latent_size, wrapped.levels
+        self.likelihood, self.latent_size, self.pixel_levels = (
+            wrapped.likelihood,
+            wrapped.latent_size,
+            wrapped.pixel_levels,
+        )
         self.bound_rises_with_draws = wrapped.bound_rises_with_draws
         self.gaussian_codes, self.conditional = wrapped.gaussian_codes, wrapped.conditional
         self.fields = ("images", "labels") if wrapped.conditional else ("images",)

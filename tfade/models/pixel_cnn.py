@@ -53,7 +53,7 @@ class PixelCNN(GenerativeModel):
             return pixels
 
         self.pixels = self.add_network("pixels", make)
-        self.levels = self.pixels.levels
+        self.pixel_levels = self.pixels.pixel_levels
 
     def players(self):
         return (Player("pixels", self.pixels),)
@@ -65,7 +65,7 @@ class PixelCNN(GenerativeModel):
     def validate(self, batch: Batch):
         log_prob = self.log_prob(batch.images)
         terms = {"nll": -log_prob}
-        if self.levels != 2:
+        if self.pixel_levels != 2:
             terms["bits_per_dim"] = numerics.bits_per_dim(log_prob, self.spec.dimensions, continuous=False)
         return terms
 

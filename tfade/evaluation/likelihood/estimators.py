@@ -31,10 +31,10 @@ def observation_protocol(model: Contract, subject: Subject) -> dict:
 
 def with_bits(nats: Result, model: Contract, subject: Subject) -> list[Result]:
     """The nats, and before them bits per dimension where they are of images of 256 levels."""
-    if not subject.real.spec.is_image or model.levels == 2:
+    if not subject.real.spec.is_image or model.pixel_levels == 2:
         return [nats]
     dimensions = subject.real.spec.dimensions
-    bits = bits_per_dim(log_prob=np.array([nats.value]), dimensions=dimensions, continuous=model.levels is None)
+    bits = bits_per_dim(log_prob=np.array([nats.value]), dimensions=dimensions, continuous=model.pixel_levels is None)
     std = None if nats.std is None else nats.std / (dimensions * np.log(2))
     protocol = {**bits.protocol, **nats.protocol, "unit": "bits"}
     return [Result(f"{nats.name}_bits_per_dim", bits.value, std, protocol, nats.diagnostics), nats]

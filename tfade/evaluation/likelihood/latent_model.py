@@ -98,9 +98,9 @@ def latent_model(model: Contract, data, sigma: float | None = None) -> LatentMod
 
 def pixel_protocol(model: Contract) -> dict:
     """How images became observations of the model: by dequantisation, by binarisation, or unchanged."""
-    if model.levels is None:
+    if model.pixel_levels is None:
         return {"dequantisation": DEQUANTISATION}
-    return {"binarisation": f"binarised with p(1) = x, {DEQUANTISATION}"} if model.levels == 2 else {}
+    return {"binarisation": f"binarised with p(1) = x, {DEQUANTISATION}"} if model.pixel_levels == 2 else {}
 
 
 def _with_noise(model, data, prior, sigma) -> LatentModel:

@@ -93,7 +93,7 @@ class Likelihood(Metric):
         log_prob, repeats = log_probs(model, subject, indices, "likelihood", self.draws)
         shared = {"log_prob": log_prob, "groups": repeats.groups}
         results = [negative_log_likelihood(**shared)]
-        levels = model.levels
+        levels = model.pixel_levels
         if subject.real.spec.is_image and levels != 2:
             dimensions = subject.real.spec.dimensions
             results.insert(0, bits_per_dim(**shared, dimensions=dimensions, continuous=levels is None))

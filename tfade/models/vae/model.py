@@ -97,7 +97,7 @@ class VAE(LatentVariableModel):
         self.observation_model = ObservationModel(self.add_network, self.image_shape, pixels, flow)
         self.latents = add_latent_networks(self, latent_size, encoder, decoder, posterior, context_size)
         self.elbo = EvidenceLowerBound(self.observation_model, self.latents)
-        self.latent_size, self.levels = self.latents.size, self.observation_model.levels
+        self.latent_size, self.pixel_levels = self.latents.size, self.observation_model.pixel_levels
         flat = not isinstance(self.latents, HierarchicalLatents)
         self.gaussian_codes = flat and self.networks["posterior"].is_diagonal_normal
 
@@ -171,8 +171,8 @@ class VAE(LatentVariableModel):
     def validate(self, batch: Batch):
         bound, kl = self.elbo.value_and_kl(self.unit(batch.images), batch.labels, self._served)
         terms = {"nll": -bound, "kl": kl}
-        if self.spec.is_image and self.levels != 2:
-            terms["bits_per_dim"] = numerics.bits_per_dim(bound, self.spec.dimensions, self.levels is None)
+        if self.spec.is_image and self.pixel_levels != 2:
+            terms["bits_per_dim"] = numerics.bits_per_dim(bound, self.spec.dimensions, self.pixel_levels is None)
         return terms
 
     def prior(self, temperature=1.0):

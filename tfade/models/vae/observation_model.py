@@ -28,7 +28,7 @@ class ObservationModel:
     Attributes:
         activations: numbers that a decoder returns for an example, or that pixels make of it, if these are more.
         output_shape: shape of a decoder's output.
-        levels: see `Contract.levels`.
+        pixel_levels: see `Contract.pixel_levels`.
         noise_shape: of the uniform noise that an image is drawn from; None where images are means.
 
     Raises:
@@ -42,7 +42,7 @@ class ObservationModel:
         features = shape if self.flow is None else self.flow.latent_shape
         in_image_space = self._is_image and flow is None
         self.pixels = add_network("pixels", lambda: _build_pixels(pixels, features, in_image_space))
-        self.activations, self.levels = self.pixels.activations, self.pixels.levels
+        self.activations, self.pixel_levels = self.pixels.activations, self.pixels.pixel_levels
         self.output_shape = (*features[:-1], self.pixels.outputs)
         self.noise_shape = self.pixels.noise_shape if self.pixels.is_drawn else None
 
