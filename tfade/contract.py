@@ -121,9 +121,19 @@ class Contract:
             if labels is not None:
                 raise UsageError(f"labels were given to {name}, which is not conditional; leave them out")
             return None
-        classes = self.spec.num_classes
         if labels is None:
-            raise UsageError(f"labels=None, but {name} is conditional; give integers [batch] in [0, {classes})")
+            raise UsageError(
+                f"labels=None, but {name} is conditional; give integers [batch] in [0, {self.spec.num_classes})"
+            )
+        return self.checked_classes(labels, count)
+
+    def checked_classes(self, labels, count=None) -> tf.Tensor:
+        """Labels int32 [count], whether or not the model is conditional.
+
+        Raises:
+            UsageError: labels that are not integers [count] in [0, num_classes).
+        """
+        name, classes = type(self).__name__, self.spec.num_classes
         labels = tf.convert_to_tensor(labels)
         known = isinstance(count, int) and labels.shape.rank is not None
         if (

@@ -96,13 +96,14 @@ def check_choice(name: str, value, choices: Sequence) -> None:
         raise UsageError(f"{name}={value!r} is unknown; use one of {', '.join(map(repr, choices))}")
 
 
-def check_class(name: str, value, optional: bool = False) -> None:
+def check_class(name: str, value, optional: bool = False, base: type | None = None) -> None:
     """Rejects an object where a class is wanted: a part is made by its owner, with arguments of its own.
 
     Args:
         name: of the argument.
         value: a class, a function that returns an object of it, or `functools.partial` of either.
         optional: whether None is valid, too.
+        base: what a class must be derived from; None for anything.
     """
     if value is None and optional:
         return
@@ -111,6 +112,11 @@ def check_class(name: str, value, optional: bool = False) -> None:
             f"{name}={value!r} is not a class; give the class itself (in gin @Name without parentheses), or "
             "functools.partial(Name, argument=value) for other arguments"
         )
+    made = value
+    while isinstance(made, functools.partial):
+        made = made.func
+    if base is not None and inspect.isclass(made) and not issubclass(made, base):
+        raise UsageError(f"{name}={made.__name__} is not derived from {base.__name__}; give such a class")
 
 
 class NonFiniteError(ArithmeticError):

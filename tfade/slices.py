@@ -1,8 +1,10 @@
 """Work on many rows a slice at a time, so that its memory does not grow with their number."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
+
+OUTPUTS_AT_ONCE = 2**22  # of a decoder; the feature maps before them are ten times as many
 
 
 def in_slices(function: Callable, count: int, size: int, dtypes):
@@ -35,3 +37,24 @@ def in_slices(function: Callable, count: int, size: int, dtypes):
     return tf.nest.map_structure(
         lambda parts: tf.concat([tf.reshape(parts[:-1], (-1, *parts.shape[2:])), parts[-1, size - new :]], 0), stacked
     )
+
+
+def of_few_examples(function: Callable, examples: Sequence, activations: int, dtypes):
+    """`function(*examples)`, of as many examples at a time as have `OUTPUTS_AT_ONCE` activations.
+
+    A graph for batches of any size calls it once.
+
+    Args:
+        function: returns a nest of tensors [batch, ...], of rows that do not depend on one another.
+        examples: tensors [batch, ...], or None in the place of one.
+        activations: numbers that the function's largest result has for an example.
+        dtypes: of the nest's tensors.
+    """
+    count, rows = examples[0].shape[0], max(1, OUTPUTS_AT_ONCE // activations)
+    if count is None or count <= rows:
+        return function(*examples)
+
+    def part(chosen):
+        return function(*(None if each is None else tf.gather(each, chosen) for each in examples))
+
+    return in_slices(part, count, rows, dtypes)

@@ -190,7 +190,7 @@ def test_far_levels_have_finite_gradients(level):
     ("arguments", "shape", "message"),
     [
         ({"conditionals": IsotropicNormal}, (2, 2, 1), "conditionals=IsotropicNormal cannot be those of a PixelCNN"),
-        ({"conditionals": NETWORK}, (2, 2, 1), "shape|PixelDistribution"),
+        ({"conditionals": NETWORK}, (2, 2, 1), "conditionals=GatedPixelCNN is not derived from PixelDistribution"),
         ({"conditionals": 3}, (2, 2, 1), "conditionals=3 is not a class"),
         ({"network": 3}, (2, 2, 1), "network=3 is not a class"),
         ({"features": 0}, (2, 2, 1), "features=0"),
@@ -199,7 +199,7 @@ def test_far_levels_have_finite_gradients(level):
     ],
 )
 def test_parts_that_do_not_fit_are_refused(arguments, shape, message):
-    with pytest.raises((UsageError, TypeError), match=message):
+    with pytest.raises(UsageError, match=message):
         AutoregressivePixels(**arguments).build(shape)
     with pytest.raises(UsageError, match="components=0"):
         LogisticMixture(0)

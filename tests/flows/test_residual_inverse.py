@@ -26,7 +26,7 @@ def test_steps_that_rounding_keeps_from_shrinking_end_the_search():
     """A contraction whose own terms are rounded more coarsely than its value; steps that are larger are an error."""
     for coarse, converges in ((3e-6, True), (3e-5, False)):
         search = tf.function(
-            lambda start, c=coarse: fixed_point(lambda x: 0.94 * x - c * tf.sign(x), start, 1e-5, 1000)
+            lambda start, c=coarse: fixed_point(lambda x: 0.94 * x - c * tf.sign(x), start, 1e-5, 1000, 0.94)
         )
         found = search(tf.constant([[0.5], [0.0]]))
         assert bool(found.converged) is converges
@@ -34,11 +34,22 @@ def test_steps_that_rounding_keeps_from_shrinking_end_the_search():
         assert converges or float(found.change) > coarse / 2
 
 
+@pytest.mark.parametrize("constant", [0.5, 0.94, 0.98, 0.997, 0.9995, -0.9995])
+def test_what_is_called_converged_is_within_the_tolerance(constant):
+    """Of slow contractions small steps say little: the way still to go is up to 2,000 of the last one here."""
+    search = tf.function(lambda x, most: fixed_point(lambda x: constant * x, x, 1e-5, most, abs(constant)))
+    for start, most in (([[0.8], [1e-3]], 3000), ([[9e-5]], 300)):
+        found = search(tf.constant(start), tf.constant(most))
+        assert not found.converged or np.abs(found.value).max() < 1.02e-5
+        assert bool(found.converged) or abs(constant) > 0.98
+
+
 def test_an_inverse_that_does_not_converge_is_an_error():
     block = built(ResidualBlock(MLP, max_iterations=2, name="tower"), (3,))
     z = events(3)
     message = (
-        "tower .residual block 0 of its kind, events of shape .3,..: its inverse has not converged after 2 iterations"
+        "tower .residual block 0 of its kind, events of shape .3,..: its inverse has not converged after 2 iterations; "
+        "raise ResidualBlock.max_iterations or lower LipschitzMLP.coefficient"
     )
 
     def values(z):

@@ -168,7 +168,7 @@ def test_large_sets_are_bounded_in_parts_with_their_labels(monkeypatch):
     moved(model.networks["posterior"])
     images = np.random.default_rng(0).integers(0, 255, (8, *SHAPE), np.uint8)
     whole = model.log_prob(images, labels=LABELS)
-    monkeypatch.setattr("tfade.models.vae.elbo.OUTPUTS_AT_ONCE", 3 * 16 * 16 * 3)
+    monkeypatch.setattr("tfade.slices.OUTPUTS_AT_ONCE", 3 * 16 * 16 * 3)
     np.testing.assert_allclose(model.log_prob(images, labels=LABELS), whole, rtol=1e-4)
 
 

@@ -65,6 +65,12 @@ def test_a_toy_of_known_bayes_rate():
     assert mass == pytest.approx(1.0, abs=0.01)
 
 
+@pytest.mark.parametrize("labels", [[0.0, 1.0], [0, 2], [-1, 0], [0]])
+def test_labels_that_are_no_classes_are_refused(labels):
+    with pytest.raises(UsageError, match="labels (are|lie in)"):
+        model_of().log_joint(np.zeros((2, 2), np.float32), labels)
+
+
 @pytest.mark.parametrize(("weight", "expected"), [(0.0, 0.0), (None, 0.5), (1.0, 1.0), (0.25, 0.25)])
 def test_the_weight_of_the_density(weight, expected):
     """Terms by hand; λ = 0 leaves the density out, None is 1/D."""

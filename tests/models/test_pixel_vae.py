@@ -9,6 +9,7 @@ import pytest
 from tests.helpers import assert_every_variable_gets_a_gradient
 from tests.models.cases import IMAGE_VAE, MASKED
 from tests.models.properties import source
+from tfade import slices
 from tfade.distributions.autoregressive_pixels import AutoregressivePixels
 from tfade.distributions.logistic_mixture import LogisticMixture
 from tfade.distributions.pixels import Bernoulli, IsotropicNormal
@@ -76,3 +77,11 @@ def test_what_cannot_go_with_drawn_pixels_is_refused():
         PixelCNN((3,))
     with pytest.raises(UsageError, match="conditionals=IsotropicNormal cannot be"):
         PixelCNN(spec, IsotropicNormal)
+
+
+def test_few_images_go_through_a_pixel_cnn_at_a_time(images, monkeypatch):
+    """The others do not matter to an image's likelihood, so it is the same."""
+    model = PixelCNN(source("images").spec, network=MASKED)
+    whole = model.log_prob(images)
+    monkeypatch.setattr(slices, "OUTPUTS_AT_ONCE", 2 * model.pixels.activations)
+    np.testing.assert_allclose(model.log_prob(images), whole, rtol=1e-5)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tests.helpers import assert_every_variable_gets_a_gradient
 from tests.models.vaes import FLOW, IDENTITY, NORMAL, POSTERIORS, model_of
+from tfade import slices
 from tfade.data.loading import load
 from tfade.distributions.autoregressive_networks import AutoregressiveMADE
 from tfade.distributions.mixture import GaussianMixture
@@ -18,7 +19,6 @@ from tfade.errors import UsageError
 from tfade.flows.linear import DiagonalScaling
 from tfade.flows.preprocessing import Flatten
 from tfade.flows.stack import Stack
-from tfade.models.vae import elbo
 from tfade.networks.dcgan import DCGANEncoder
 from tfade.objectives.bounds import free_bits
 from tfade.seeds import per_example_noise
@@ -107,7 +107,7 @@ def test_many_codes_are_decoded_a_few_at_a_time(images, monkeypatch):
     """How many go together depends on the batch; which they are does not."""
     model = model_of(spread=0.2)
     whole = model.log_prob(images, num_samples=10)
-    monkeypatch.setattr(elbo, "OUTPUTS_AT_ONCE", 6 * 256 * 3)
+    monkeypatch.setattr(slices, "OUTPUTS_AT_ONCE", 6 * 256 * 3)
     np.testing.assert_allclose(model.log_prob(images, num_samples=10), whole, rtol=1e-5)
     np.testing.assert_allclose(model.log_prob(images[:2], num_samples=10), whole[:2], rtol=1e-4)
 
@@ -117,7 +117,7 @@ def test_many_images_are_decoded_a_few_at_a_time(images, monkeypatch):
     decoded, decoder = [], model.decoder.call
     monkeypatch.setattr(model.decoder, "call", lambda z, **given: decoded.append(len(z)) or decoder(z, **given))
     whole = model.validate(Batch(images))
-    monkeypatch.setattr(elbo, "OUTPUTS_AT_ONCE", 256 * 256 * 4)
+    monkeypatch.setattr(slices, "OUTPUTS_AT_ONCE", 256 * 256 * 4)
     parts = model.validate(Batch(images))
     assert decoded == [6, 4, 4]
     for name, values in whole.items():
@@ -129,7 +129,7 @@ def test_a_graph_decodes_a_few_at_a_time_too(images, monkeypatch):
     model, rows = model_of(spread=0.2, pixels=Categorical), tf.constant(np.resize(images, (12, *images.shape[1:])))
     ask = lambda examples, count: tf.function(lambda x: model.log_prob(x, count), autograph=False)
     expected = {count: model.log_prob(rows, count) for count in (1, 6)}
-    monkeypatch.setattr(elbo, "OUTPUTS_AT_ONCE", 256 * 256 * 4)
+    monkeypatch.setattr(slices, "OUTPUTS_AT_ONCE", 256 * 256 * 4)
     decoded, decoder = [], model.decoder.call
     monkeypatch.setattr(model.decoder, "call", lambda z, **given: decoded.append(z.shape[0]) or decoder(z, **given))
     for count, whole in expected.items():

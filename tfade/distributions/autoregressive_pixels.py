@@ -38,7 +38,7 @@ class PixelByPixel(PixelDistribution):
 
     def __init__(self, conditionals=Categorical, network=GatedPixelCNN, features: int = 0, **kwargs):
         super().__init__(**kwargs)
-        check_class("conditionals", conditionals)
+        check_class("conditionals", conditionals, base=PixelDistribution)
         check_class("network", network)
         self.conditionals, self._make_network, self.features = conditionals(), network, features
         if not isinstance(self.conditionals, PixelDistribution):

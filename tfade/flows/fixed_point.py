@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-SLOWEST = 0.999  # largest measured rate that is believed: of 1 or more nothing could be said about the distance
-STAGNANT = 4.0  # times the rounding of the result, a step that is no smaller than the one before is rounding, too
 FORGETTING = 0.8  # the rate is the largest measured, of old ones this share for every iteration since
+WINDOW = 16  # iterations over which a move is compared with what a contraction that is still on its way would make
+ROUNDING = 16.0  # times the resolution of the dtype: no result is asked to be nearer
 _searches: ContextVar[list | None] = ContextVar("searches", default=None)
 
 
@@ -23,7 +23,7 @@ class FixedPoint(NamedTuple):
         change: the largest last step of an example, relative as in `tolerance`, of those that have not converged if
             there are any; a scalar.
         converged: whether every example is as near to its fixed point as was asked, a scalar.
-        tolerance: what was asked.
+        tolerance: the accuracy.
     """
 
     value: tf.Tensor
@@ -46,48 +46,59 @@ def searches() -> Iterator[list[FixedPoint]]:
         _searches.reset(token)
 
 
-def fixed_point(step: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor, tolerance: float, most: int) -> FixedPoint:
+def fixed_point(
+    step: Callable[[tf.Tensor], tf.Tensor], start: tf.Tensor, tolerance: float, most: int, constant: float
+) -> FixedPoint:
     """x = step(x) for a contraction, by iterating it until x is within `tolerance` of the fixed point.
 
-    A small step alone does not say so: where steps shrink by the factor r, the way still to go is r / (1 - r) of the
-    last one. r is measured for every example. Steps of rounding size end the search, too: those of the result's, and
-    larger ones that no longer shrink, as the contraction's own terms may be larger than its value.
+    A small step alone does not say so: where steps shrink by the factor r, the remaining distance is r / (1 - r) of the
+    last one. r is measured for every example, and `constant` where that is smaller, as it is once steps consist of
+    rounding. These end the search by the same rule for the last `WINDOW` iterations together, whose factor is
+    constant^WINDOW.
 
     Args:
         step: the contraction, of [batch, ...].
         start: first iterate, [batch, ...].
         tolerance: largest distance of an entry from the fixed point, relative to the largest entry of the example where
-            that is above 1.
+            that is above 1; and no less than the dtype's rounding.
         most: number of iterations after which it gives up.
+        constant: Lipschitz constant of the contraction, in (0, 1), or a bound of it.
     """
-    rounding = 16.0 * np.finfo(start.dtype.as_numpy_dtype).eps
+    tolerance = max(tolerance, ROUNDING * float(np.finfo(start.dtype.as_numpy_dtype).eps))
+    whole = constant**WINDOW
     axes = list(range(1, start.shape.rank))
 
     def largest(value):
         return tf.reduce_max(tf.abs(value), axes)
 
-    def near(change, rate):
-        at_rest = (change <= rounding) | ((change <= STAGNANT * rounding) & (rate >= SLOWEST))
-        return (change * rate / (1.0 - rate) <= tolerance) | at_rest
+    def near(change, rate, move):
+        return (change * rate / (1.0 - rate) <= tolerance) | (
+            tf.maximum(change, move) * whole / (1.0 - whole) <= tolerance
+        )
 
-    def going(count, value, change, rate):
-        return ~tf.reduce_all(near(change, rate))
+    def going(count, value, anchor, *known):
+        return ~tf.reduce_all(near(*known))
 
-    def iterate(count, value, change, rate):
+    def iterate(count, value, anchor, change, rate, move):
         # Who has arrived stays where it is: an example's result does not depend on the rest of its batch.
-        arrived, new = near(change, rate), step(value)
-        moved = largest(new - value) / tf.maximum(largest(new), 1.0)
-        measured = tf.maximum(tf.math.divide_no_nan(moved, change), FORGETTING * rate)
-        value = tf.where(tf.reshape(arrived, (-1, *(1 for _ in axes))), value, new)
-        rate = tf.where(arrived, rate, tf.minimum(measured, SLOWEST))
-        return count + 1, value, tf.where(arrived, change, moved), rate
+        arrived, new = near(change, rate, move), step(value)
+        size = tf.maximum(largest(new), 1.0)
+        moved = largest(new - value) / size
+        # The first step has none before it that would tell a rate.
+        measured = tf.where(tf.math.is_inf(change), constant, tf.maximum(moved / change, FORGETTING * rate))
+        count, stays = count + 1, tf.reshape(arrived, (-1, *(1 for _ in axes)))
+        full = tf.equal(count % WINDOW, 0)
+        move = tf.where(full & ~arrived, largest(new - anchor) / size, move)
+        value, anchor = tf.where(stays, value, new), tf.where(full, new, anchor)
+        rate = tf.where(arrived, rate, tf.minimum(measured, constant))
+        return count, value, anchor, tf.where(arrived, change, moved), rate, move
 
     def everywhere(number):
         return tf.fill(tf.shape(start)[:1], tf.constant(number, start.dtype))
 
-    begin = 0, start, everywhere(np.inf), everywhere(SLOWEST)
-    count, value, change, rate = tf.while_loop(going, iterate, begin, maximum_iterations=most)
-    arrived = near(change, rate)
+    begin = 0, start, start, everywhere(np.inf), everywhere(constant), everywhere(np.inf)
+    count, value, _, change, rate, move = tf.while_loop(going, iterate, begin, maximum_iterations=most)
+    arrived = near(change, rate, move)
     slowest = tf.where(tf.reduce_all(arrived) | ~arrived, change, 0.0)  # of those that did not arrive, if any
     found = FixedPoint(value, count, tf.reduce_max(slowest), tf.reduce_all(arrived), tolerance)
     if (noted := _searches.get()) is not None:

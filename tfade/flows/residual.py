@@ -45,7 +45,7 @@ class ResidualBlock(FlowLayer):
         exact_terms: terms of the series that every estimate has, in training.
         evaluation_terms: the same where noise is a function of the example, outside of training.
         rate: mean of the Poisson number of further terms, below 20.
-        tolerance: of the inverse, relative to 1 + the largest entry.
+        tolerance: of the inverse, relative to the largest entry where that is above 1.
         max_iterations: of the inverse.
 
     Raises:
@@ -154,7 +154,10 @@ class ResidualBlock(FlowLayer):
         )
 
     def _fixed_point(self, z, parameters) -> FixedPoint:
-        return fixed_point(lambda x: z - self.network.evaluate(x, parameters), z, self.tolerance, self.max_iterations)
+        return self._searched(lambda x: z - self.network.evaluate(x, parameters), z)
+
+    def _searched(self, step, start) -> FixedPoint:
+        return fixed_point(step, start, self.tolerance, self.max_iterations, self.network.constant)
 
     def _inverted(self, z, parameters):
         """x with x + g(x) = z; gradients reach z and the parameters."""
@@ -176,19 +179,20 @@ class ResidualBlock(FlowLayer):
                 with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
                     tape.watch(x)
                     value = self.network.evaluate(x, fixed)
-                solved = fixed_point(
-                    lambda left: unit - tape.gradient(value, x, left), unit, self.tolerance, self.max_iterations
-                )
+                solved = self._searched(lambda left: unit - tape.gradient(value, x, left), unit)
                 return tf.where(usable, largest * self._checked(solved, "gradient of the inverse"), upstream)
 
             return tf.identity(residual), gradient
 
         return x + implicit(z - x - self.network.evaluate(x, parameters))
 
-    def _checked(self, found: FixedPoint, what: str) -> tf.Tensor:
+    def _checked(self, found: FixedPoint, quantity: str) -> tf.Tensor:
         """The fixed point; an error, and NaN where there are none (XLA), if it was not reached."""
         name = f"{self.name} (residual block {self.ordinal} of its kind, events of shape {self.event_shape})"
-        message = f"{name}: its {what} {NOT_CONVERGED} {self.max_iterations} iterations; the last relative change"
+        message = (
+            f"{name}: its {quantity} {NOT_CONVERGED} {self.max_iterations} iterations; raise "
+            f"ResidualBlock.max_iterations or lower {type(self.network).__name__}.coefficient; the last relative change"
+        )
         check = tf.debugging.Assert(found.converged, [message, found.change])
         with tf.control_dependencies([] if check is None else [check]):
             return tf.where(found.converged, found.value, tf.constant(float("nan"), found.value.dtype))

@@ -85,7 +85,11 @@ class HybridClassifier(FlowModel):
         Args:
             x: examples.
             labels: their classes, integers [batch] in [0, num_classes).
+
+        Raises:
+            UsageError: labels that are none of these.
         """
+        labels = self.checked_classes(labels, len(x))
         y = self.unit(x, per_example_noise)
         log_prob, log_classes = self._answers(y, PerExampleNoise(example_keys(y)), self.network)
         return log_prob + _chosen(log_classes, labels)

@@ -12,6 +12,7 @@ from tfade.models.base import GenerativeModel
 from tfade.models.players import Player, Weighted
 from tfade.networks.pixel_cnn import GatedPixelCNN
 from tfade.seeds import Seeds, as_seed, per_example_noise
+from tfade.slices import of_few_examples
 from tfade.spec import Batch
 
 
@@ -72,7 +73,13 @@ class PixelCNN(GenerativeModel):
     def log_prob(self, x, num_samples=1, labels=None):
         """Nats [batch] of the levels of images, or of binarised images; exact, so `num_samples` has no effect."""
         self.checked_labels(labels)
-        return self._log_prob(self.network("pixels"), self.unit(x), per_example_noise)
+        pixels = self.network("pixels")
+        return of_few_examples(
+            lambda unit: self._log_prob(pixels, unit, per_example_noise),
+            (self.unit(x),),
+            pixels.activations,
+            tf.float32,
+        )
 
     def sample(self, n, temperature=1.0, seed=None, labels=None):
         self.checked_labels(labels)

@@ -156,6 +156,11 @@ class LipschitzNetwork(keras.layers.Layer):
         )
         self.built = True
 
+    @property
+    def constant(self) -> float:
+        """A bound of g's Lipschitz constant in x: the product of the norms that its linear maps may have."""
+        return math.prod(layer.coefficient for layer in self.linear)
+
     def parameters(self, context=None) -> list[tf.Tensor]:
         """What g is a function of besides x: limited kernels, biases, slopes β, what a context [batch, size] adds."""
         tensors = [layer.limited_kernel() for layer in self.linear]

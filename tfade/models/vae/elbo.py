@@ -6,15 +6,13 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfade import slices
 from tfade.errors import UsageError, check_finite, check_whole
 from tfade.models.players import Weighted
 from tfade.models.vae.latents import FlatLatents
 from tfade.models.vae.observation_model import Network, ObservationModel
 from tfade.objectives.bounds import free_bits, importance_weighted_bound, warmed_up
 from tfade.seeds import per_example_noise, per_example_normal_noise
-from tfade.slices import in_slices
-
-OUTPUTS_AT_ONCE = 2**22  # of the decoder in `log_prob`; the feature maps before them are ten times as many
 
 
 class ELBOTerms(NamedTuple):
@@ -75,14 +73,14 @@ class EvidenceLowerBound:
             kl = tf.reduce_sum(terms.kl, -1)
             return terms.log_likelihood[:, 0] - kl + terms.log_det, kl
 
-        return self._in_parts(evaluate, unit, labels, (tf.float32, tf.float32))
+        return self._of_few(evaluate, unit, labels, (tf.float32, tf.float32))
 
     def importance_weighted(self, unit, labels, served: Callable[..., Network], num_samples: int) -> tf.Tensor:
         """The importance-weighted bound of `num_samples` codes in nats [batch], of images in [0, 1] or vectors."""
 
         def evaluate(unit, labels):
             (target, noise), network = self._drawn_for(unit, num_samples), served(labels)
-            together = max(1, OUTPUTS_AT_ONCE // ((unit.shape[0] or 1) * self._observation_model.activations))
+            together = max(1, slices.OUTPUTS_AT_ONCE // ((unit.shape[0] or 1) * self._observation_model.activations))
             if num_samples <= together:
                 return importance_weighted_bound(self.terms(target, noise, network).log_weight)
 
@@ -90,25 +88,17 @@ class EvidenceLowerBound:
                 some = tf.ensure_shape(tf.gather(noise, chosen, axis=1), (None, together, noise.shape[-1]))
                 return tf.transpose(self.terms(target, some, network).log_weight)
 
-            return importance_weighted_bound(tf.transpose(in_slices(part, num_samples, together, tf.float32)))
+            return importance_weighted_bound(tf.transpose(slices.in_slices(part, num_samples, together, tf.float32)))
 
-        return self._in_parts(evaluate, unit, labels, tf.float32)
+        return self._of_few(evaluate, unit, labels, tf.float32)
 
     def _drawn_for(self, unit, num_samples: int) -> tuple[tf.Tensor, tf.Tensor]:
         """y, and noise of codes [batch, num_samples, noise_size], functions of the example."""
         noise = per_example_normal_noise(unit, 1, (num_samples, self._latents.noise_size))
         return self._observation_model.target(unit, per_example_noise), noise
 
-    def _in_parts(self, function: Callable, unit, labels, dtypes):
-        """`function(unit, labels)` of a batch, of few examples at a time."""
-        rows = max(1, OUTPUTS_AT_ONCE // self._observation_model.activations)
-        if unit.shape[0] is None or unit.shape[0] <= rows:
-            return function(unit, labels)
-
-        def part(chosen):
-            return function(tf.gather(unit, chosen), None if labels is None else tf.gather(labels, chosen))
-
-        return in_slices(part, unit.shape[0], rows, dtypes)
+    def _of_few(self, function: Callable, unit, labels, dtypes):
+        return slices.of_few_examples(function, (unit, labels), self._observation_model.activations, dtypes)
 
 
 @dataclasses.dataclass(frozen=True)
