@@ -120,6 +120,11 @@ def test_modules_and_functions_stay_readable(path):
     assert not [f"{function.name}: {length(function)}" for function in functions if length(function) > 60]
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_of_tests_stay_readable(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+
+
 def module_of(path: Path) -> str:
     """tfade/data/loading.py → tfade.data.loading; a package is its __init__.py."""
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")

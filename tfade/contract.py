@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfade import numerics
 from tfade.errors import UsageError
 from tfade.questions import needs, unanswered
 from tfade.spec import Spec
@@ -125,29 +126,7 @@ class Contract:
             raise UsageError(
                 f"labels=None, but {name} is conditional; give integers [batch] in [0, {self.spec.num_classes})"
             )
-        return self.checked_classes(labels, count)
-
-    def checked_classes(self, labels, count=None) -> tf.Tensor:
-        """Labels int32 [count], whether or not the model is conditional.
-
-        Raises:
-            UsageError: labels that are not integers [count] in [0, num_classes).
-        """
-        name, classes = type(self).__name__, self.spec.num_classes
-        labels = tf.convert_to_tensor(labels)
-        known = isinstance(count, int) and labels.shape.rank is not None
-        if (
-            not labels.dtype.is_integer
-            or labels.shape.rank not in (None, 1)
-            or (known and labels.shape[0] not in (None, count))
-        ):
-            expected = count if isinstance(count, int) else "batch"
-            raise UsageError(f"labels are {labels.dtype.name} {list(labels.shape)}; give integers [{expected}]")
-        labels = tf.cast(labels, tf.int32)
-        if tf.executing_eagerly() and not bool(tf.reduce_all((labels >= 0) & (labels < classes))):
-            lowest, highest = int(tf.reduce_min(labels)), int(tf.reduce_max(labels))
-            raise UsageError(f"labels lie in [{lowest}, {highest}]; the classes of {name} are 0 to {classes - 1}")
-        return labels
+        return numerics.checked_labels(labels, self.spec.num_classes, count, name)
 
     # ---- Samples and latent variables ----
 

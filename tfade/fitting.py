@@ -1,4 +1,4 @@
-"""Short trainings by one loss, outside of the players' step: a few stretches of steps, each checked and reported."""
+"""Short trainings by one loss, outside of the players' step, checked and reported at intervals."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

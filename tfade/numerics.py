@@ -104,3 +104,31 @@ def straight_through(function, value: tf.Tensor) -> tf.Tensor:
 def sigmoid(value: tf.Tensor):
     """1 / (1 + e^-value), whose slope is right on both sides: TensorFlow's, s (1 - s), is 0 where s rounds to 1."""
     return tf.sigmoid(value), lambda upstream: upstream * tf.exp(-tf.nn.softplus(value) - tf.nn.softplus(-value))
+
+
+def checked_labels(labels, classes: int, count, owner: str) -> tf.Tensor:
+    """Labels as int32 [count].
+
+    Args:
+        labels: integers [count] in [0, classes); in a graph their values are not looked at.
+        classes: how many there are.
+        count: how many labels, or None or a tensor for any number.
+        owner: whose classes they are, for the error.
+
+    Raises:
+        UsageError: anything else.
+    """
+    labels = tf.convert_to_tensor(labels)
+    known = isinstance(count, int) and labels.shape.rank is not None
+    if (
+        not labels.dtype.is_integer
+        or labels.shape.rank not in (None, 1)
+        or (known and labels.shape[0] not in (None, count))
+    ):
+        expected = count if isinstance(count, int) else "batch"
+        raise UsageError(f"labels are {labels.dtype.name} {list(labels.shape)}; give integers [{expected}]")
+    labels = tf.cast(labels, tf.int32)
+    if tf.executing_eagerly() and not bool(tf.reduce_all((labels >= 0) & (labels < classes))):
+        lowest, highest = int(tf.reduce_min(labels)), int(tf.reduce_max(labels))
+        raise UsageError(f"labels lie in [{lowest}, {highest}]; the classes of {owner} are 0 to {classes - 1}")
+    return labels

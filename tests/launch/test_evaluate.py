@@ -253,12 +253,8 @@ def test_wrong_flags(tmp_path, capsys, vae):
     fails(capsys, evaluate.main, [f"--run_dir={vae}", images], "exactly one of")
     fails(capsys, evaluate.main, [f"--run_dir={vae}", "--compare", "a", "b"], "exactly one of")
     fails(capsys, evaluate.main, [images], "--reference=DATA")
-    fails(
-        capsys,
-        evaluate.main,
-        [f"--run_dir={vae}", "--reference=digits"],
-        "--reference: cannot be combined with --run_dir",
-    )
+    both = [f"--run_dir={vae}", "--reference=digits"]
+    fails(capsys, evaluate.main, both, "--reference: cannot be combined with --run_dir")
     for flag in ("--temperature=0.5", "--bound", "--checkpoint=best"):
         fails(capsys, evaluate.main, [images, "--reference=digits", flag], "cannot be combined with --images")
     fails(capsys, evaluate.main, ["--compare", "a", "b", "--metrics=likelihood"], "cannot be combined with --compare")

@@ -256,20 +256,6 @@ def test_perceptual_networks_take_what_they_can():
         VGG16Features(layers=("block1_conv2",)).load()
 
 
-def test_vgg_takes_the_weights_of_its_file(tmp_path):
-    whole = keras.applications.VGG16(include_top=False, weights=None)
-    path = tmp_path / "vgg.weights.h5"
-    whole.save_weights(path)
-    features = VGG16Features(str(path), ("block1_conv1",))
-    features.load()
-    kernel = features.network.layers[-1].get_weights()[0]
-    np.testing.assert_array_equal(kernel, whole.get_layer("block1_conv1").get_weights()[0])
-    x = np.random.default_rng(0).random((1, 4, 4, 3)).astype(np.float32)
-    levels = 255 * x[..., ::-1] - (103.939, 116.779, 123.68)
-    expected = tf.nn.relu(tf.nn.conv2d(levels, kernel, 1, "SAME"))
-    np.testing.assert_allclose(features(x)[0], expected, rtol=1e-3, atol=1e-3)
-
-
 @pytest.mark.skipif(not SQUEEZENET.is_file(), reason="the weights of SqueezeNet are not here")
 def test_a_perceptual_loss_reads_its_file_once_training_begins(images):
     model = GLF(SHAPE, 3, prior=FLOW, perceptual=part(SqueezeNetFeatures, str(SQUEEZENET), ("conv1",)), **NETWORKS)

@@ -145,7 +145,9 @@ def test_a_worker_that_does_not_come(monkeypatch):
     monkeypatch.setattr(cluster, "NOTE_AFTER", 0.1)
     lines = []
     (one, _) = clusters(2)
-    with pytest.raises(UsageError, match=r"worker 1 \(127\.0\.0\.1:\d+\) did not come within 0 s; start every index"):
+    with pytest.raises(
+        UsageError, match=r"worker 1 \(127\.0\.0\.1:\d+\) did not connect within 0 s; start every index"
+    ):
         wait_for_cluster(one, 0.4, lines.append)
     assert lines == [f"waiting for {one.others[0]}"]
     assert cluster.PATIENCE <= 60

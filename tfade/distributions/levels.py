@@ -1,4 +1,4 @@
-"""The side to TFP that pmfs over levels share: shapes, dtype and parameters."""
+"""The TFP interface that pmfs over levels share: shapes, dtype and parameters."""
 
 from collections.abc import Sequence
 

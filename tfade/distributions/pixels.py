@@ -88,7 +88,7 @@ class PixelDistribution(keras.layers.Layer):
 
     @property
     def noise_size(self) -> int:
-        """How many uniform numbers `from_uniform` makes a place of."""
+        """How many uniform numbers `from_uniform` needs for a pixel."""
         return self.event_shape[-1]
 
     def from_uniform(self, parameters, noise, temperature=1.0) -> tf.Tensor:

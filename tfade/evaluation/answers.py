@@ -1,4 +1,4 @@
-"""What a model says of the examples of a source, batch by batch."""
+"""A model's outputs for the examples of a source, batch by batch."""
 
 import collections
 from collections.abc import Callable, Iterator

@@ -4,6 +4,7 @@ import gin
 import keras
 import tensorflow as tf
 
+from tfade import numerics
 from tfade.contract import as_spec
 from tfade.distributions.standard import StandardNormal
 from tfade.errors import UsageError, check_finite
@@ -89,7 +90,7 @@ class HybridClassifier(FlowModel):
         Raises:
             UsageError: labels that are none of these.
         """
-        labels = self.checked_classes(labels, len(x))
+        labels = numerics.checked_labels(labels, self.spec.num_classes, len(x), type(self).__name__)
         y = self.unit(x, per_example_noise)
         log_prob, log_classes = self._answers(y, PerExampleNoise(example_keys(y)), self.network)
         return log_prob + _chosen(log_classes, labels)

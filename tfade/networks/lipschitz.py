@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tfade.errors import UsageError, check_between, check_sizes
 from tfade.networks.residual import context_projection
-from tfade.networks.singular_vectors import settled
+from tfade.networks.singular_vectors import leading_singular_vectors
 
 VECTORS = 4  # that are iterated together
 ROUNDS = 6  # at least, after an update
@@ -33,8 +33,9 @@ def lip_swish(x: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
 class LipschitzLinear(keras.layers.Layer):
     """A linear map with the kernel W · min(1, c / σ(W)) and a bias; W is left as it is where its norm is below c.
 
-    σ is the norm of the linear map itself. The vectors that it is found by are stored, and settled again after every
-    update of the kernel; where they are stale (a kernel that was assigned) a call takes as many iterations as it needs.
+    σ is the norm of the linear map itself. The vectors that it is found by are stored, and iterated to convergence
+    after every update of the kernel; where they are stale (a kernel that was assigned) a call takes as many iterations
+    as it needs.
     Singular vectors count as constants: the gradient of σ = uᵀ W v reaches W.
 
     Args:
@@ -86,7 +87,7 @@ class LipschitzLinear(keras.layers.Layer):
 
     def _vectors(self, kernel, left=None, least: int = 2):
         left = tf.convert_to_tensor(self.left) if left is None else left
-        return settled(self.linear, self.transposed, kernel, left, least)
+        return leading_singular_vectors(self.linear, self.transposed, kernel, left, least)
 
     def _update_singular_vectors(self, kernel):
         """Keras calls it after an update, as a constraint; the kernel stays what it is."""

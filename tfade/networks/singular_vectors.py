@@ -5,12 +5,14 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-MOST_ROUNDS = 100  # where vectors that were settled before need two
-TOLERANCE = 1e-5  # relative growth of σ in one round, at which it has settled
+MOST_ROUNDS = 100  # where vectors that had converged before need two
+TOLERANCE = 1e-5  # relative growth of σ in one round, at which it has converged
 POWERS = 4  # of A Aᵀ in a round, between two of which the vectors are made orthogonal
 
 
-def settled(linear: Callable, transposed: Callable, kernel: tf.Tensor, left: tf.Tensor, least: int = 2):
+def leading_singular_vectors(
+    linear: Callable, transposed: Callable, kernel: tf.Tensor, left: tf.Tensor, least: int = 2
+):
     """`converged_singular_vectors` of the map x → linear(x, kernel) whose transpose is y → transposed(y, kernel).
 
     Both are functions that exist once, such as static methods: in eager execution the iteration, a loop of many small
@@ -39,7 +41,7 @@ def converged_singular_vectors(
         U ← (A Aᵀ)³ U,   V = orth(Aᵀ U),   U = orth(A V),   until σ(A on V) grows by less than 1e-5 of itself
 
     One vector that was the first singular vector of an older kernel can stay near the second of the new one: σ hardly
-    grows there, and is taken for settled below the norm. Of several orthogonal ones some have a part of the first.
+    grows there, and is taken for converged below the norm. Of several orthogonal ones some have a part of the first.
 
     Args:
         apply: A, a linear map of tensors [batch, ...].
@@ -48,7 +50,7 @@ def converged_singular_vectors(
         least: rounds that are taken in any case; what is nearly orthogonal to the first one needs some to find it.
 
     Returns:
-        U as it settled, orthonormal; u [1, ...] and v [1, ...], which are constants to gradients.
+        U at convergence, orthonormal; u [1, ...] and v [1, ...], which are constants to gradients.
 
     Reference: Behrmann et al. 2019, section 2.1 (one vector); for convolutions as linear maps Gouk et al. 2018; Golub
         and Van Loan, "Matrix Computations", section 8.2.4 (several).

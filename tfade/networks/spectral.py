@@ -14,7 +14,7 @@ def normalized(kernel: tf.Tensor, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, t
         v = Wᵀu / ‖Wᵀu‖,   u' = W v / ‖W v‖,   σ = u'ᵀ W v
 
     W is the kernel with its outputs as rows and all else as columns. u' and v count as constants, so the gradient of σ
-    is u' vᵀ, that of the singular value itself once u has settled. σ never exceeds the true one. A kernel of zeros
+    is u' vᵀ, that of the singular value itself once u has converged. σ never exceeds the true one. A kernel of zeros
     stays as it is.
 
     Args:

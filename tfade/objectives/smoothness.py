@@ -58,7 +58,7 @@ class DecoderL2(Smoothness):
 
 @gin.register
 class DecoderGradient(Smoothness):
-    """‖∂G(z) / ∂z‖²_F / D, the mean over the D numbers of an image (RAE-GP).
+    """‖∂G(z) / ∂z‖²_F / D, the mean over the D dimensions of an image (RAE-GP).
 
     The norm of the Jacobian J is estimated without bias by one probe, E_v ‖Jᵀ v‖² = ‖J‖²_F with v ~ N(0, I); all of J
     would take as many passes as there are codes. (The authors' code has the gradient of Σ x̂² in its place.)

@@ -1,4 +1,4 @@
-"""What happens beside the training step: progress, the guard against not-a-number, validation, the record."""
+"""What happens beside the training step: progress, the guard against NaN, validation, the record."""
 
 import math
 import sys

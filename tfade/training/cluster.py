@@ -118,7 +118,7 @@ def wait_for_cluster(cluster: Cluster, patience: float = PATIENCE, say: Callable
         say: receives a note after `NOTE_AFTER` seconds.
 
     Raises:
-        UsageError: the port is in use, or a process does not come in time.
+        UsageError: the port is in use, or a process does not connect in time.
     """
     port = cluster.own.host_and_port[1]
     try:
@@ -137,8 +137,8 @@ def wait_for_cluster(cluster: Cluster, patience: float = PATIENCE, say: Callable
             names = ", ".join(map(str, missing))
             if waited > patience:
                 raise UsageError(
-                    f"TF_CONFIG: {names} did not come within {patience:.0f} s; start every index of the cluster once, "
-                    "within a minute, and check that hosts reach each other's ports"
+                    f"TF_CONFIG: {names} did not connect within {patience:.0f} s; start every index of the cluster "
+                    "once, within a minute, and check that hosts reach each other's ports"
                 )
             if waited > NOTE_AFTER and not noted:
                 say(f"waiting for {names}")

@@ -1,4 +1,4 @@
-"""How well a model that classifies does so: accuracy, and whether its probabilities are those of being right."""
+"""Accuracy and calibration of a model that classifies."""
 
 import gin
 import numpy as np

@@ -14,9 +14,7 @@ from tfade.evaluation.progress import ticker
 from tfade.evaluation.subject import Subject
 from tfade.seeds import repetition
 
-DIFFERENT = (
-    1000  # so many repeats of one example have noise of their own; further ones share it, which bounds the calls
-)
+MOST_INDEPENDENT = 1000  # repeats of one example with noise of their own; further ones share it, which bounds the calls
 
 
 class Repeats:
@@ -59,7 +57,7 @@ class Repeats:
 
     def parts(self, size: int) -> Iterator[tuple[int, np.ndarray]]:
         """All positions in groups of at most `size` whose examples differ, with the number of the repetition."""
-        numbers = self.numbers % DIFFERENT
+        numbers = self.numbers % MOST_INDEPENDENT
         for number in np.unique(numbers):
             (rows,) = np.nonzero(numbers == number)
             for start in range(0, len(rows), size):
@@ -79,7 +77,7 @@ class Repeats:
         Args:
             function: what `fetch` returns → tensors, a row for each example; see `Batched`.
             size: how many at a time.
-            tick: is told how many are done.
+            tick: receives the number that is done.
             fetch: positions [n] of examples that differ → arguments of `function`; the positions by default.
         """
         order, found, done = [], [], 0

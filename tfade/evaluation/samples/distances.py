@@ -69,7 +69,7 @@ class DistanceBlock:
         return values
 
     def within(self, bound: np.ndarray, *, strict: bool) -> np.ndarray:
-        """Whether d² ≤ bound (strict: d² < bound), bool [rows, columns]; ties are told by exact values.
+        """Whether d² ≤ bound (strict: d² < bound), bool [rows, columns]; ties are resolved by exact values.
 
         Args:
             bound: exact squared distances [rows, 1] or [1, columns].
