@@ -5,13 +5,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tests.models import toys
+from tfade.distributions.autoregressive_pixels import AutoregressivePixels
 from tfade.distributions.flow import FlowDistribution
 from tfade.distributions.flow_densities import IAFDensity
 from tfade.distributions.gaussian import DiagonalNormal
 from tfade.distributions.implicit import ImplicitPosterior
 from tfade.distributions.logistic_mixture import LogisticMixture
 from tfade.distributions.mixture import GaussianMixture
-from tfade.distributions.pixels import DiscretizedLogistic
+from tfade.distributions.pixels import Bernoulli, DiscretizedLogistic
 from tfade.distributions.pushforward import ImplicitDensity
 from tfade.distributions.topdown import TopDownDecoder
 from tfade.distributions.vae_density import VAEDensity
@@ -247,4 +248,13 @@ CASES = {
     "encoder alone": Case(toys.Embedding),
     "translator": Case(toys.Translator, "two domains"),
     "codes of examples": Case(toys.LatentOptimisation),
+    "autoregressive levels": Case(
+        part(
+            TINY_VAE,
+            posterior=NORMAL,
+            encoder=part(BottomUpEncoder, network=toys.ENCODER),
+            decoder=part(TopDownDecoder, network=toys.DECODER, channels=(1,), autoregressive=MASKED),
+        )
+    ),
+    "PixelVAE": Case(part(IMAGE_VAE, pixels=part(AutoregressivePixels, Bernoulli, network=MASKED, features=2))),
 }

@@ -142,7 +142,7 @@ def test_terms_are_those_of_the_docstring(images):
 def test_the_generator_learns_what_the_discriminator_likes(images):
     model = model_of(optimizer=lambda name: keras.optimizers.Adam(1e-2, 0.5))
     move = tf.function(lambda x: model._move(("generator",), Batch(x), model._seeds(0))["generator/adversarial"])
-    values = [float(move(tf.constant(images))) for _ in range(60)]
+    values = [float(move(tf.constant(images))) for _ in range(200)]
     assert values[-1] < values[0] - 0.01
 
 

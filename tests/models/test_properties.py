@@ -93,13 +93,9 @@ def compiled():
 
 
 def test_every_model_that_gin_knows_has_a_case():
-    known = {
-        entry.wrapped
-        for _, entry in gin_config._REGISTRY.items()
-        if isinstance(entry.wrapped, type)
-        and issubclass(entry.wrapped, GenerativeModel)
-        and entry.wrapped.__module__.startswith(f"{tfade.__name__}.")
-    }
+    classes = {entry.wrapped for _, entry in gin_config._REGISTRY.items() if isinstance(entry.wrapped, type)}
+    models = {kind for kind in classes if issubclass(kind, GenerativeModel)}
+    known = {kind for kind in models if kind.__module__.startswith(f"{tfade.__name__}.")}
     assert known <= {getattr(case.kind, "func", case.kind) for case in CASES.values() if not case.twin}
     assert {model.train_step for model in known} == {TrainingStep.train_step}
 
@@ -160,7 +156,7 @@ def test_a_step_in_half_precision_is_finite(case, policy):
         assert np.isfinite(value).all(), name
 
 
-@pytest.mark.every(6, 5)
+@pytest.mark.every(6, 4)
 def test_a_restored_model_is_the_same_and_goes_on_the_same(case, model, tmp_path):
     state = snapshot(model.state())
     Checkpoints(tmp_path).save(steps_of(case), state)
@@ -193,6 +189,8 @@ def test_the_export_answers_as_the_model(case, model, tmp_path):
         for name in names:
             of = name.removesuffix("_uint8") if name != "serving_default" else names[0]
             output, question = SIGNATURES[of]
+            if question == "reconstruct" and model.decode_is_random:
+                continue  # pixels are drawn by the bits of a code, the last of which are rounding
             expected = {output: live[question]}
             if of == "encode" and model.gaussian_codes:
                 expected["scale"] = np.asarray(model.encode(given.x, **given.condition).stddev())
