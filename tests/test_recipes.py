@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from launch import common
-from tests.helpers import ROOT, TINY, newest_state, squeezenet_file, train_here, untraced
+from tests.helpers import ROOT, TINY, assert_same_state, newest_state, squeezenet_file, train_here, untraced
+from tfade import load_run
+from tfade.training.checkpoints import snapshot
 from tfade.training.recipe import build_model, recipe_of_data
 
 RECIPES = sorted((ROOT / "gin").glob("*.gin"))
@@ -69,7 +71,9 @@ def test_recipes_train(path, tmp_path, request):
         request.getfixturevalue("eager")
         bindings.append("Visualisation.samples = 0")
     assert train_here(tmp_path / "run", *bindings, files=(path, TINY)) == 0
-    assert int(newest_state(tmp_path / "run")["step"]) >= 1
+    state = newest_state(tmp_path / "run")
+    assert int(state["step"]) >= 1
+    assert_same_state(snapshot(load_run(tmp_path / "run").state()), state)
 
 
 @pytest.mark.full("each of them is part of a published recipe")
