@@ -110,7 +110,7 @@ def checked_labels(labels, classes: int, count, owner: str) -> tf.Tensor:
     """Labels as int32 [count].
 
     Args:
-        labels: integers [count] in [0, classes); in a graph their values are not looked at.
+        labels: integers [count] in [0, classes); in a graph dtype and shape alone are checked.
         classes: how many there are.
         count: how many labels, or None or a tensor for any number.
         owner: whose classes they are, for the error.
@@ -127,8 +127,8 @@ def checked_labels(labels, classes: int, count, owner: str) -> tf.Tensor:
     ):
         expected = count if isinstance(count, int) else "batch"
         raise UsageError(f"labels are {labels.dtype.name} {list(labels.shape)}; give integers [{expected}]")
-    labels = tf.cast(labels, tf.int32)
+    labels = tf.cast(labels, tf.int64)
     if tf.executing_eagerly() and not bool(tf.reduce_all((labels >= 0) & (labels < classes))):
         lowest, highest = int(tf.reduce_min(labels)), int(tf.reduce_max(labels))
         raise UsageError(f"labels lie in [{lowest}, {highest}]; the classes of {owner} are 0 to {classes - 1}")
-    return labels
+    return tf.cast(labels, tf.int32)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-OUTPUTS_AT_ONCE = 2**22  # of a decoder; the feature maps before them are ten times as many
+OUTPUTS_AT_ONCE = 2**22  # numbers of the largest result; the feature maps before a decoder's are ten times as many
 
 
 def in_slices(function: Callable, count: int, size: int, dtypes):
@@ -40,7 +40,7 @@ def in_slices(function: Callable, count: int, size: int, dtypes):
 
 
 def of_few_examples(function: Callable, examples: Sequence, activations: int, dtypes):
-    """`function(*examples)`, of as many examples at a time as have `OUTPUTS_AT_ONCE` activations.
+    """`function(*examples)`, of as many examples at a time as have at most `OUTPUTS_AT_ONCE` activations, or of one.
 
     A graph for batches of any size calls it once.
 

@@ -44,12 +44,18 @@ def test_what_is_called_converged_is_within_the_tolerance(constant):
         assert bool(found.converged) or abs(constant) > 0.98
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_search_in_a_graph_takes_any_precision(dtype):
+    found = tf.function(lambda x: fixed_point(lambda x: 0.5 * x + 1.0, x, 1e-5, 100, 0.5))(tf.zeros((2, 3), dtype))
+    np.testing.assert_allclose(found.value, 2.0, rtol=1e-5)
+
+
 def test_an_inverse_that_does_not_converge_is_an_error():
     block = built(ResidualBlock(MLP, max_iterations=2, name="tower"), (3,))
     z = events(3)
     message = (
         "tower .residual block 0 of its kind, events of shape .3,..: its inverse has not converged after 2 iterations; "
-        "raise ResidualBlock.max_iterations or lower LipschitzMLP.coefficient"
+        "raise ResidualBlock.max_iterations or its tolerance, or lower LipschitzMLP.coefficient"
     )
 
     def values(z):

@@ -62,7 +62,8 @@ def fixed_point(
         tolerance: largest distance of an entry from the fixed point, relative to the largest entry of the example where
             that is above 1; and no less than the dtype's rounding.
         most: number of iterations after which it gives up.
-        constant: Lipschitz constant of the contraction, in (0, 1), or a bound of it.
+        constant: Lipschitz constant of the contraction, in (0, 1), or a bound of it. If it is one of Euclidean norms,
+            the accuracy of the largest entry is an estimate.
     """
     tolerance = max(tolerance, ROUNDING * float(np.finfo(start.dtype.as_numpy_dtype).eps))
     whole = constant**WINDOW
@@ -85,7 +86,7 @@ def fixed_point(
         size = tf.maximum(largest(new), 1.0)
         moved = largest(new - value) / size
         # The first step has none before it that would tell a rate.
-        measured = tf.where(tf.math.is_inf(change), constant, tf.maximum(moved / change, FORGETTING * rate))
+        measured = tf.where(tf.math.is_inf(change), rate, tf.maximum(moved / change, FORGETTING * rate))
         count, stays = count + 1, tf.reshape(arrived, (-1, *(1 for _ in axes)))
         full = tf.equal(count % WINDOW, 0)
         move = tf.where(full & ~arrived, largest(new - anchor) / size, move)

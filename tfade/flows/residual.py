@@ -40,7 +40,7 @@ class ResidualBlock(FlowLayer):
 
     Args:
         network: class of g, called as `network(event_shape, context_size)`: `LipschitzMLP`, or `LipschitzConvNet` for
-            images.
+            images; another one has `evaluate`, `parameters` and `constant` as `LipschitzNetwork` has them.
         log_det: "estimate", or "exact" by the Jacobian, for up to 64 dimensions.
         exact_terms: terms of the series that every estimate has, in training.
         evaluation_terms: the same where noise is a function of the example, outside of training.
@@ -191,7 +191,8 @@ class ResidualBlock(FlowLayer):
         name = f"{self.name} (residual block {self.ordinal} of its kind, events of shape {self.event_shape})"
         message = (
             f"{name}: its {quantity} {NOT_CONVERGED} {self.max_iterations} iterations; raise "
-            f"ResidualBlock.max_iterations or lower {type(self.network).__name__}.coefficient; the last relative change"
+            f"ResidualBlock.max_iterations or its tolerance, or lower {type(self.network).__name__}.coefficient; the "
+            "last relative change"
         )
         check = tf.debugging.Assert(found.converged, [message, found.change])
         with tf.control_dependencies([] if check is None else [check]):

@@ -16,7 +16,8 @@ class Adversary:
         generator      as the divergence has it, on D(x̃), for each kind of fake
         discriminator  real(D(x)) + Σ fake(D(x̃)) + γ · penalty
 
-    A divergence that is `shift_invariant` counts the data once for each kind of fake, so that constants cancel.
+    The discriminator of a `shift_invariant` divergence takes the mean over the kinds of fakes in place of their sum, so
+    that a constant in D cancels.
 
     It owns no variable: the model registers the network (`add_network`) and names the player that moves it.
 
@@ -67,7 +68,7 @@ class Adversary:
 
         Returns:
             The generator's terms {name: values [batch]}, and the discriminator's {"real", every name, and the
-            penalty's name}: values [batch].
+            penalty's name}: values [batch], or `Weighted` ones.
 
         Raises:
             UsageError: no fakes, a fake with the name of another term, or `discriminator_fakes` under other names.
@@ -88,9 +89,11 @@ class Adversary:
         generator = {name: of_example(self.divergence.generator(values)) for name, values in on_fakes.items()}
         if train_real_side:
             generator["real"] = of_example(self.divergence.swapped(on_real))
-        data = of_example(self.divergence.real(on_real))
-        terms = {"real": Weighted(len(fakes), data) if self.divergence.shift_invariant and len(fakes) > 1 else data}
-        terms |= {name: of_example(self.divergence.fake(values)) for name, values in on_seen.items()}
+        terms = {"real": of_example(self.divergence.real(on_real))}
+        of_fakes = {name: of_example(self.divergence.fake(values)) for name, values in on_seen.items()}
+        if self.divergence.shift_invariant and len(fakes) > 1:
+            of_fakes = {name: Weighted(1 / len(fakes), values) for name, values in of_fakes.items()}
+        terms |= of_fakes
         if self.penalty is not None and self.penalty.weight:
             values = self._penalty(real, list((seen or fakes).values()), seeds)
             terms[self.penalty.name] = Weighted(self.penalty.weight, values)

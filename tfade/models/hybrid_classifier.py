@@ -90,8 +90,8 @@ class HybridClassifier(FlowModel):
         Raises:
             UsageError: labels that are none of these.
         """
-        labels = numerics.checked_labels(labels, self.spec.num_classes, len(x), type(self).__name__)
         y = self.unit(x, per_example_noise)
+        labels = numerics.checked_labels(labels, self.spec.num_classes, y.shape[0], type(self).__name__)
         log_prob, log_classes = self._answers(y, PerExampleNoise(example_keys(y)), self.network)
         return log_prob + _chosen(log_classes, labels)
 

@@ -159,7 +159,7 @@ class LipschitzNetwork(keras.layers.Layer):
 
     @property
     def constant(self) -> float:
-        """A bound of g's Lipschitz constant in x: the product of the norms that its linear maps may have."""
+        """A bound of g's Lipschitz constant in x, of Euclidean norms: the product of those of its linear maps."""
         return math.prod(layer.coefficient for layer in self.linear)
 
     def parameters(self, context=None) -> list[tf.Tensor]:

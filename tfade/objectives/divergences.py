@@ -20,8 +20,8 @@ class Divergence:
             (Goodfellow et al. 2014, section 3; Nowozin et al. 2016, section 3.2).
 
     Attributes:
-        shift_invariant: whether a constant added to v leaves the bound as it is. With k kinds of samples the data then
-            count k times (the sum of k distances); otherwise v would drift without bound.
+        shift_invariant: whether a constant added to v leaves the bound as it is. Of several kinds of samples the
+            discriminator then takes the mean; with their sum v would drift without bound.
     """
 
     shift_invariant = False

@@ -14,7 +14,7 @@ def require_reached(model) -> None:
     """Rejects bindings of a class whose instances in a model were made without gin, so that the bindings miss them.
 
     A class that is the default of another class's argument is made as it is; `Owner.argument = @Class` makes it by gin.
-    Of a class of which gin made an instance, others are not looked at.
+    Once gin made one instance of a class, its other instances are not checked.
 
     Raises:
         UsageError: names the binding and the argument to bind.

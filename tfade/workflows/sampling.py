@@ -103,7 +103,7 @@ def draw(
         inverses.append(np.reshape(found, (-1, 2)))
         images = pictures.to_uint8(images) if model.spec.is_image else np.asarray(images)
         parts.append(images[: count - start])
-        if count > 4 * BATCH:  # of fewer a model may tell by itself how far a batch is
+        if count > 4 * BATCH:  # for fewer, a model may report progress within a batch
             print(f"  {min(start + BATCH, count):,} of {count:,}", flush=True)
     if inverses[0].size:
         iterations, tolerance = max(map(tuple, np.concatenate(inverses)))  # those of the slowest block
