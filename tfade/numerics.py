@@ -1,4 +1,4 @@
-"""Pure functions between pixels and what networks see."""
+"""Pure functions between data and what networks see."""
 
 import math
 

@@ -18,19 +18,19 @@ def leading_singular_vectors(
     Both are functions that exist once, such as static methods: in eager execution the iteration, a loop of many small
     operations, runs in a graph that is traced once for them and for the kernel's shape.
     """
-    settle = _in_a_graph if tf.executing_eagerly() else _settle
-    return settle(linear, transposed, least)(kernel, left)
+    iteration = _in_a_graph if tf.executing_eagerly() else _iteration
+    return iteration(linear, transposed, least)(kernel, left)
 
 
-def _settle(linear: Callable, transposed: Callable, least: int) -> Callable:
+def _iteration(linear: Callable, transposed: Callable, least: int) -> Callable:
     return lambda kernel, left: converged_singular_vectors(
         lambda x: linear(x, kernel), lambda y: transposed(y, kernel), left, least
     )
 
 
 @functools.cache
-def _in_a_graph(*of_settle) -> Callable:
-    return tf.function(_settle(*of_settle), autograph=False)
+def _in_a_graph(*arguments) -> Callable:
+    return tf.function(_iteration(*arguments), autograph=False)
 
 
 def converged_singular_vectors(
