@@ -15,7 +15,8 @@ from tfade.distributions import (
     logistic_mixture,
     mixture,
     pixels,
-    topdown,
+    topdown_autoregressive,
+    topdown_levels,
 )
 from tfade.distributions.flow import FlowDistribution
 from tfade.distributions.pushforward import ImplicitDensity
@@ -44,6 +45,7 @@ from tfade.networks import (
     sngan,
 )
 from tfade.networks.topdown import BottomUpEncoder
+from tfade.networks.topdown_decoder import TopDownDecoder
 from tfade.networks.translation import PatchDiscriminator, ResidualTranslator
 from tfade.objectives import dragan, mmd, penalties, smoothness
 
@@ -224,9 +226,22 @@ CASES = {
     implicit.ImplicitPosterior: ({}, dict(noise_size=SIZE, width=SIZE, depth=SIZE, moments=(1, *SIZE))),
     pixels.IsotropicNormal: ({}, dict(initial_scale=(*POSITIVE, 1e9), scale_range=RANGE)),
     pixels.DiscretizedLogistic: ({}, dict(initial_scale=(*POSITIVE, 1e9), scale_range=RANGE)),
-    topdown.TopDownDecoder: (
-        dict(image_shape=IMAGE, latent_size=2, network=functools.partial(dcgan.DCGANGenerator, width=2)),
-        dict(channels=(*TUPLE, (), (1, 1, 1)), merge=CHOICE, flow=CLASS[1:], network=CLASS),
+    TopDownDecoder: (
+        dict(
+            image_shape=IMAGE,
+            latent_size=2,
+            network=functools.partial(dcgan.DCGANGenerator, width=2),
+            level=topdown_levels.TopDownLevel,
+        ),
+        dict(channels=(*TUPLE, (), (1, 1, 1)), level=CLASS, network=CLASS),
+    ),
+    topdown_levels.TopDownLevel: (
+        dict(shape=(4, 4, 2), channels=1, ordinal=0),
+        dict(merge=CHOICE, flow=CLASS[1:]),
+    ),
+    topdown_autoregressive.AutoregressiveLevel: (
+        dict(shape=(4, 4, 2), channels=1, ordinal=0),
+        dict(merge=CHOICE, flow=CLASS[1:], network=CLASS),
     ),
     penalties.GradientPenalty: ({}, dict(weight=FINITE, target=FINITE)),
     dragan.DRAGAN: ({}, dict(weight=FINITE, target=FINITE, limits=(3, "x", (0,), (1, 0)))),

@@ -13,7 +13,8 @@ import tfade.distributions.mixture
 import tfade.distributions.pixels
 import tfade.distributions.pushforward
 import tfade.distributions.standard
-import tfade.distributions.topdown
+import tfade.distributions.topdown_autoregressive
+import tfade.distributions.topdown_levels
 import tfade.distributions.vae_density
 import tfade.evaluation
 import tfade.evaluation.latents.gaussian_study
@@ -71,6 +72,7 @@ import tfade.networks.pixel_cnn
 import tfade.networks.residual
 import tfade.networks.sngan
 import tfade.networks.topdown
+import tfade.networks.topdown_decoder
 import tfade.networks.translation
 import tfade.objectives.divergences
 import tfade.objectives.dragan

@@ -19,7 +19,7 @@ LOCKED_ERRNOS = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 
 @contextlib.contextmanager
-def directory_lock(folder: Path, lock_name: str = LOCK, say: Callable[[str], None] = print) -> Iterator[None]:
+def directory_lock(folder: Path, lock_name: str = LOCK, notify: Callable[[str], None] = print) -> Iterator[None]:
     """Holds a directory for this process, by a lock on a file in it; the system releases it however the process ends.
 
     A file system without locks (some network file systems) is a note: nothing then keeps a second process out.
@@ -27,7 +27,7 @@ def directory_lock(folder: Path, lock_name: str = LOCK, say: Callable[[str], Non
     Args:
         folder: the directory, which is made where missing.
         lock_name: of the file.
-        say: receives the note.
+        notify: receives the note.
 
     Raises:
         UsageError: the path is a file, cannot be written, or another process holds the directory.
@@ -47,7 +47,7 @@ def directory_lock(folder: Path, lock_name: str = LOCK, say: Callable[[str], Non
                 raise UsageError(
                     f"run_dir={str(folder)!r} is in use by another process; wait for it, or give another run_dir"
                 ) from error
-            say(f"note: {folder} cannot be locked ({error.strerror}); see to it that no second process writes there")
+            notify(f"note: {folder} cannot be locked ({error.strerror}); see to it that no second process writes there")
         yield
 
 

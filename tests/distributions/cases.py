@@ -22,10 +22,12 @@ from tfade.flows.transformers import Affine
 from tfade.networks.conditioner import MLPConditioner
 from tfade.networks.made import MADE
 
+WIDE_ENOUGH = (0.2, 5.0)  # standard deviations of components that a grid of 301 points a side resolves
 SMALL = functools.partial(MLPConditioner, width=8, depth=1)
 MASKED = functools.partial(MADE, width=12)
 LSTM = functools.partial(AutoregressiveLSTM, width=6, head=SMALL)
 MASKED_DENSITY = functools.partial(AutoregressiveMADE, conditioner=MASKED)
+MIXTURE = functools.partial(GaussianMixture, 3, conditioner=SMALL, scale_range=WIDE_ENOUGH)
 COUPLING = functools.partial(Coupling, functools.partial(Affine, gain=0.5), conditioner=SMALL)
 
 
@@ -71,12 +73,14 @@ CASES = (
     ),
     Case("diagonal", functools.partial(DiagonalNormal, conditioner=SMALL), tempered=True),
     Case("full", functools.partial(FullNormal, conditioner=SMALL), tempered=True),
-    Case("mixture_diagonal", functools.partial(GaussianMixture, 3, "diagonal", conditioner=SMALL)),
-    Case("mixture_full", functools.partial(GaussianMixture, 3, "full", conditioner=SMALL)),
+    Case("mixture_diagonal", functools.partial(MIXTURE, covariance="diagonal")),
+    Case("mixture_full", functools.partial(MIXTURE, covariance="full")),
     Case("lstm", LSTM),
-    Case("lstm_mixture", functools.partial(LSTM, components=3)),
+    Case("lstm_mixture", functools.partial(LSTM, components=3, scale_range=WIDE_ENOUGH)),
     Case("made", MASKED_DENSITY),
-    Case("made_mixture", functools.partial(MASKED_DENSITY, components=3, order="random", seed=1)),
+    Case(
+        "made_mixture", functools.partial(MASKED_DENSITY, components=3, scale_range=WIDE_ENOUGH, order="random", seed=1)
+    ),
     Case("real_nvp", lambda: FlowDistribution(Stack((ActNorm, COUPLING), repeat=2))),
     Case(
         "iaf",

@@ -6,13 +6,13 @@ import pytest
 import tensorflow as tf
 from scipy.stats import norm
 
-from tests.models.vaes import LEVELS, STEPS, disturb, levels
+from tests.models.vaes import LEVELS, disturb, levels
 from tfade.distributions.topdown_levels import TopDownLevel, precision_weighted
 
 
 def level_of(variant, spread=0.3) -> TopDownLevel:
     keras.utils.set_random_seed(1)
-    level = TopDownLevel((2, 2, 3), 2, LEVELS[variant]["merge"], LEVELS[variant].get("flow"), 0)
+    level = LEVELS[variant]((2, 2, 3), 2, 0)
     level.build_posterior((2, 2, 4))
     disturb(level, spread)
     return level
@@ -77,7 +77,7 @@ def test_precision_weighting_of_far_unlike_scales():
 
 
 def test_a_sum_starts_at_the_prior():
-    level = TopDownLevel((2, 2, 3), 2, "sum", STEPS, 0)
+    level = LEVELS["sum_iaf"]((2, 2, 3), 2, 0)
     level.build_posterior((2, 2, 4))
     drawn = level(features_of(), noise=tf.ones((3, 8)), bottom_up=features_of(channels=4))[1]
     np.testing.assert_allclose(drawn.kl, 0.0, atol=1e-5)

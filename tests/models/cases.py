@@ -14,7 +14,8 @@ from tfade.distributions.logistic_mixture import LogisticMixture
 from tfade.distributions.mixture import GaussianMixture
 from tfade.distributions.pixels import Bernoulli, DiscretizedLogistic
 from tfade.distributions.pushforward import ImplicitDensity
-from tfade.distributions.topdown import TopDownDecoder
+from tfade.distributions.topdown_autoregressive import AutoregressiveLevel
+from tfade.distributions.topdown_levels import TopDownLevel
 from tfade.distributions.vae_density import VAEDensity
 from tfade.flows.actnorm import ActNorm
 from tfade.flows.coupling import Coupling
@@ -56,6 +57,7 @@ from tfade.networks.made import MADE
 from tfade.networks.mlp import LatentMapping, MLPDecoder, MLPEncoder
 from tfade.networks.pixel_cnn import GatedPixelCNN
 from tfade.networks.topdown import BottomUpEncoder
+from tfade.networks.topdown_decoder import TopDownDecoder
 from tfade.networks.translation import PatchDiscriminator, ResidualTranslator
 from tfade.objectives.divergences import Hinge, LogRatio, Wasserstein
 from tfade.objectives.dragan import DRAGAN
@@ -110,7 +112,7 @@ HIERARCHY = part(
     TINY_VAE,
     posterior=NORMAL,
     encoder=part(BottomUpEncoder, network=toys.ENCODER),
-    decoder=part(TopDownDecoder, network=toys.DECODER, channels=(1,)),
+    decoder=part(TopDownDecoder, network=toys.DECODER, channels=(1,), level=TopDownLevel),
 )
 MASKED = part(GatedPixelCNN, width=3, depth=2, kernel_size=3)
 IAF = part(IAFDensity, 1, conditioner=part(MADE, width=6), base=NORMAL)
@@ -253,7 +255,9 @@ CASES = {
             TINY_VAE,
             posterior=NORMAL,
             encoder=part(BottomUpEncoder, network=toys.ENCODER),
-            decoder=part(TopDownDecoder, network=toys.DECODER, channels=(1,), autoregressive=MASKED),
+            decoder=part(
+                TopDownDecoder, network=toys.DECODER, channels=(1,), level=part(AutoregressiveLevel, network=MASKED)
+            ),
         )
     ),
     "PixelVAE": Case(part(IMAGE_VAE, pixels=part(AutoregressivePixels, Bernoulli, network=MASKED, features=2))),

@@ -16,7 +16,7 @@ from tfade.distributions.flow import FlowDistribution
 from tfade.distributions.gaussian import FullNormal
 from tfade.distributions.mixture import GaussianMixture
 from tfade.distributions.standard import StandardNormal
-from tfade.distributions.topdown import TopDownDecoder
+from tfade.distributions.topdown_levels import TopDownLevel
 from tfade.distributions.vae_density import VAEDensity
 from tfade.errors import UsageError
 from tfade.flows.actnorm import ActNorm
@@ -35,6 +35,7 @@ from tfade.networks.conditioner import MLPConditioner
 from tfade.networks.infogan import InfoGANDecoder, InfoGANEncoder
 from tfade.networks.perceptual import SqueezeNetFeatures, VGG16Features
 from tfade.networks.topdown import BottomUpEncoder
+from tfade.networks.topdown_decoder import TopDownDecoder
 from tfade.objectives.mmd import IMQ, mmd
 from tfade.objectives.smoothness import DecoderGradient, DecoderL2
 from tfade.seeds import Seeds
@@ -172,7 +173,7 @@ def test_the_second_stage_learns_from_draws_of_the_posterior_and_samples_through
         TwoStageVAE(SHAPE, 3, prior=FullNormalWithout, **NETWORKS)
     levels = {
         "encoder": part(BottomUpEncoder, network=toys.ENCODER),
-        "decoder": part(TopDownDecoder, network=toys.DECODER, channels=(1,)),
+        "decoder": part(TopDownDecoder, network=toys.DECODER, channels=(1,), level=TopDownLevel),
     }
     with pytest.raises(UsageError, match="has latents of its own, which TwoStageVAE does not take"):
         TwoStageVAE(SHAPE, 3, prior=part(VAEDensity, 4, 1), **levels)

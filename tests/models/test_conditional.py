@@ -10,7 +10,7 @@ import tensorflow as tf
 from tests.models import toys
 from tests.models.properties import source
 from tfade.distributions.gaussian import DiagonalNormal
-from tfade.distributions.topdown import TopDownDecoder
+from tfade.distributions.topdown_levels import TopDownLevel
 from tfade.errors import UsageError
 from tfade.evaluation import Subject
 from tfade.evaluation.samples.classification import ClassificationScores
@@ -24,6 +24,7 @@ from tfade.networks.discriminators import ConvDiscriminator
 from tfade.networks.mlp import MLPDecoder
 from tfade.networks.sngan import SNGANDiscriminator
 from tfade.networks.topdown import BottomUpEncoder
+from tfade.networks.topdown_decoder import TopDownDecoder
 from tfade.seeds import Seeds
 from tfade.spec import Batch, Spec
 from tfade.training.building import parameters_of
@@ -193,7 +194,7 @@ def test_gan_train_and_gan_test_are_of_the_classes_that_were_asked_for(tmp_path)
 WITHOUT = Spec("scans", "train", SHAPE, "uint8", (0, 255))
 TWO_LEVELS = {
     "encoder": part(BottomUpEncoder, network=toys.ENCODER),
-    "decoder": part(TopDownDecoder, network=toys.DECODER, channels=(1,)),
+    "decoder": part(TopDownDecoder, network=toys.DECODER, channels=(1,), level=TopDownLevel),
 }
 
 

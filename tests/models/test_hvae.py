@@ -12,7 +12,7 @@ from tests.helpers import assert_every_variable_gets_a_gradient
 from tests.models.vaes import FLOW, LEVELS, NORMAL, disturb, levels
 from tfade.data.loading import load
 from tfade.distributions.pixels import DiscretizedLogistic
-from tfade.distributions.topdown import TopDownDecoder
+from tfade.distributions.topdown_levels import TopDownLevel
 from tfade.errors import UsageError
 from tfade.flows.autoregressive import IAF
 from tfade.models.ade import ADE
@@ -20,6 +20,7 @@ from tfade.models.vae import VAE
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
 from tfade.networks.sngan import SNGANDiscriminator, SNGANGenerator
 from tfade.networks.topdown import BottomUpEncoder
+from tfade.networks.topdown_decoder import TopDownDecoder
 from tfade.spec import Batch
 
 TOP, INNER = 5, 4 * 4 * 2 + 8 * 8 * 1
@@ -39,7 +40,7 @@ def model_of(variant="precision", kind=VAE, compiled=False, **arguments) -> VAE:
         "latent_size": TOP,
         "context_size": 7,
         "encoder": functools.partial(BottomUpEncoder, network=ENCODER),
-        "decoder": functools.partial(TopDownDecoder, network=DECODER, channels=(2, 1), **LEVELS[variant]),
+        "decoder": functools.partial(TopDownDecoder, network=DECODER, channels=(2, 1), level=LEVELS[variant]),
         "posterior": NORMAL,
     }
     if kind is ADE:
@@ -190,12 +191,16 @@ def test_the_adversary_reaches_nothing_of_the_posterior(images):
 def test_latents_at_the_size_of_the_image(images):
     """Other networks than DCGAN's: SNGAN's generator has feature maps of every side, an encoder must have them too."""
     network = functools.partial(SNGANGenerator, width=2)
-    wide = functools.partial(TopDownDecoder, network=network, channels=(1, 1, 1))
+    wide = functools.partial(TopDownDecoder, network=network, channels=(1, 1, 1), level=TopDownLevel)
     with pytest.raises(UsageError, match="sides"):
         model_of(decoder=wide)
-    model = model_of(decoder=functools.partial(TopDownDecoder, network=network, channels=(3,)))
+    model = model_of(decoder=functools.partial(TopDownDecoder, network=network, channels=(3,), level=TopDownLevel))
     assert model.latent_size == TOP + 4 * 4 * 3
     assert np.isfinite(model.log_prob(images)).all()
+
+
+def ladder(**arguments):
+    return functools.partial(TopDownDecoder, **{"network": DECODER, "level": TopDownLevel, **arguments})
 
 
 @pytest.mark.parametrize(
@@ -203,13 +208,14 @@ def test_latents_at_the_size_of_the_image(images):
     [
         ({"encoder": ENCODER}, "TopDownDecoder goes with BottomUpEncoder"),
         ({"decoder": DECODER}, "TopDownDecoder goes with BottomUpEncoder"),
-        ({"decoder": functools.partial(TopDownDecoder, network=DECODER, channels=())}, r"channels=\(\)"),
-        ({"decoder": functools.partial(TopDownDecoder, network=DECODER, channels=(1, 0))}, r"channels=\(1, 0\)"),
-        ({"decoder": functools.partial(TopDownDecoder, network=DECODER, channels=(1, 1, 1))}, "1 to 2 levels"),
-        ({"decoder": functools.partial(TopDownDecoder, network=DECODER, merge="product")}, "merge='product'"),
-        ({"decoder": functools.partial(TopDownDecoder, network=DECODER, flow=3)}, "flow=3"),
-        ({"decoder": functools.partial(TopDownDecoder, network=DECODER, flow=IAF())}, "is not a class"),
-        ({"decoder": functools.partial(TopDownDecoder, network=DECODER, flow=NORMAL)}, "makes no flow"),
+        ({"decoder": ladder(channels=())}, r"channels=\(\)"),
+        ({"decoder": ladder(channels=(1, 0))}, r"channels=\(1, 0\)"),
+        ({"decoder": ladder(channels=(1, 1, 1))}, "1 to 2 levels"),
+        ({"decoder": ladder(level=3)}, "TopDownDecoder.level=3 is not a class"),
+        ({"decoder": ladder(level=functools.partial(TopDownLevel, merge="product"))}, "merge='product'"),
+        ({"decoder": ladder(level=functools.partial(TopDownLevel, flow=3))}, "flow=3"),
+        ({"decoder": ladder(level=functools.partial(TopDownLevel, flow=IAF()))}, "is not a class"),
+        ({"decoder": ladder(level=functools.partial(TopDownLevel, flow=NORMAL))}, "makes no flow"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(arguments, message):

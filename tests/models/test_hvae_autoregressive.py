@@ -16,7 +16,6 @@ from tests.models import toys
 from tests.models.cases import NORMAL
 from tests.models.properties import source
 from tfade.distributions.pixels import Bernoulli
-from tfade.distributions.topdown import TopDownDecoder
 from tfade.distributions.topdown_autoregressive import AutoregressiveLevel
 from tfade.errors import UsageError
 from tfade.flows.autoregressive import IAF
@@ -24,9 +23,11 @@ from tfade.models.vae import VAE
 from tfade.networks.made import MADE
 from tfade.networks.pixel_cnn import GatedPixelCNN
 from tfade.networks.topdown import BottomUpEncoder
+from tfade.networks.topdown_decoder import TopDownDecoder
 
 MASKED = functools.partial(GatedPixelCNN, width=4, depth=2, kernel_size=3)
 STEPS = functools.partial(IAF, conditioner=functools.partial(MADE, width=8))
+levels = functools.partial(functools.partial, AutoregressiveLevel, network=MASKED)
 VARIANTS = {"precision": ("precision", None), "sum": ("sum", None), "sum_iaf": ("sum", STEPS)}
 variants = pytest.mark.parametrize("variant", VARIANTS)
 
@@ -34,7 +35,7 @@ variants = pytest.mark.parametrize("variant", VARIANTS)
 def level_of(variant) -> AutoregressiveLevel:
     keras.utils.set_random_seed(1)
     merge, flow = VARIANTS[variant]
-    level = AutoregressiveLevel((2, 2, 3), 1, merge, flow, 0, functools.partial(MASKED, width=12))
+    level = AutoregressiveLevel((2, 2, 3), 1, 0, merge, flow, functools.partial(MASKED, width=12))
     level.build_posterior((2, 2, 4))
     perturb(level, 0.5)
     return level
@@ -89,7 +90,7 @@ def test_the_divergence_of_conditionals_has_the_mean_of_log_q_minus_log_p(varian
 
 
 def test_a_sum_starts_at_the_prior_and_noise_of_a_cold_prior_shrinks():
-    level = AutoregressiveLevel((2, 2, 3), 2, "sum", None, 0, MASKED)
+    level = AutoregressiveLevel((2, 2, 3), 2, 0, "sum", None, MASKED)
     level.build_posterior((2, 2, 4))
     drawn = level(normal(3, 2, 2, 3), noise=normal(3, 8), bottom_up=normal(3, 2, 2, 4))[1]
     np.testing.assert_allclose(drawn.kl, 0.0, atol=1e-5)
@@ -137,7 +138,7 @@ def test_the_bound_approaches_the_likelihood_by_quadrature(variant):
         context_size=3,
         encoder=functools.partial(BottomUpEncoder, network=tiny_encoder),
         decoder=functools.partial(
-            TopDownDecoder, network=tiny_decoder, channels=(1,), merge=merge, flow=flow, autoregressive=MASKED
+            TopDownDecoder, network=tiny_decoder, channels=(1,), level=levels(merge=merge, flow=flow)
         ),
         posterior=NORMAL,
         pixels=Bernoulli,
@@ -172,7 +173,7 @@ def test_every_variable_gets_a_gradient_and_everything_is_answered(variant, eage
         context_size=4,
         encoder=functools.partial(BottomUpEncoder, network=toys.ENCODER),
         decoder=functools.partial(
-            TopDownDecoder, network=toys.DECODER, channels=(1,), merge=merge, flow=flow, autoregressive=MASKED
+            TopDownDecoder, network=toys.DECODER, channels=(1,), level=levels(merge=merge, flow=flow)
         ),
         posterior=NORMAL,
     )
@@ -192,6 +193,6 @@ def test_every_variable_gets_a_gradient_and_everything_is_answered(variant, eage
 def test_parts_that_do_not_fit_are_refused():
     decoder = functools.partial(TopDownDecoder, (8, 8, 1), 3, network=toys.DECODER, channels=(1,))
     with pytest.raises(UsageError, match="merge='precision' multiplies the conditionals"):
-        decoder(merge="precision", flow=STEPS, autoregressive=MASKED)
-    with pytest.raises(UsageError, match="autoregressive=3 is not a class"):
-        decoder(autoregressive=3)
+        decoder(level=levels(merge="precision", flow=STEPS))
+    with pytest.raises(UsageError, match="AutoregressiveLevel.network=3 is not a class"):
+        decoder(level=levels(network=3))

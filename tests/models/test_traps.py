@@ -8,11 +8,13 @@ import tensorflow as tf
 from tests.models.toys import STAGES, Embedding, TwoStages
 from tfade.distributions.standard import StandardNormal
 from tfade.errors import UsageError
+from tfade.models.began import BEGAN
 from tfade.models.latent_density import LatentDensity
 from tfade.models.players import Player, Weighted
+from tfade.networks.dcgan import DCGANGenerator
 from tfade.training import configuration
 from tfade.training.isolation import isolated
-from tfade.training.reach import require_reached
+from tfade.training.reach import configured_defaults, require_reached
 
 SHAPE = (16, 16, 3)
 
@@ -25,11 +27,40 @@ def compiled(model, **arguments):
 def bound(*lines):
     """A density over the codes of a toy, made by gin with these lines bound."""
     configuration.parse([], lines)
-    return gin.get_configurable(LatentDensity)(SHAPE, TwoStages)
+    with configured_defaults():
+        return gin.get_configurable(LatentDensity)(SHAPE, TwoStages)
+
+
+def test_bindings_reach_classes_that_are_defaults():
+    """`LatentDensity.distribution` is `GaussianMixture` by default, whose conditioner is a default in its turn."""
+    with isolated():
+        lines = ("GaussianMixture.components = 2", "MLPConditioner.width = 3")
+        assert bound(*lines).density.components == 2
+        assert "GaussianMixture.conditioner = @MLPConditioner" in configuration.text()
+        assert "VAE.posterior" not in configuration.text()  # an owner that the model has nothing of
+        assert configuration.query("LatentDensity.distribution") is None
+    with isolated():
+        explicit = bound("GaussianMixture.components = 2", "LatentDensity.distribution = @StandardNormal")
+        assert isinstance(explicit.density, StandardNormal)
+
+
+def test_every_instance_of_a_class_is_reached():
+    """gin makes one generator of the two explicitly; the other is a default of a default."""
+    lines = [
+        "DCGANGenerator.width = 4",
+        "BEGAN.generator = @DCGANGenerator",
+        "AutoencodingDiscriminator.hidden_size = 3",
+    ]
+    with isolated():
+        configuration.parse([], lines)
+        with configured_defaults():
+            model = gin.get_configurable(BEGAN)(SHAPE, 3)
+        expected = gin.get_configurable(DCGANGenerator)(SHAPE, 3).count_params()
+    assert model.generator.count_params() == model.discriminator.decoder.count_params() == expected < 1e4
 
 
 def test_bindings_that_a_default_argument_hides():
-    """`LatentDensity.distribution` is the class itself by default; the wrapped model has another configuration."""
+    """What a scope alone binds, and what a constructor makes itself; the wrapped model has another configuration."""
     with isolated():
         model = bound("few/GaussianMixture.components = 2")
         with pytest.raises(UsageError) as raised:

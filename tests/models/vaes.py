@@ -9,6 +9,7 @@ import pytest
 from tfade.distributions.flow_densities import IAFDensity, MAFDensity, RealNVPDensity
 from tfade.distributions.gaussian import DiagonalNormal, FullNormal
 from tfade.distributions.pixels import IsotropicNormal
+from tfade.distributions.topdown_levels import TopDownLevel
 from tfade.flows.autoregressive import IAF
 from tfade.flows.image_coupling import CheckerboardCoupling
 from tfade.flows.linear import DiagonalScaling
@@ -90,10 +91,10 @@ def probabilistic_pca(scale=0.3):
 
 STEPS = functools.partial(IAF, conditioner=MASKED)
 LEVELS = {
-    "precision": {"merge": "precision"},
-    "sum": {"merge": "sum"},
-    "precision_iaf": {"merge": "precision", "flow": STEPS},
-    "sum_iaf": {"merge": "sum", "flow": STEPS},
+    "precision": functools.partial(TopDownLevel, merge="precision"),
+    "sum": functools.partial(TopDownLevel, merge="sum"),
+    "precision_iaf": functools.partial(TopDownLevel, merge="precision", flow=STEPS),
+    "sum_iaf": functools.partial(TopDownLevel, merge="sum", flow=STEPS),
 }
 levels = pytest.mark.parametrize("variant", LEVELS)
 

@@ -68,7 +68,7 @@ def test_the_norm_is_that_of_the_linear_map():
 
 
 def test_an_update_settles_the_singular_vectors():
-    """An optimizer's update leaves them where a call finds them settled; a fresh kernel of zeros does no harm."""
+    """An optimizer's update leaves them where a call finds them converged; a fresh kernel of zeros does no harm."""
     network = LipschitzMLP((3,), width=8)
     optimizer, x = keras.optimizers.SGD(0.5), events(3)
     before = [layer.left.numpy() for layer in network.linear]

@@ -67,7 +67,7 @@ def test_a_file_system_without_locks_is_a_note(tmp_path, monkeypatch):
 
     monkeypatch.setattr(locks, "_lock", refuse)
     notes = []
-    with locks.directory_lock(tmp_path / "run", say=notes.append):
+    with locks.directory_lock(tmp_path / "run", notify=notes.append):
         assert len(notes) == 1
         assert "No locks available" in notes[0]
 

@@ -110,7 +110,7 @@ def batches(
         other: the data of the second domain, for the field "other". It is read in an order of its own, with epochs of
             its own length and flips of its own, so that its examples are not paired with those of `source`.
         start_step: training step at which to begin, 0 or more.
-        batches_per_step: b fresh global batches for each step (critic steps on fresh data).
+        batches_per_step: b fresh global batches for each step (discriminator steps on fresh data).
         horizontal_flip: mirror each image with probability ½.
         context: the worker's place in a `tf.distribute` strategy; None for a single device.
 

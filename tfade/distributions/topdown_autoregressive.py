@@ -1,14 +1,19 @@
 """Levels of latents inside a decoder whose prior is autoregressive over the two-dimensional map."""
 
+import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfade.distributions.scales import bounded_log_scale
-from tfade.distributions.topdown_levels import Drawn, TopDownLevel, level_normal, precision_weighted
+from tfade.distributions.topdown_levels import TopDownLevel, level_normal, precision_weighted
+from tfade.errors import UsageError, check_class
+from tfade.networks.pixel_cnn import GatedPixelCNN
+from tfade.networks.topdown_decoder import LevelDraw
 
 tfd = tfp.distributions
 
 
+@gin.register
 class AutoregressiveLevel(TopDownLevel):
     """A level whose prior goes over its map place by place, in raster order.
 
@@ -28,14 +33,23 @@ class AutoregressiveLevel(TopDownLevel):
     f is 0 at the start. A temperature T multiplies the conditionals' deviations, which is an approximation of p^(1/T²).
 
     Args:
-        shape, channels, merge, flow, ordinal: see `TopDownLevel`.
+        shape, channels, ordinal, merge, flow: see `TopDownLevel`.
         network: class of f, called as `network((h, w, c), 2 c, C, ordered_channels=False)`, with C the channels of h.
+
+    Raises:
+        UsageError: a flow after precisions, or an object where a class is wanted.
 
     Reference: Gulrajani et al. 2017, section 3.2 (autoregressive latents); Kingma et al. 2016 (the flow).
     """
 
-    def __init__(self, shape, channels: int, merge: str, flow, ordinal: int, network):
-        super().__init__(shape, channels, merge, flow, ordinal)
+    def __init__(self, shape, channels: int, ordinal: int, merge: str = "sum", flow=None, network=GatedPixelCNN):
+        super().__init__(shape, channels, ordinal, merge, flow)
+        check_class("AutoregressiveLevel.network", network)
+        if merge == "precision" and flow is not None:
+            raise UsageError(
+                f"merge={merge!r} multiplies the conditionals of an autoregressive prior, which flow={flow!r} is "
+                "not made of; use merge = 'sum', or flow = None"
+            )
         self.masked = network(self.latent_shape, 2 * channels, self.shape[-1], ordered_channels=False)
         self._drawn_from_prior, self._drawn_from_posterior = self._prior_place, self._posterior_place
 
@@ -59,7 +73,7 @@ class AutoregressiveLevel(TopDownLevel):
             log_posterior, kl = posterior.log_prob(latents), tfd.kl_divergence(posterior, prior)
         elif log_posterior is not None:
             kl = log_posterior - log_prior
-        return self.with_latents(decoded, latents), Drawn(latents, log_prior, log_posterior, kl)
+        return self.with_latents(decoded, latents), LevelDraw(latents, log_prior, log_posterior, kl)
 
     def _given_latents(self, latents, features, updates, temperature) -> tuple[tfd.Distribution, ...]:
         """Conditionals given the latents [batch, size] at the places before each, by one evaluation of f.

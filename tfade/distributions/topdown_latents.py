@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfade.distributions.topdown import TopDownDecoder
+from tfade.networks.topdown_decoder import TopDownDecoder
 
 tfd = tfp.distributions
 

@@ -1,33 +1,17 @@
 """One level of latents inside a decoder: normals over a map, given the features that the levels above lead to."""
 
-from typing import NamedTuple
-
+import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfade.distributions.scales import bounded_log_scale
-from tfade.errors import UsageError
+from tfade.errors import UsageError, check_choice, check_class
 from tfade.flows.layer import FlowLayer
 from tfade.networks.topdown import TopDownBlock
+from tfade.networks.topdown_decoder import LevelDraw
 
 tfd = tfp.distributions
-
-
-class Drawn(NamedTuple):
-    """Latents, in nats and float32; each level of a decoder has one, and the decoder one of all of them.
-
-    Attributes:
-        latents: [batch, size], those of the levels one after the other.
-        log_prior: log p of every level given the levels before it, [batch, levels].
-        log_posterior: log q, likewise; None without the encoder's maps.
-        kl: KL(q ‖ p) of every level given the levels before it, [batch, levels]: in closed form where q is normal,
-            otherwise by the one sample; None without the encoder's maps.
-    """
-
-    latents: tf.Tensor
-    log_prior: tf.Tensor
-    log_posterior: tf.Tensor | None
-    kl: tf.Tensor | None
+MERGES = ("precision", "sum")
 
 
 def precision_weighted(one, other) -> tuple[tf.Tensor, tf.Tensor]:
@@ -43,6 +27,7 @@ def precision_weighted(one, other) -> tuple[tf.Tensor, tf.Tensor]:
     return mean + weight * (other_mean - mean), log_scale - 0.5 * gain
 
 
+@gin.register
 class TopDownLevel(TopDownBlock):
     """The densities of one map of latents z [h, w, c] within a decoder's features h.
 
@@ -64,15 +49,20 @@ class TopDownLevel(TopDownBlock):
     Args:
         shape: (H, W, C) of h.
         channels: c.
-        merge: "precision" or "sum".
-        flow: class of the posterior's flow, called without arguments; None for none.
         ordinal: how many levels lie above, which sets the direction that `IAF` starts with.
+        merge: "sum" (Kingma et al. 2016), or "precision" (Sønderby et al. 2016), which wants a warm-up of the KL term.
+        flow: class of the posterior's flow, called without arguments, such as `IAF`; None for normals.
+
+    Raises:
+        UsageError: an unknown merge, or an object where a class is wanted.
 
     Reference: Sønderby et al. 2016 ("precision"); Kingma et al. 2016, section 5.1 and figure 4 ("sum", flow).
     """
 
-    def __init__(self, shape, channels: int, merge: str, flow, ordinal: int):
+    def __init__(self, shape, channels: int, ordinal: int, merge: str = "sum", flow=None):
         super().__init__(shape, channels)
+        check_choice("merge", merge, MERGES)
+        check_class("flow", flow, optional=True)
         self._make_flow, self._merge, self._ordinal = flow, merge, ordinal
         self.flow = None
 
@@ -92,7 +82,7 @@ class TopDownLevel(TopDownBlock):
         return [variable for part in parts if part is not None for variable in part.trainable_variables]
 
     def call(self, features, noise=None, latents=None, bottom_up=None, temperature=1.0):
-        """See `TopDownDecoder.call`. Returns h and a `Drawn`, without the dimension of levels."""
+        """See `TopDownDecoder.call`. Returns h and a `LevelDraw`, without the dimension of levels."""
         mean, log_scale = self.parameters(self.prior, features)
         moments = mean, bounded_log_scale(log_scale)
         prior = level_normal(moments, temperature)
@@ -101,7 +91,7 @@ class TopDownLevel(TopDownBlock):
             latents, log_posterior, kl = self._inferred(features, moments, bottom_up, prior, noise, latents)
         elif latents is None:
             latents = level_sample(prior, noise)
-        return self.with_latents(features, latents), Drawn(latents, prior.log_prob(latents), log_posterior, kl)
+        return self.with_latents(features, latents), LevelDraw(latents, prior.log_prob(latents), log_posterior, kl)
 
     def posterior(self, features, moments, bottom_up) -> tuple[tfd.Distribution, tf.Tensor | None]:
         """The merged normal over flattened latents, and the context of the flow behind it."""

@@ -104,18 +104,18 @@ class Adversary:
             fakes = fakes[:1]
         fakes = tf.nest.map_structure(tf.stop_gradient, fakes)
         values = [
-            self.penalty(lambda examples: of_example(self._critic(examples)), real, fake, seeds) for fake in fakes
+            self.penalty(lambda examples: of_example(self._discriminate(examples)), real, fake, seeds) for fake in fakes
         ]
         return tf.add_n(values) / len(values) if len(values) > 1 else values[0]
 
     def _logits(self, examples: list, together: bool) -> list[tf.Tensor]:
         """The discriminator's values on each kind of examples."""
         if not together:
-            return [self._critic(each) for each in examples]
-        values = self._critic(tf.nest.map_structure(lambda *parts: tf.concat(parts, 0), *examples))
+            return [self._discriminate(each) for each in examples]
+        values = self._discriminate(tf.nest.map_structure(lambda *parts: tf.concat(parts, 0), *examples))
         return tf.split(values, len(examples))
 
-    def _critic(self, examples):
+    def _discriminate(self, examples):
         return self.network(examples, training=True)
 
 

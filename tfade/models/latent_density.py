@@ -8,10 +8,10 @@ import tensorflow as tf
 from tfade.contract import CODES, QUESTIONS, forwarded
 from tfade.distributions.layer import build_latent_distribution
 from tfade.distributions.mixture import GaussianMixture
-from tfade.distributions.topdown import TopDownDecoder
 from tfade.errors import UsageError, check_choice, check_class
 from tfade.models.base import GenerativeModel
 from tfade.models.players import Player
+from tfade.networks.topdown_decoder import TopDownDecoder
 from tfade.seeds import Seeds, per_example_normal_noise
 from tfade.spec import Batch
 

@@ -13,7 +13,8 @@ def passes(schedule: Sequence[Sequence[str]] | None, names: Sequence[str]) -> tu
 
     Args:
         schedule: phases in order. A phase whose players are each named n times is n passes, so
-            `(("critic",) * 5, ("generator",))` is five critic passes and one of the generator. None: all at once.
+            `(("discriminator",) * 5, ("generator",))` is five passes of the discriminator and one of the generator.
+            None: all at once.
         names: the model's players.
 
     Returns:
@@ -47,8 +48,8 @@ def passes(schedule: Sequence[Sequence[str]] | None, names: Sequence[str]) -> tu
 class PerStep(keras.optimizers.schedules.LearningRateSchedule):
     """A learning-rate schedule in training steps, for a player that is updated several times in each.
 
-    Keras counts updates: for a critic that moves five times in a step, a rate that falls to 0 over the steps of a run
-    would be 0 after a fifth of it.
+    Keras counts updates: for a discriminator that moves five times in a step, a rate that falls to 0 over the steps of
+    a run would be 0 after a fifth of it.
 
     Args:
         schedule: learning rate of a training step.

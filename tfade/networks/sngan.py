@@ -101,7 +101,7 @@ class ResidualDiscriminator(keras.Sequential):
         for level in range(halved + 2):
             layers.append(ResidualBlock(width, down=level < halved, first=level == 0, spectral=spectral))
         last = _linear_layers(spectral)[1](1, use_bias=False)
-        super().__init__([*layers, keras.layers.ReLU(), SumOverPlaces(dtype="float32"), last, float32()])
+        super().__init__([*layers, keras.layers.ReLU(), GlobalSumPooling(dtype="float32"), last, float32()])
 
 
 class ResidualBlock(keras.layers.Layer):
@@ -143,7 +143,7 @@ class ResidualBlock(keras.layers.Layer):
         return self.pool(features) if self.pool is not None else features
 
 
-class SumOverPlaces(keras.layers.Layer):
+class GlobalSumPooling(keras.layers.Layer):
     """Feature maps [batch, H, W, C] → [batch, C], the sum over H and W."""
 
     def call(self, inputs):

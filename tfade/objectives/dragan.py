@@ -46,9 +46,9 @@ class DRAGAN(Penalty):
         self.target, self.interpolate = target, interpolate
         self.limits = None if limits is None else _checked_limits(limits)
 
-    def __call__(self, critic, real, fake, seeds):
+    def __call__(self, discriminator, real, fake, seeds):
         parts = [self._around(part, seeds, index) for index, part in enumerate(tf.nest.flatten(real))]
-        return tf.square(gradient_norms(critic, tf.nest.pack_sequence_as(real, parts)) - self.target)
+        return tf.square(gradient_norms(discriminator, tf.nest.pack_sequence_as(real, parts)) - self.target)
 
     def _around(self, x: tf.Tensor, seeds: Seeds, index: int) -> tf.Tensor:
         """Points around one part of the data; integers as they are."""

@@ -16,33 +16,35 @@ from tfade.seeds import Seeds
 
 EPSILON = 1e-12  # the square root has no gradient at 0
 
-Critic = Callable[..., tf.Tensor]
+Discriminator = Callable[..., tf.Tensor]
 
 
-def squared_gradient_norms(critic: Critic, examples) -> tf.Tensor:
-    """‖∇ critic(x)‖₂² of every example, over all axes of all float parts: [batch, ...] → [batch], float32."""
+def squared_gradient_norms(discriminator: Discriminator, examples) -> tf.Tensor:
+    """‖∇ discriminator(x)‖₂² of every example, over all axes of all float parts: [batch, ...] → [batch], float32."""
     parts = tf.nest.flatten(examples)
     differentiable = [part for part in parts if part.dtype.is_floating]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(differentiable)
-        values = critic(examples)
+        values = discriminator(examples)
     gradients = tape.gradient(values, differentiable, unconnected_gradients="zero")
     return tf.add_n([_squared_norm(tf.cast(gradient, tf.float32)) for gradient in gradients])
 
 
-def gradient_norms(critic: Critic, examples) -> tf.Tensor:
-    """‖∇ critic(x)‖₂ of every example, over all axes of all float parts: [batch, ...] → [batch], float32."""
-    return tf.sqrt(squared_gradient_norms(critic, examples) + EPSILON)
+def gradient_norms(discriminator: Discriminator, examples) -> tf.Tensor:
+    """‖∇ discriminator(x)‖₂ of every example, over all axes of all float parts: [batch, ...] → [batch], float32."""
+    return tf.sqrt(squared_gradient_norms(discriminator, examples) + EPSILON)
 
 
-def gradient_penalty(critic: Critic, real, fake, mix, target: float = 1.0, one_sided: bool = False) -> tf.Tensor:
-    """(‖∇ critic(x̂)‖₂ - t)² at points x̂ = ε x + (1 - ε) x̃ between data and samples: [batch].
+def gradient_penalty(
+    discriminator: Discriminator, real, fake, mix, target: float = 1.0, one_sided: bool = False
+) -> tf.Tensor:
+    """(‖∇ discriminator(x̂)‖₂ - t)² at points x̂ = ε x + (1 - ε) x̃ between data and samples: [batch].
 
     Flow-GAN's code sums the squares over the rows of an image only; the norm here is that of the whole example, as in
     the paper that the penalty is from.
 
     Args:
-        critic: function of examples, one value each; it must not mix examples (no batch normalisation).
+        discriminator: function of examples, one value each; it must not mix examples (no batch normalisation).
         real, fake: data x and samples x̃, [batch, ...]; integer parts of the points are those of the data.
         mix: ε in [0, 1), [batch].
         target: the gradient norm t that is aimed at.
@@ -52,8 +54,8 @@ def gradient_penalty(critic: Critic, real, fake, mix, target: float = 1.0, one_s
     """
     points = tf.nest.map_structure(lambda x, y: _interpolated(x, y, mix), real, fake)
     if not target:
-        return squared_gradient_norms(critic, points)
-    excess = gradient_norms(critic, points) - target
+        return squared_gradient_norms(discriminator, points)
+    excess = gradient_norms(discriminator, points) - target
     return tf.square(tf.nn.relu(excess) if one_sided else excess)
 
 
@@ -86,11 +88,11 @@ class Penalty:
                 f"discriminator's layer {layer!r} normalises over the batch; take it out, or use layer normalisation"
             )
 
-    def __call__(self, critic: Critic, real, fake, seeds: Seeds) -> tf.Tensor:
+    def __call__(self, discriminator: Discriminator, real, fake, seeds: Seeds) -> tf.Tensor:
         """The term before its weight.
 
         Args:
-            critic: function of examples, one value each.
+            discriminator: function of examples, one value each.
             real, fake: data and samples, [batch, ...] or nested alike; no gradient is to flow into what made them.
             seeds: the noise of this pass; a penalty that needs noise draws "penalty" from it.
 
@@ -122,9 +124,9 @@ class GradientPenalty(Penalty):
         check_finite(f"{type(self).__name__}.target", target)
         self.target, self.one_sided = target, one_sided
 
-    def __call__(self, critic, real, fake, seeds):
+    def __call__(self, discriminator, real, fake, seeds):
         mix = seeds.uniform("penalty", (_batch_size(real),))
-        return gradient_penalty(critic, real, fake, mix, self.target, self.one_sided)
+        return gradient_penalty(discriminator, real, fake, mix, self.target, self.one_sided)
 
 
 @gin.register
@@ -146,8 +148,8 @@ class R1(Penalty):
     def __init__(self, weight: float = 1.0):
         super().__init__(weight)
 
-    def __call__(self, critic, real, fake, seeds):
-        return 0.5 * squared_gradient_norms(critic, real)
+    def __call__(self, discriminator, real, fake, seeds):
+        return 0.5 * squared_gradient_norms(discriminator, real)
 
 
 @gin.register
@@ -180,7 +182,7 @@ class WeightClipping(Penalty):
     def _clipped(self, weights):
         return tf.clip_by_value(tf.convert_to_tensor(weights), -self.limit, self.limit)
 
-    def __call__(self, critic, real, fake, seeds):
+    def __call__(self, discriminator, real, fake, seeds):
         return tf.zeros((_batch_size(real),))
 
 

@@ -25,15 +25,15 @@ class Checkpoints:
     Args:
         folder: where they lie.
         keep: how many of the newest are kept, 1 or more.
-        say: receives messages for the user.
+        notify: receives messages for the user.
         run: the run's identifier, which a checkpoint carries; "" reads those of any run.
 
     Raises:
         UsageError: the folder is a file.
     """
 
-    def __init__(self, folder: str | Path, keep: int = 3, say: Callable[[str], None] = print, run: str = ""):
-        self._folder, self._keep, self._say, self._run = Path(folder), keep, say, run
+    def __init__(self, folder: str | Path, keep: int = 3, notify: Callable[[str], None] = print, run: str = ""):
+        self._folder, self._keep, self._notify, self._run = Path(folder), keep, notify, run
         if self._folder.exists() and not self._folder.is_dir():
             raise UsageError(f"checkpoints={str(self._folder)!r} is a file; move it away, and put the folder back")
 
@@ -96,7 +96,7 @@ class Checkpoints:
             except UsageError:  # whole, and of another format or run
                 raise
             except ValueError as error:
-                self._say(f"checkpoint {self.path(step)} is damaged, skipping it ({error})")
+                self._notify(f"checkpoint {self.path(step)} is damaged, skipping it ({error})")
         if steps:
             raise UsageError(
                 f"checkpoints={str(self._folder)!r}: all {len(steps)} are damaged; delete them to start from scratch"

@@ -107,7 +107,7 @@ def slurm_resolver(port: int = FIRST_PORT) -> tf.distribute.cluster_resolver.Clu
         ) from error
 
 
-def wait_for_cluster(cluster: Cluster, patience: float = PATIENCE, say: Callable[[str], None] = print) -> None:
+def wait_for_cluster(cluster: Cluster, patience: float = PATIENCE, notify: Callable[[str], None] = print) -> None:
     """Waits until every process of the cluster is there: TensorFlow alone would wait for ever.
 
     The port of this one is held meanwhile, so that a second process of the same index is found.
@@ -115,7 +115,7 @@ def wait_for_cluster(cluster: Cluster, patience: float = PATIENCE, say: Callable
     Args:
         cluster: the processes.
         patience: seconds to wait.
-        say: receives a note after `NOTE_AFTER` seconds.
+        notify: receives a note after `NOTE_AFTER` seconds.
 
     Raises:
         UsageError: the port is in use, or a process does not connect in time.
@@ -141,7 +141,7 @@ def wait_for_cluster(cluster: Cluster, patience: float = PATIENCE, say: Callable
                     "once, within a minute, and check that hosts reach each other's ports"
                 )
             if waited > NOTE_AFTER and not noted:
-                say(f"waiting for {names}")
+                notify(f"waiting for {names}")
                 noted = True
             time.sleep(0.1)
 

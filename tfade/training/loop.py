@@ -30,7 +30,7 @@ class TrainingLoop:
         settings: of checkpoints.
         store: where checkpoints are written; None in processes that do not write, which still take part.
         observers: callbacks of the process that writes.
-        say: receives messages for the user.
+        notify: receives messages for the user.
     """
 
     model: GenerativeModel
@@ -41,7 +41,7 @@ class TrainingLoop:
     settings: CheckpointSettings
     store: checkpoints.Checkpoints | None
     observers: Sequence[keras.callbacks.Callback]
-    say: Callable[[str], None]
+    notify: Callable[[str], None]
 
     def __call__(self) -> None:
         """Trains; see `train` for what is raised."""
@@ -49,10 +49,10 @@ class TrainingLoop:
         step = self._restore()
         index = int(model.stage_index.numpy())
         if not any(state.fit or step < end for state, end in list(zip(model.stages, ends))[index:]):
-            self.say(f"{self.run.path} is already trained, {step} steps of {ends[-1]}")
+            self.notify(f"{self.run.path} is already trained, {step} steps of {ends[-1]}")
             return
         if step:
-            self.say(f"continuing {self.run.path} at step {step} of {ends[-1]}")
+            self.notify(f"continuing {self.run.path} at step {step} of {ends[-1]}")
         writer = CheckpointCallback(self.settings, self.store, self.recipe.interval, ends)
         writer.set_model(model)
         callbacks = [FiniteGuard(self.run.failure, functools.partial(last_good, self.run)), *self.observers, writer]
@@ -75,7 +75,9 @@ class TrainingLoop:
 
     def _restore(self) -> int:
         """Restores the newest checkpoint, if there is one; returns the training step."""
-        reader = self.store or checkpoints.Checkpoints(self.run.checkpoints, say=self.say, run=self.run.identifier)
+        reader = self.store or checkpoints.Checkpoints(
+            self.run.checkpoints, notify=self.notify, run=self.run.identifier
+        )
         state = reader.load_newest()
         if state is not None:
             with self.model.distribute_strategy.scope():
@@ -106,7 +108,7 @@ class TrainingLoop:
     def _fit_stage(self, writer: CheckpointCallback) -> None:
         """Runs a stage without steps, and saves what it changed: it is not repeated, nor half done after a kill."""
         model = self.model
-        self.say(f"stage {model.stage.name}: fitting")
+        self.notify(f"stage {model.stage.name}: fitting")
         before = {name: network.get_weights() for name, network in model.averages.sources.items()}
         with model.distribute_strategy.scope():
             model.stage.fit(model, self.train)

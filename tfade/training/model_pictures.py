@@ -29,17 +29,17 @@ def examples(model: GenerativeModel, source: Source, count: int) -> tuple[np.nda
 
 
 @contextlib.contextmanager
-def skip_on_failure(name: str, say: Callable[[str], None] = print) -> Iterator[None]:
+def skip_on_failure(name: str, notify: Callable[[str], None] = print) -> Iterator[None]:
     """Turns an error of the model into a note: a picture that cannot be drawn does not end a run.
 
     Args:
         name: of what is drawn, for the note.
-        say: receives the note.
+        notify: receives the note.
     """
     try:
         yield
     except (NonFiniteError, MemoryError, tf.errors.OpError) as error:  # an inverse not found, no memory
-        say(f"note: {name} left out: {one_line(error)}")
+        notify(f"note: {name} left out: {one_line(error)}")
 
 
 def sample_picture(model: GenerativeModel, count: int, seed: int = PICTURE_SEED) -> np.ndarray:

@@ -1,8 +1,11 @@
-"""Bindings that do not reach a model, for it makes the class by a default and not through gin."""
+"""Bindings of classes that a model makes by default arguments, which gin does not configure by itself."""
 
+import contextlib
 import functools
-from collections.abc import Collection, Mapping
+import inspect
+from collections.abc import Collection, Iterator, Mapping
 
+import gin
 import keras
 from gin import config as gin_config
 
@@ -10,11 +13,50 @@ from tfade.errors import UsageError
 from tfade.training.building import parameters_of
 
 
-def require_reached(model) -> None:
-    """Rejects bindings of a class whose instances in a model were made without gin, so that the bindings miss them.
+@contextlib.contextmanager
+def configured_defaults() -> Iterator[None]:
+    """Inside, gin makes the classes that are defaults of arguments, where something of them is bound.
 
-    A class that is the default of another class's argument is made as it is; `Owner.argument = @Class` makes it by gin.
-    Once gin made one instance of a class, its other instances are not checked.
+    As if `Owner.argument = @Class` were bound for every registered owner; what is bound or passed goes before. What a
+    scope alone binds is for the references that name the scope, and no default does.
+    """
+    before = {key: dict(parameters) for key, parameters in gin_config._CONFIG.items()}
+    arguments = [
+        (selector, name, _selector(parameter.default))
+        for selector, registered in gin_config._REGISTRY.items()
+        if inspect.isclass(registered.wrapped)
+        for name, parameter in parameters_of(registered.wrapped).items()
+        if inspect.isclass(parameter.default)
+    ]
+    bound = {selector for (scope, selector), parameters in before.items() if parameters and not scope}
+    explicit = {(selector, name) for (_, selector), parameters in before.items() for name in parameters}
+    references = {}
+    while found := {
+        (owner, name): kind
+        for owner, name, kind in arguments
+        if kind in bound and (owner, name) not in explicit and (owner, name) not in references
+    }:
+        references |= found
+        bound |= {owner for owner, _ in found}  # an owner may be the default of another
+    try:
+        with gin.unlock_config():
+            for (owner, name), kind in references.items():
+                short = gin_config._REGISTRY.minimal_selector(kind)
+                gin.bind_parameter(f"{owner}.{name}", gin_config.ConfigurableReference(short, evaluate=False))
+        yield
+    finally:
+        gin_config._CONFIG.clear()
+        gin_config._CONFIG.update(before)
+
+
+def _selector(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__name__}"
+
+
+def require_reached(model) -> None:
+    """Rejects bindings of a class that a model has, and that gin made no instance of: the bindings miss it.
+
+    `configured_defaults` leaves two such cases: constructors that call the class itself, and what only a scope binds.
 
     Raises:
         UsageError: names the binding and the argument to bind.

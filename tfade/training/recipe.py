@@ -16,7 +16,7 @@ from tfade.models.stages import Stage
 from tfade.spec import Spec
 from tfade.training import checkpoints, configuration, optimizers, recorded_configuration, strategy
 from tfade.training.building import build_or_explain, check_boolean_bindings
-from tfade.training.reach import require_reached
+from tfade.training.reach import configured_defaults, require_reached
 from tfade.training.run_directory import RunDirectory
 
 
@@ -118,7 +118,7 @@ def build_model(recipe: Recipe) -> GenerativeModel:
         return model
 
     check_boolean_bindings()
-    with strategy.precision(recipe.precision):
+    with strategy.precision(recipe.precision), configured_defaults():
         model = build_or_explain(recipe.model.__name__, build)
     require_reached(model)
     return model

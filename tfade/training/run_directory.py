@@ -59,7 +59,7 @@ class RunDirectory:
         with directory_lock(self.path):
             yield
 
-    def configure(self, config: str, data: dict, same_data: bool, say: Callable[[str], None]) -> None:
+    def configure(self, config: str, data: dict, same_data: bool, notify: Callable[[str], None]) -> None:
         """Writes the configuration of a new run, or checks that it is the one this run was started with.
 
         Data with the same fingerprint may have another name, as those of a folder that was moved.
@@ -68,12 +68,12 @@ class RunDirectory:
             config: the configuration.
             data: "name", "num_examples", "fingerprint" and "layout" of the training data.
             same_data: whether data with another fingerprint are an error, and not a note.
-            say: receives the note.
+            notify: receives the note.
 
         Raises:
             UsageError: the run was started with another configuration; the differences are listed.
         """
-        may_change = self._compare_data(data, same_data, say)
+        may_change = self._compare_data(data, same_data, notify)
         if self.config.exists():
             recorded = recorded_configuration.read(self.config)
             try:
@@ -96,12 +96,12 @@ class RunDirectory:
         recorded = self._recorded_data().get("run")
         return str(recorded) if recorded else owner(self.checkpoints)  # data.json may be lost
 
-    def note_kernels(self, library: str | None, say: Callable[[str], None]) -> None:
+    def note_kernels(self, library: str | None, notify: Callable[[str], None]) -> None:
         """Says so if the run was trained with another library of kernels: rounding differs from here on."""
         recorded = _read_json(self.environment).get("kernels", {})
         before = recorded.get("library") if isinstance(recorded, dict) else None
         if before is not None and before != library:
-            say(f"note: {self.path} was trained with {before}'s CPU kernels so far and continues with {library}'s")
+            notify(f"note: {self.path} was trained with {before}'s CPU kernels so far and continues with {library}'s")
 
     @property
     def data_fingerprint(self) -> str:
@@ -112,7 +112,7 @@ class RunDirectory:
         """What data.json holds; nothing where it is absent or damaged."""
         return _read_json(self.data)
 
-    def _compare_data(self, data: dict, same_data: bool, say: Callable[[str], None]) -> tuple[str, ...]:
+    def _compare_data(self, data: dict, same_data: bool, notify: Callable[[str], None]) -> tuple[str, ...]:
         """The bindings that may differ, by what the run was trained on before."""
         before = self._recorded_data()
         if not data.keys() <= before.keys():  # of a new run, or lost: there is nothing to compare with
@@ -125,7 +125,7 @@ class RunDirectory:
                 f"run_dir={str(self.path)!r} was trained on other data ({'; '.join(changes)}), and Recipe.same_data "
                 "is True; give the data it was started with"
             )
-        say(f"note: the data changed since {self.path} was started: {'; '.join(changes)}")
+        notify(f"note: the data changed since {self.path} was started: {'; '.join(changes)}")
         return ("Recipe.spec",) if before["layout"] == data["layout"] else ()
 
     def require(self) -> None:

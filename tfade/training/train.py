@@ -36,7 +36,7 @@ def train(
     revision: str | None = None,
     evaluated: bool = False,
     finish: Callable[[RunDirectory], None] = lambda run: None,
-    say: Callable[[str], None] = print,
+    notify: Callable[[str], None] = print,
     stopwatch: Stopwatch | None = None,
 ) -> GenerativeModel:
     """Trains, or continues to train, the run that the current gin configuration describes.
@@ -46,7 +46,7 @@ def train(
         revision: source revision, for the record.
         evaluated: whether an evaluation will follow, which needs the test split.
         finish: called once training is done, in the one process that writes, while the directory is still locked.
-        say: receives messages for the user.
+        notify: receives messages for the user.
         stopwatch: records how long each phase takes.
 
     Returns:
@@ -62,11 +62,11 @@ def train(
     strategy = make_strategy(recipe.strategy, recipe.devices)
     run = RunDirectory(run_dir)
     with reporting_lost_workers(cluster_of(strategy.cluster_resolver), functools.partial(last_good, run)):
-        return _train(run, strategy, revision, evaluated, finish, say, stopwatch or Stopwatch())
+        return _train(run, strategy, revision, evaluated, finish, notify, stopwatch or Stopwatch())
 
 
 def _train(
-    run: RunDirectory, strategy: tf.distribute.Strategy, revision, evaluated, finish, say, stopwatch: Stopwatch
+    run: RunDirectory, strategy: tf.distribute.Strategy, revision, evaluated, finish, notify, stopwatch: Stopwatch
 ) -> GenerativeModel:
     recipe, source, other = recipe_of_data()
     validation_split = data.load_if_there(recipe.data, "validation")
@@ -88,19 +88,19 @@ def _train(
     fitted_later = {getattr(state.fit, "__name__", "") for state in model.stages}
     for binding in binding_use.unused():
         if binding.rpartition("/")[2].partition(".")[0] not in fitted_later:
-            say(f"note: {binding} is bound and not used by this run")
+            notify(f"note: {binding} is bound and not used by this run")
     other_held_out = None if other is None else data.load_if_there(recipe.other_data, "validation") or other
     validation = Validation(validation_split, other_held_out) if validation_split else None
     _check_monitor(settings.monitor, model, validation)
     loop = functools.partial(TrainingLoop, model, recipe, begin, source, run, settings)
     if not is_chief(strategy):
-        loop(None, (), say)()
+        loop(None, (), notify)()
         return model
     with run.claim():
         config = recorded_configuration.recorded()
-        run.configure(config, data_record(source, other), recipe.same_data, say)
+        run.configure(config, data_record(source, other), recipe.same_data, notify)
         ran_on = environment(recipe, revision)
-        run.note_kernels(ran_on["kernels"]["library"], say)
+        run.note_kernels(ran_on["kernels"]["library"], notify)
         run.failure.unlink(missing_ok=True)
         observers = [
             *([validation] if validation else []),
@@ -110,7 +110,7 @@ def _train(
             Record(run.environment, ran_on),
             FirstStep(stopwatch),
         ]
-        loop(checkpoints.Checkpoints(run.checkpoints, settings.keep, say, run.identifier), observers, say)()
+        loop(checkpoints.Checkpoints(run.checkpoints, settings.keep, notify, run.identifier), observers, notify)()
         stopwatch.end("training")
         finish(run)
     return model

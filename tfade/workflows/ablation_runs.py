@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tfade import data, pictures
-from tfade.distributions.topdown import TopDownDecoder
 from tfade.errors import UsageError
 from tfade.evaluation import select
 from tfade.evaluation.records import FORMAT
 from tfade.evaluation.result import Result
 from tfade.files import read_json, write_json, write_text
+from tfade.networks.topdown_decoder import TopDownDecoder
 from tfade.reporting.ablation_report import RunReport
 from tfade.training import binding_use, configuration, model_pictures, recorded_configuration
 from tfade.training.isolation import Frozen, frozen, isolated

@@ -8,16 +8,16 @@ import tensorflow_probability as tfp
 
 from tfade.distributions.implicit import ImplicitPosterior
 from tfade.distributions.layer import build_latent_distribution
-from tfade.distributions.topdown import TopDownDecoder
 from tfade.distributions.topdown_latents import TopDownLatents
 from tfade.errors import UsageError, check_class
 from tfade.models.vae.observation_model import Network
 from tfade.networks.conditional import conditional_generator
 from tfade.networks.topdown import BottomUpEncoder
+from tfade.networks.topdown_decoder import TopDownDecoder
 from tfade.seeds import Seeds
 
 
-class Inferred(NamedTuple):
+class InferredLatents(NamedTuple):
     """Latents drawn from the posterior, and the decoder's output.
 
     Attributes:
@@ -56,7 +56,7 @@ class FlatLatents:
         """What the posterior is conditioned on: the encoder's output for images in [-1, 1]."""
         return network("encoder")(images, training=training)
 
-    def infer(self, context, noise, network: Network, training: bool = False) -> Inferred:
+    def infer(self, context, noise, network: Network, training: bool = False) -> InferredLatents:
         """Latents of the posterior.
 
         Args:
@@ -65,7 +65,7 @@ class FlatLatents:
         """
         z, log_prior, log_posterior, kl = self._top(context, noise, network)
         parameters = network("decoder")(tf.reshape(z, (-1, z.shape[-1])), training=training)
-        return Inferred(parameters, log_prior, log_posterior, kl, not self._has_closed_form(network))
+        return InferredLatents(parameters, log_prior, log_posterior, kl, not self._has_closed_form(network))
 
     @staticmethod
     def _has_closed_form(network: Network) -> bool:
@@ -135,7 +135,7 @@ class HierarchicalLatents(FlatLatents):
         log_prior += tf.reshape(tf.reduce_sum(drawn.log_prior, -1), (rows, count))
         log_posterior += tf.reshape(tf.reduce_sum(drawn.log_posterior, -1), (rows, count))
         levels = tf.reshape(drawn.kl, (rows, count, drawn.kl.shape[-1]))[:, 0]
-        return Inferred(parameters, log_prior, log_posterior, tf.concat([kl, levels], -1))
+        return InferredLatents(parameters, log_prior, log_posterior, tf.concat([kl, levels], -1))
 
     def initialise_prior(self, context, noise, network):
         super().initialise_prior(context[0], self._split(noise)[0], network)
@@ -204,7 +204,7 @@ class ImplicitLatents(FlatLatents):
         log_ratio = tf.reshape(network("joint_discriminator")(pairs, training=training), tf.shape(log_contrast))
         log_prior, log_posterior = network("prior").distribution().log_prob(z), log_ratio + log_contrast
         parameters = network("decoder")(tf.reshape(z, (-1, self.size)), training=training)
-        return Inferred(parameters, log_prior, log_posterior, (log_posterior - log_prior)[:, :1])
+        return InferredLatents(parameters, log_prior, log_posterior, (log_posterior - log_prior)[:, :1])
 
     def initialise_prior(self, context, noise, network):
         network("prior").initialise(network("posterior").codes(noise, context[1]))

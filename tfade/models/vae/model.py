@@ -11,8 +11,8 @@ from tfade.distributions.standard import StandardNormal
 from tfade.errors import LARGEST, check_whole
 from tfade.models.latent import LatentVariableModel
 from tfade.models.players import Player, Weighted
+from tfade.models.vae.class_conditioned import ClassConditionedNetworks
 from tfade.models.vae.elbo import BoundWeights, EvidenceLowerBound
-from tfade.models.vae.given import GivenClasses
 from tfade.models.vae.latents import HierarchicalLatents, add_latent_networks
 from tfade.models.vae.observation_model import Network, ObservationModel
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
@@ -152,7 +152,7 @@ class VAE(LatentVariableModel):
         """Networks as they are looked up; those of a conditional model are given the classes of the examples."""
         if not self.conditional:
             return network
-        return GivenClasses(network, tf.one_hot(self.checked_labels(labels), self.spec.num_classes))
+        return ClassConditionedNetworks(network, tf.one_hot(self.checked_labels(labels), self.spec.num_classes))
 
     def _served(self, labels) -> Network:
         """The networks of the public contract."""

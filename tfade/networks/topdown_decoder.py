@@ -1,19 +1,32 @@
-"""Latents inside a decoder: normals at several resolutions, each given the features that those above it lead to."""
+"""A decoder with latents of its own at its feature maps, each level given what those above it lead to."""
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import gin
 import keras
 import tensorflow as tf
 
-from tfade.distributions.topdown_autoregressive import AutoregressiveLevel
-from tfade.distributions.topdown_levels import Drawn, TopDownLevel
-from tfade.errors import UsageError, check_choice, check_class, check_list
+from tfade.errors import UsageError, check_class, check_list
 from tfade.networks.dcgan import DCGANGenerator
 from tfade.networks.topdown import feature_maps
 
-MERGES = ("precision", "sum")
+
+class LevelDraw(NamedTuple):
+    """Latents and their log densities in nats, float32; each level of a decoder has one, and the decoder one of all.
+
+    Attributes:
+        latents: [batch, size], those of the levels one after the other.
+        log_prior: log p of every level given the levels before it, [batch, levels].
+        log_posterior: log q, likewise; None without the encoder's maps.
+        kl: KL(q ‖ p) of every level given the levels before it, [batch, levels]: in closed form where q is normal,
+            otherwise by the one sample; None without the encoder's maps.
+    """
+
+    latents: tf.Tensor
+    log_prior: tf.Tensor
+    log_posterior: tf.Tensor | None
+    kl: tf.Tensor | None
 
 
 @gin.register
@@ -23,7 +36,7 @@ class TopDownDecoder(keras.layers.Layer):
         p(z₀, …, z_L) = p(z₀) Π_l p(z_l | z_<l),   q(z₀, …, z_L | x) = q(z₀ | x) Π_l q(z_l | z_<l, x)
 
     z₀ is the vector that every decoder takes; its prior and posterior are the model's. The latents of level l lie at
-    the l-th map of `network`, in the features that become the image: see `TopDownLevel`.
+    the l-th map of `network`, in the features that become the image; their densities are the level's own.
 
     A model finds by `latent_shapes` that it has levels, and hands the shapes of its encoder's maps to
     `build_posterior`.
@@ -33,20 +46,16 @@ class TopDownDecoder(keras.layers.Layer):
         network: class of the convolutional network, a `keras.Sequential` called as
             `network(image_shape, latent_size, activation=activation)`.
         channels: latent channels of each level, the smallest map first; as many levels as entries.
-        merge: "sum" (Kingma et al. 2016), or "precision" (Sønderby et al. 2016), which wants a warm-up of the KL term;
-            see `TopDownLevel`.
-        flow: class of a flow over each level's flattened latents in the posterior, such as `IAF`; None for normals.
-        autoregressive: class of a masked network, such as `GatedPixelCNN`, that makes the prior of each level
-            autoregressive over its map; None for independent normals. The posterior then has the same order or, with a
-            flow, is drawn at once; see `AutoregressiveLevel`.
+        level: class of the levels, a `TopDownBlock` with the densities of one map's latents, called as
+            `level((H, W, C), channels, ordinal)` with the number of levels above: `TopDownLevel` for normals or flows,
+            `AutoregressiveLevel` for a prior that is autoregressive over the map.
 
     Attributes:
         latent_shapes: (h, w, c) of every level.
         hierarchical_size: dimensions of all levels together.
 
     Raises:
-        UsageError: more levels than the network has feature maps or none, an unknown merge, a flow after precisions of
-            an autoregressive prior, or an object where a class is wanted.
+        UsageError: more levels than the network has feature maps or none, or an object where a class is wanted.
 
     Reference: Sønderby et al. 2016; Kingma et al. 2016.
     """
@@ -58,24 +67,13 @@ class TopDownDecoder(keras.layers.Layer):
         activation: str | None = None,
         network=DCGANGenerator,
         channels: Sequence[int] = (4, 2),
-        merge: str = "sum",
-        flow=None,
-        autoregressive=None,
+        *,
+        level: Callable[..., keras.layers.Layer],
     ):
         super().__init__(autocast=False)  # its layers see to the precision themselves, densities are in float32
-        check_choice("merge", merge, MERGES)
         check_list("channels", channels)
         check_class("network", network)
-        check_class("flow", flow, optional=True)
-        check_class("autoregressive", autoregressive, optional=True)
-        kind = TopDownLevel
-        if autoregressive is not None:
-            if merge == "precision" and flow is not None:
-                raise UsageError(
-                    f"merge={merge!r} multiplies the conditionals of an autoregressive prior, which flow={flow!r} is "
-                    "not made of; use merge = 'sum', or flow = None"
-                )
-            kind = functools.partial(AutoregressiveLevel, network=autoregressive)
+        check_class("TopDownDecoder.level", level)
         self.network = network(image_shape, latent_size, activation=activation)
         maps = feature_maps(self.network)
         if not 1 <= len(channels) <= len(maps):
@@ -85,12 +83,11 @@ class TopDownDecoder(keras.layers.Layer):
                 f"{tuple(image_shape)}"
             )
         self.level_layers = [
-            kind(shape, count, merge, flow, ordinal)
-            for ordinal, (shape, count) in enumerate(zip(maps.values(), channels))
+            level(shape, count, ordinal) for ordinal, (shape, count) in enumerate(zip(maps.values(), channels))
         ]
         self._places = dict(zip(maps, self.level_layers))
-        self.latent_shapes = tuple(level.latent_shape for level in self.level_layers)
-        self._sizes = tuple(level.size for level in self.level_layers)
+        self.latent_shapes = tuple(layer.latent_shape for layer in self.level_layers)
+        self._sizes = tuple(layer.size for layer in self.level_layers)
         self.hierarchical_size = sum(self._sizes)
         self.built = True
 
@@ -132,7 +129,7 @@ class TopDownDecoder(keras.layers.Layer):
             training: whether batch normalisation takes the statistics of this batch.
 
         Returns:
-            Parameters [batch, H, W, C], and `Drawn`.
+            Parameters [batch, H, W, C], and `LevelDraw`.
         """
         if kept is None:
             if (noise is None) == (latents is None):
@@ -155,4 +152,4 @@ class TopDownDecoder(keras.layers.Layer):
                 drawn.append(result)
         latents, *densities = zip(*drawn)
         stacked = (None if column[0] is None else tf.stack(column, -1) for column in densities)
-        return value, Drawn(tf.concat(latents, -1), *stacked)
+        return value, LevelDraw(tf.concat(latents, -1), *stacked)

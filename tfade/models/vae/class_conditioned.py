@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 
-class GivenClasses:
+class ClassConditionedNetworks:
     """Looks networks up, as a `Network` does; encoder and decoder are given the class of every example.
 
     The one-hot class is appended to the encoder's output, and to the latents that the decoder gets.
