@@ -133,15 +133,6 @@ def test_every_variable_gets_a_gradient(variant, k, images):
     assert_every_variable_gets_a_gradient(model, images)
 
 
-@pytest.mark.every(2)
-@levels
-def test_a_likelihood_belongs_to_its_image(variant, images):
-    model = model_of(variant)
-    for samples in (1, 3):
-        together = model.log_prob(images, samples).numpy()
-        np.testing.assert_allclose(model.log_prob(images[[3, 0]], samples), together[[3, 0]], rtol=1e-4)
-
-
 def test_each_level_has_free_bits_of_its_own(images):
     """The first level spends more than λ; the last one less, which costs λ and has no gradient."""
     model = model_of("sum", compiled=True)

@@ -142,15 +142,6 @@ def test_temperature_zero_is_the_centre_of_the_prior():
     np.testing.assert_allclose(model.sample(3, temperature=0.0, seed=1), model.decode(tf.zeros((3, 5))), atol=1e-6)
 
 
-@pytest.mark.parametrize("pixels", PIXELS)
-def test_a_likelihood_belongs_to_its_image(pixels, images):
-    model = model_of(pixels=pixels)
-    together = model.log_prob(images).numpy()
-    alone = np.concatenate([model.log_prob(images[[index]]) for index in (3, 0)])
-    np.testing.assert_allclose(alone, together[[3, 0]], rtol=1e-4)
-    np.testing.assert_allclose(model.log_prob(images.astype(np.float32) / 255), together, rtol=1e-4)
-
-
 def test_features_of_known_jacobian(images):
     """A flow y ↦ y / s changes the bound by its log-determinant and by nothing else."""
     pixels = functools.partial(IsotropicNormal, scale_range=(1e-6, 1e6))
