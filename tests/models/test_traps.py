@@ -40,8 +40,10 @@ def test_bindings_reach_classes_that_are_defaults():
         assert "VAE.posterior" not in configuration.text()  # an owner that the model has nothing of
         assert configuration.query("LatentDensity.distribution") is None
     with isolated():
-        explicit = bound("GaussianMixture.components = 2", "LatentDensity.distribution = @StandardNormal")
-        assert isinstance(explicit.density, StandardNormal)
+        lines = ("GaussianMixture.components = 2", "few/LatentDensity.distribution = @StandardNormal")
+        assert bound(*lines).density.components == 2
+        with gin.config_scope("few"), configured_defaults():
+            assert isinstance(gin.get_configurable(LatentDensity)(SHAPE, TwoStages).density, StandardNormal)
 
 
 def test_every_instance_of_a_class_is_reached():
@@ -66,9 +68,11 @@ def test_bindings_that_a_default_argument_hides():
         with pytest.raises(UsageError) as raised:
             require_reached(model)
     assert str(raised.value).startswith("few/GaussianMixture.components is bound, but LatentDensity makes its Gaussian")
-    assert str(raised.value).endswith("; bind LatentDensity.distribution = @GaussianMixture")
+    assert str(raised.value).endswith("; bind LatentDensity.distribution = @few/GaussianMixture")
     with isolated():
-        require_reached(bound("GaussianMixture.components = 2", "LatentDensity.distribution = @GaussianMixture"))
+        require_reached(
+            bound("few/GaussianMixture.components = 2", "LatentDensity.distribution = @few/GaussianMixture")
+        )
     with isolated():
         require_reached(bound("DCGANEncoder.width = 5", "DCGANGenerator.width = 5"))
     with isolated():

@@ -21,36 +21,29 @@ def configured_defaults() -> Iterator[None]:
     scope alone binds is for the references that name the scope, and no default does.
     """
     before = {key: dict(parameters) for key, parameters in gin_config._CONFIG.items()}
-    arguments = [
-        (selector, name, _selector(parameter.default))
-        for selector, registered in gin_config._REGISTRY.items()
-        if inspect.isclass(registered.wrapped)
-        for name, parameter in parameters_of(registered.wrapped).items()
-        if inspect.isclass(parameter.default)
-    ]
-    bound = {selector for (scope, selector), parameters in before.items() if parameters and not scope}
-    explicit = {(selector, name) for (_, selector), parameters in before.items() for name in parameters}
-    references = {}
-    while found := {
-        (owner, name): kind
-        for owner, name, kind in arguments
-        if kind in bound and (owner, name) not in explicit and (owner, name) not in references
-    }:
-        references |= found
+    unscoped = {selector: parameters for (scope, selector), parameters in before.items() if parameters and not scope}
+    selectors = {registered.wrapped: selector for selector, registered in gin_config._REGISTRY.items()}
+    defaults = {
+        (selector, name): selectors[parameter.default]
+        for owner, selector in selectors.items()
+        if inspect.isclass(owner)
+        for name, parameter in parameters_of(owner).items()
+        if inspect.isclass(parameter.default) and parameter.default in selectors
+        if name not in unscoped.get(selector, ())
+    }
+    references, bound = {}, set(unscoped)
+    while found := [argument for argument, kind in defaults.items() if kind in bound and argument not in references]:
+        references |= {argument: defaults[argument] for argument in found}
         bound |= {owner for owner, _ in found}  # an owner may be the default of another
     try:
         with gin.unlock_config():
             for (owner, name), kind in references.items():
-                short = gin_config._REGISTRY.minimal_selector(kind)
-                gin.bind_parameter(f"{owner}.{name}", gin_config.ConfigurableReference(short, evaluate=False))
+                reference = gin_config.ConfigurableReference(gin_config._REGISTRY.minimal_selector(kind), False)
+                gin.bind_parameter(f"{owner}.{name}", reference)
         yield
     finally:
         gin_config._CONFIG.clear()
         gin_config._CONFIG.update(before)
-
-
-def _selector(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__name__}"
 
 
 def require_reached(model) -> None:
@@ -69,11 +62,11 @@ def require_reached(model) -> None:
         if any(used == selector for _, used in gin_config._OPERATIVE_CONFIG):
             continue
         name, binding = registered.wrapped.__name__, next(iter(parameters))
-        owners = [f"{owner}.{argument} = @{name}" for owner, argument in _defaults_to(registered.wrapped, made)]
-        remedy = f"bind {' or '.join(owners)}" if owners else f"let gin make it, as @{name}"
-        bound = "/".join(filter(None, (scope, f"{name}.{binding}")))
+        scoped = "/".join(filter(None, (scope, name)))
+        owners = [f"{owner}.{argument} = @{scoped}" for owner, argument in _defaults_to(registered.wrapped, made)]
+        remedy = f"bind {' or '.join(owners)}" if owners else f"let gin make it, as @{scoped}"
         raise UsageError(
-            f"{bound} is bound, but {type(model).__name__} makes its {name} from a default "
+            f"{scoped}.{binding} is bound, but {type(model).__name__} makes its {name} from a default "
             f"argument, which gin cannot configure; {remedy}"
         )
 
