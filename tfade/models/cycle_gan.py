@@ -160,9 +160,12 @@ class CycleGAN(GenerativeModel):
         return self.network_range(numerics.checked_unit(y, self.other_shape))
 
     def validate(self, batch: Batch):
-        x, y = numerics.to_unit(batch.images), numerics.to_unit(batch.other)
-        cycle = absolute_error(x, self.translate_back(self.translate(x)))
-        return {"cycle": cycle, "cycle_back": absolute_error(y, self.translate(self.translate_back(y)))}
+        """The cycle errors in the units of the loss: mean absolute differences of images in [-1, 1], unweighted."""
+        translator, translator_back = self.network("translator"), self.network("translator_back")
+        x, y = self.network_input(batch.images), self.other_network_input(batch.other)
+        cycle = translator_back(translator(x, training=False), training=False)
+        cycle_back = translator(translator_back(y, training=False), training=False)
+        return {"cycle": absolute_error(x, cycle), "cycle_back": absolute_error(y, cycle_back)}
 
     # ---- Public contract ----
 
