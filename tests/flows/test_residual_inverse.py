@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.flows.residual_cases import MLP, built, events, part
+from tests.flows.residual_cases import CONV, MLP, built, events, part
+from tfade.errors import one_line
 from tfade.flows.fixed_point import fixed_point
+from tfade.flows.multiscale import MultiScale
 from tfade.flows.noise import PerExampleNoise
 from tfade.flows.residual import ResidualBlock
+from tfade.flows.squeeze import Squeeze
+from tfade.flows.stack import Stack
 from tfade.networks.lipschitz import LipschitzMLP
 
 
@@ -120,3 +124,24 @@ def test_a_gradient_that_overflowed_is_handed_on():
     found = tape.gradient(x, z, tf.constant(upstream)).numpy()
     assert not np.isfinite(found[2]).all()
     assert np.isfinite(np.delete(found, 2, 0)).all()
+
+
+def test_the_error_names_one_block_of_all():
+    """Blocks are counted from 0 on every scale: the scale tells them apart, and which multi-scale flow it is of."""
+    blocks = [part(ResidualBlock, CONV, max_iterations=1)] * 2
+    scales = part(MultiScale, ((Squeeze, part(Stack, blocks)), (*blocks, part(ResidualBlock, CONV))), flatten=False)
+    flow = built(Stack((*blocks, scales, scales)), (4, 4, 1))
+    found = {}
+    for block in flow._flatten_layers():
+        if isinstance(block, ResidualBlock):
+            failed = fixed_point(lambda x: 1.0 - x, tf.zeros((1, *block.event_shape)), 1e-5, 1, 0.9)
+            with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+                block._checked(failed, "inverse")
+            found[block] = one_line(raised.value).partition(", events")[0].partition(" (")[2]
+    assert len(found) == len(set(found.values())) == 12
+    assert set(found.values()) > {
+        "residual block 1 of its kind",
+        "residual block 1 of scale 1",
+        "residual block 2 of scale 2",
+        "residual block 2 of scale 2 of multi-scale flow 1",
+    }

@@ -188,11 +188,11 @@ class ResidualBlock(FlowLayer):
 
     def _checked(self, found: FixedPoint, quantity: str) -> tf.Tensor:
         """The fixed point; an error, and NaN where there are none (XLA), if it was not reached."""
-        name = f"{self.name} (residual block {self.ordinal} of its kind, events of shape {self.event_shape})"
+        among = self.scale or "its kind"  # ordinals start at 0 again on every scale
         message = (
-            f"{name}: its {quantity} {NOT_CONVERGED} {self.max_iterations} iterations; raise "
-            f"ResidualBlock.max_iterations or its tolerance, or lower {type(self.network).__name__}.coefficient; the "
-            "last relative change"
+            f"{self.name} (residual block {self.ordinal} of {among}, events of shape {self.event_shape}): its "
+            f"{quantity} {NOT_CONVERGED} {self.max_iterations} iterations; raise ResidualBlock.max_iterations or its "
+            f"tolerance, or lower {type(self.network).__name__}.coefficient; the last relative change"
         )
         check = tf.debugging.Assert(found.converged, [message, found.change])
         with tf.control_dependencies([] if check is None else [check]):
