@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.flows.residual_cases import CONV, MLP, built, events, part
 from tfade.errors import one_line
-from tfade.flows.fixed_point import fixed_point
+from tfade.flows.fixed_point import fixed_point, searches
 from tfade.flows.multiscale import MultiScale
 from tfade.flows.noise import PerExampleNoise
 from tfade.flows.residual import ResidualBlock
@@ -52,6 +52,21 @@ def test_what_is_called_converged_is_within_the_tolerance(constant):
 def test_a_search_in_a_graph_takes_any_precision(dtype):
     found = tf.function(lambda x: fixed_point(lambda x: 0.5 * x + 1.0, x, 1e-5, 100, 0.5))(tf.zeros((2, 3), dtype))
     np.testing.assert_allclose(found.value, 2.0, rtol=1e-5)
+
+
+def test_an_eager_search_is_a_graph_that_is_traced_once():
+    """And that sees the weights as they are: a call evaluates the network in Python once, for the gradient."""
+    block, z, calls = built(ResidualBlock(part(LipschitzMLP, width=32)), (8,)), events(8), []
+    evaluate = block.network.evaluate
+    block.network.evaluate = lambda x, parameters: calls.append(x.shape) or evaluate(x, parameters)
+    for shift in (0.0, 0.5):
+        block.network.linear[0].bias.assign_add(tf.fill((32,), shift))
+        calls.clear()
+        with searches() as found:
+            x = block.bijector().forward(z)
+        np.testing.assert_allclose(block.inverse_value(x, None), z, atol=2e-5)
+        assert [int(each.iterations) > 3 for each in found] == [True]
+    assert calls == [(7, 8)] * 2  # in `forward`, and in what checks it
 
 
 def test_an_inverse_that_does_not_converge_is_an_error():
