@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.flows.residual_cases import MLP, built, events, part
-from tfade.flows.fixed_point import fixed_point
+from tests.flows.residual_cases import CONV, MLP, built, events, part
+from tfade.errors import one_line
+from tfade.flows.fixed_point import fixed_point, searches
+from tfade.flows.multiscale import MultiScale
 from tfade.flows.noise import PerExampleNoise
 from tfade.flows.residual import ResidualBlock
+from tfade.flows.squeeze import Squeeze
+from tfade.flows.stack import Stack
 from tfade.networks.lipschitz import LipschitzMLP
 
 
@@ -48,6 +52,21 @@ def test_what_is_called_converged_is_within_the_tolerance(constant):
 def test_a_search_in_a_graph_takes_any_precision(dtype):
     found = tf.function(lambda x: fixed_point(lambda x: 0.5 * x + 1.0, x, 1e-5, 100, 0.5))(tf.zeros((2, 3), dtype))
     np.testing.assert_allclose(found.value, 2.0, rtol=1e-5)
+
+
+def test_an_eager_search_is_a_graph_that_is_traced_once():
+    """And that sees the weights as they are: a call evaluates the network in Python once, for the gradient."""
+    block, z, calls = built(ResidualBlock(part(LipschitzMLP, width=32)), (8,)), events(8), []
+    evaluate = block.network.evaluate
+    block.network.evaluate = lambda x, parameters: calls.append(x.shape) or evaluate(x, parameters)
+    for shift in (0.0, 0.5):
+        block.network.linear[0].bias.assign_add(tf.fill((32,), shift))
+        calls.clear()
+        with searches() as found:
+            x = block.bijector().forward(z)
+        np.testing.assert_allclose(block.inverse_value(x, None), z, atol=2e-5)
+        assert [int(each.iterations) > 3 for each in found] == [True]
+    assert calls == [(7, 8)] * 2  # in `forward`, and in what checks it
 
 
 def test_an_inverse_that_does_not_converge_is_an_error():
@@ -120,3 +139,24 @@ def test_a_gradient_that_overflowed_is_handed_on():
     found = tape.gradient(x, z, tf.constant(upstream)).numpy()
     assert not np.isfinite(found[2]).all()
     assert np.isfinite(np.delete(found, 2, 0)).all()
+
+
+def test_the_error_names_one_block_of_all():
+    """Blocks are counted from 0 on every scale: the scale tells them apart, and which multi-scale flow it is of."""
+    blocks = [part(ResidualBlock, CONV, max_iterations=1)] * 2
+    scales = part(MultiScale, ((Squeeze, part(Stack, blocks)), (*blocks, part(ResidualBlock, CONV))), flatten=False)
+    flow = built(Stack((*blocks, scales, scales)), (4, 4, 1))
+    found = {}
+    for block in flow._flatten_layers():
+        if isinstance(block, ResidualBlock):
+            failed = fixed_point(lambda x: 1.0 - x, tf.zeros((1, *block.event_shape)), 1e-5, 1, 0.9)
+            with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+                block._checked(failed, "inverse")
+            found[block] = one_line(raised.value).partition(", events")[0].partition(" (")[2]
+    assert len(found) == len(set(found.values())) == 12
+    assert set(found.values()) > {
+        "residual block 1 of its kind",
+        "residual block 1 of scale 1",
+        "residual block 2 of scale 2",
+        "residual block 2 of scale 2 of multi-scale flow 1",
+    }

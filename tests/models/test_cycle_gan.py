@@ -32,6 +32,23 @@ REACHED = {
 }
 
 
+def translator_of(layer, **arguments):
+    """A user's own class of translators, which does not look at the shape that it is to return."""
+    return lambda image_shape, output_shape: keras.Sequential([keras.Input(image_shape), layer(**arguments)])
+
+
+class Halved(keras.layers.Layer):
+    """A translator that is a layer of its own, and returns images of half the size."""
+
+    def __init__(self, image_shape, output_shape):
+        super().__init__()
+        self.convolution = keras.layers.Conv2D(output_shape[-1], 3, strides=2, padding="same")
+        self.convolution.build((None, *image_shape))
+
+    def call(self, inputs, training=None):
+        return self.convolution(inputs)
+
+
 def spec_of(shape=(8, 8, 3), other=(8, 8, 3)) -> Spec:
     second = None if other is None else dataclasses.replace(Spec.of_shape(other), name="second")
     return dataclasses.replace(Spec.of_shape(shape), name="first", other=second)
@@ -100,12 +117,15 @@ def test_what_each_term_reaches(model, batch):
             assert reached == [name in networks] * len(reached), (term, name)
 
 
-def test_validation_is_the_cycle_in_pixels(model, batch):
-    terms = model.validate(batch)
+def test_validation_is_the_cycle_loss(model, batch):
+    """In its units, images in [-1, 1], and unweighted; in those of the public contract, [0, 1], it is half of that."""
+    found, losses = model.validate(batch), model.losses(batch, Seeds(1, 0))["translators"]
+    assert found.keys() == {"cycle", "cycle_back"}
+    for name, values in found.items():
+        np.testing.assert_allclose(values, losses[name].value, rtol=1e-5, err_msg=name)
     there_and_back = model.translate_back(model.translate(batch.images))
     x = batch.images.numpy() / 255.0
-    np.testing.assert_allclose(terms["cycle"], np.abs(there_and_back - x).mean((1, 2, 3)), rtol=1e-4)
-    assert terms["cycle_back"].shape == (6,)
+    np.testing.assert_allclose(found["cycle"], 2 * np.abs(there_and_back - x).mean((1, 2, 3)), rtol=1e-4)
 
 
 def test_domains_of_unlike_channels():
@@ -132,6 +152,19 @@ def test_domains_of_unlike_channels():
         (spec_of(), {"identity_weight": "x"}, "identity_weight='x'"),
         (spec_of(), {"adversarial_weight": np.inf}, "adversarial_weight=inf"),
         (spec_of(), {"discriminator": functools.partial(PatchDiscriminator, halvings=2)}, "needs images of 12 pixels"),
+        (
+            spec_of((8, 8, 1)),  # there it fits, and not on the way back
+            {"translator": translator_of(keras.layers.Conv2D, filters=3, kernel_size=1)},
+            r"translator made Sequential, which turns images of shape \(8, 8, 3\) into \(8, 8, 3\), .* are of shape "
+            r"\(8, 8, 1\); give a class whose networks return the output_shape",
+        ),
+        (spec_of(), {"translator": Halved}, r"Halved, which turns images of shape \(8, 8, 3\) into \(4, 4, 3\)"),
+        (spec_of(), {"translator": translator_of(keras.layers.GlobalMaxPool2D)}, r"into \(3,\), and"),
+        (
+            spec_of(),
+            {"translator": lambda *shapes: keras.Sequential([keras.layers.Reshape((8, 8, 1))])},
+            r"Sequential, which does not take images of shape \(8, 8, 3\); give a class .*: Exception",
+        ),
     ],
 )
 def test_what_does_not_fit_is_one_line(spec, arguments, message):

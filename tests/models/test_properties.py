@@ -252,7 +252,7 @@ def test_what_a_model_declares_is_what_it_answers(case, model):
 
 @pytest.mark.every(4, 3)
 def test_an_answer_belongs_to_its_example(case, model):
-    """Whatever its batch mates are, and whether it is given as levels or as numbers in [0, 1]."""
+    """Whatever its batch mates are, and whether it is given as levels or in [0, 1]; few samples begin many."""
     together, alone = (answers(model, inputs(model, case, size)) for size in (7, 2))
     given = inputs(model, case, 2)
     unit = given._replace(x=given.x / np.float32(255)) if model.spec.is_image else given
@@ -260,6 +260,8 @@ def test_an_answer_belongs_to_its_example(case, model):
         if model.answers(name):
             np.testing.assert_allclose(alone[name], together[name][:2], rtol=1e-4, atol=1e-4, err_msg=name)
             np.testing.assert_allclose(ASK[name](model, unit), alone[name], rtol=1e-4, atol=1e-5, err_msg=name)
+    if model.answers("sample"):
+        np.testing.assert_allclose(alone["sample"], together["sample"][:2], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.every(1)

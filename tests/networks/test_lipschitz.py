@@ -8,6 +8,7 @@ import tensorflow as tf
 from tests.flows.cases import perturb
 from tests.flows.residual_cases import events, part
 from tfade.networks.lipschitz import LipschitzConvNet, LipschitzDense, LipschitzMLP
+from tfade.networks.singular_vectors import converged_singular_vectors
 
 
 @pytest.mark.every(2)
@@ -94,3 +95,34 @@ def test_the_norm_is_not_lost_while_the_kernel_moves():
         kernel = orthogonal[0] @ np.diag(values) @ orthogonal[1]
         layer.kernel.assign(layer.kernel.constraint(np.float32(kernel)))
         assert np.linalg.norm(layer.limited_kernel(), 2) < 0.981
+
+
+def test_layers_of_one_kind_and_shape_share_the_trace_of_their_iteration():
+    """Which gives the same numbers, and gradients, as the iteration written out in each of them."""
+    layers = [LipschitzDense(5, 4, 0.9) for _ in range(3)]
+    for seed, layer in enumerate(layers):
+        perturb(layer, 4.0, seed)
+
+    @tf.function(autograph=False)
+    def limited():
+        with tf.GradientTape() as tape:
+            kernels = [layer.limited_kernel() for layer in layers]
+            total = tf.add_n([tf.reduce_sum(kernel**3) for kernel in kernels])
+        return kernels, tape.gradient(total, [layer.kernel.value for layer in layers])
+
+    graph = limited.get_concrete_function().graph.as_graph_def()
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    assert len([node for node in nodes if node.op in ("While", "StatelessWhile")]) == 1
+    for layer, kernel, gradient in zip(layers, *limited()):
+        weight = tf.convert_to_tensor(layer.kernel)
+        with tf.GradientTape() as tape:
+            tape.watch(weight)
+            _, u, v = converged_singular_vectors(
+                lambda x, weight=weight: x @ weight,
+                lambda y, weight=weight: y @ tf.transpose(weight),
+                tf.convert_to_tensor(layer.left),
+            )
+            expected = weight * (0.9 / tf.reduce_sum(u * (v @ weight)))
+            total = tf.reduce_sum(expected**3)
+        np.testing.assert_allclose(kernel, expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(gradient, tape.gradient(total, weight), rtol=1e-4, atol=1e-5)

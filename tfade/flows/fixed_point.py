@@ -65,7 +65,7 @@ def fixed_point(
         constant: Lipschitz constant of the contraction, in (0, 1), or a bound of it. If it is one of Euclidean norms,
             the accuracy of the largest entry is an estimate.
     """
-    tolerance = max(tolerance, ROUNDING * float(np.finfo(start.dtype.as_numpy_dtype).eps))
+    tolerance = accuracy(tolerance, start.dtype)
     whole = constant**WINDOW
     axes = list(range(1, start.shape.rank))
 
@@ -101,7 +101,34 @@ def fixed_point(
     count, value, _, change, rate, move = tf.while_loop(going, iterate, begin, maximum_iterations=most)
     arrived = near(change, rate, move)
     slowest = tf.where(tf.reduce_all(arrived) | ~arrived, change, 0.0)  # of those that did not arrive, if any
-    found = FixedPoint(value, count, tf.reduce_max(slowest), tf.reduce_all(arrived), tolerance)
-    if (noted := _searches.get()) is not None:
-        noted.append(found)
+    return _noted(FixedPoint(value, count, tf.reduce_max(slowest), tf.reduce_all(arrived), tolerance))
+
+
+def accuracy(tolerance: float, dtype: tf.DType) -> float:
+    """The tolerance, and no less than what numbers of this type resolve."""
+    return max(tolerance, ROUNDING * float(np.finfo(dtype.as_numpy_dtype).eps))
+
+
+def compiled(search: Callable[..., FixedPoint], tolerance: float) -> Callable[..., FixedPoint]:
+    """A search that runs in a graph where it is called eagerly: it is a loop of many small operations.
+
+    Args:
+        search: a pure function of tensors, the start first, that returns what `fixed_point` found.
+        tolerance: the one that it is given.
+    """
+    in_a_graph = tf.function(lambda *tensors: search(*tensors)[:-1], autograph=False, reduce_retracing=True)
+
+    def found(start, *tensors) -> FixedPoint:
+        if not tf.executing_eagerly():
+            return search(start, *tensors)
+        with searches():  # of the trace, whose tensors are of no use outside
+            parts = in_a_graph(start, *tensors)
+        return _noted(FixedPoint(*parts, accuracy(tolerance, start.dtype)))
+
+    return found
+
+
+def _noted(found: FixedPoint) -> FixedPoint:
+    if (known := _searches.get()) is not None:
+        known.append(found)
     return found

@@ -13,7 +13,7 @@ from tfade.errors import (
     check_positive,
     check_whole,
 )
-from tfade.flows.fixed_point import FixedPoint, fixed_point
+from tfade.flows.fixed_point import FixedPoint, compiled, fixed_point
 from tfade.flows.layer import FlowLayer, size_of
 from tfade.flows.noise import FlowNoise
 from tfade.flows.power_series import (
@@ -80,6 +80,7 @@ class ResidualBlock(FlowLayer):
         self._make_network, self.log_det = network, log_det
         self.exact_terms, self.evaluation_terms, self._tail = exact_terms, evaluation_terms, poisson_tail(rate)
         self.tolerance, self.max_iterations = tolerance, max_iterations
+        self._search = compiled(lambda z, *parameters: self._inverse_search(z, parameters), tolerance)
 
     def build(self, event_shape, context_size=0, ordinal=0):
         super().build(event_shape, context_size, ordinal)
@@ -154,6 +155,9 @@ class ResidualBlock(FlowLayer):
         )
 
     def _fixed_point(self, z, parameters) -> FixedPoint:
+        return self._search(z, *parameters)
+
+    def _inverse_search(self, z, parameters) -> FixedPoint:
         return self._searched(lambda x: z - self.network.evaluate(x, parameters), z)
 
     def _searched(self, step, start) -> FixedPoint:
@@ -188,11 +192,11 @@ class ResidualBlock(FlowLayer):
 
     def _checked(self, found: FixedPoint, quantity: str) -> tf.Tensor:
         """The fixed point; an error, and NaN where there are none (XLA), if it was not reached."""
-        name = f"{self.name} (residual block {self.ordinal} of its kind, events of shape {self.event_shape})"
+        among = self.scale or "its kind"  # ordinals start at 0 again on every scale
         message = (
-            f"{name}: its {quantity} {NOT_CONVERGED} {self.max_iterations} iterations; raise "
-            f"ResidualBlock.max_iterations or its tolerance, or lower {type(self.network).__name__}.coefficient; the "
-            "last relative change"
+            f"{self.name} (residual block {self.ordinal} of {among}, events of shape {self.event_shape}): its "
+            f"{quantity} {NOT_CONVERGED} {self.max_iterations} iterations; raise ResidualBlock.max_iterations or its "
+            f"tolerance, or lower {type(self.network).__name__}.coefficient; the last relative change"
         )
         check = tf.debugging.Assert(found.converged, [message, found.change])
         with tf.control_dependencies([] if check is None else [check]):

@@ -1,10 +1,11 @@
 """CycleGAN (Zhu, Park, Isola and Efros 2017): translation between two sets of images that are not paired."""
 
 import gin
+import keras
 import tensorflow as tf
 
 from tfade import numerics
-from tfade.errors import UsageError, check_finite
+from tfade.errors import UsageError, check_finite, one_line
 from tfade.models.adversary import Adversary, of_example
 from tfade.models.base import GenerativeModel
 from tfade.models.history_pool import HistoryPool
@@ -45,7 +46,7 @@ class CycleGAN(GenerativeModel):
 
     Raises:
         UsageError: no second domain, domains that are not images, or not of one shape with λ_id > 0; a weight or a pool
-            size out of range.
+            size out of range; a translator whose images are not of the other domain's shape.
 
     Reference: Zhu et al. 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks",
         equations 1 to 3 and section 4.
@@ -76,8 +77,8 @@ class CycleGAN(GenerativeModel):
         self.pool, self.other_pool = (
             HistoryPool(self, name, pool_size, shape) for name, shape in (("pool", first), ("other_pool", second))
         )
-        self.translator = self.add_network("translator", translator, first, second)
-        self.translator_back = self.add_network("translator_back", translator, second, first)
+        self.translator = self._add_translator("translator", translator, first, second)
+        self.translator_back = self._add_translator("translator_back", translator, second, first)
         self.adversary, self.other_adversary = (
             Adversary(self.add_network(name, discriminator, shape), divergence, penalty)
             for name, shape in (("discriminator", first), ("other_discriminator", second))
@@ -99,6 +100,25 @@ class CycleGAN(GenerativeModel):
                 f"{spec.shape} and other_data {other.shape}; use 0, or one load.channels and load.image_size for both"
             )
         return other.shape
+
+    def _add_translator(self, name: str, make, source: tuple[int, ...], target: tuple[int, ...]) -> keras.Layer:
+        """The network of one direction, whose images are of the shape of the other domain's."""
+        network = self.add_network(name, make, source, target)
+        owner, remedy = f"CycleGAN.translator made {type(network).__name__}, which", "give a class whose networks"
+        try:
+            images = network(keras.KerasTensor((None, *source)))  # shapes alone, nothing is computed
+        except ValueError as error:
+            raise UsageError(
+                f"{owner} does not take images of shape {source}; {remedy} take the image_shape that they are made "
+                f"with: {one_line(error)}"
+            ) from error
+        shape = tuple(getattr(images, "shape", ()))[1:]
+        if not shape or not tf.TensorShape(shape).is_compatible_with(target):
+            raise UsageError(
+                f"{owner} turns images of shape {source} into {shape or 'no images'}, and the other domain's are of "
+                f"shape {target}; {remedy} return the output_shape that they are made with"
+            )
+        return network
 
     def players(self):
         return (
@@ -140,9 +160,12 @@ class CycleGAN(GenerativeModel):
         return self.network_range(numerics.checked_unit(y, self.other_shape))
 
     def validate(self, batch: Batch):
-        x, y = numerics.to_unit(batch.images), numerics.to_unit(batch.other)
-        cycle = absolute_error(x, self.translate_back(self.translate(x)))
-        return {"cycle": cycle, "cycle_back": absolute_error(y, self.translate(self.translate_back(y)))}
+        """The cycle errors in the units of the loss: mean absolute differences of images in [-1, 1], unweighted."""
+        translator, translator_back = self.network("translator"), self.network("translator_back")
+        x, y = self.network_input(batch.images), self.other_network_input(batch.other)
+        cycle = translator_back(translator(x, training=False), training=False)
+        cycle_back = translator(translator_back(y, training=False), training=False)
+        return {"cycle": absolute_error(x, cycle), "cycle_back": absolute_error(y, cycle_back)}
 
     # ---- Public contract ----
 

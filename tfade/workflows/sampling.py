@@ -88,14 +88,15 @@ def draw(
         temperature, seed: of the samples.
         labels: of a conditional model, int [count].
     """
-    # Every call draws a whole batch and the surplus is cut: one traced shape.
-    starts = range(0, count, BATCH)
-    chosen = (None if labels is None else np.resize(labels[start : start + BATCH], BATCH) for start in starts)
+    # One batch has the size that is asked for: noise is drawn in order, so that a few samples are the first of many.
+    # Of several every call draws a whole one, whose surplus is cut: one traced shape.
+    size, starts = min(BATCH, count), range(0, count, BATCH)
+    chosen = (None if labels is None else np.resize(labels[start : start + size], size) for start in starts)
     arguments = [(batch_seed(seed, batch), model.conditions(each)) for batch, each in enumerate(chosen)]
 
     def sample(seed, condition):
         with searches() as found:
-            images = model.sample(BATCH, temperature=temperature, seed=seed, **condition)
+            images = model.sample(size, temperature=temperature, seed=seed, **condition)
         return images, [(each.iterations, each.tolerance) for each in found]
 
     parts, inverses = [], []
