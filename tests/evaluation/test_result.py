@@ -40,9 +40,9 @@ def test_rejects_fields_that_json_cannot_hold(field, content):
 def test_the_error_of_a_share_counts_that_of_its_threshold():
     """Against repetitions; the binomial error is 0.016, and a third of it is missing where both are equally many."""
     generator = np.random.default_rng(0)
-    draws = generator.normal(size=(400, 2, 1000))
+    draws = generator.normal(size=(1000, 2, 1000))
     spread = np.std([(outside >= np.median(inside)).mean() for inside, outside in draws])
-    found = [threshold_error(*draw, 0.5) for draw in draws[:10]]
+    found = [threshold_error(*draw, 0.5) for draw in draws[:40]]
     assert np.mean(found) == pytest.approx(spread, rel=0.1)
     assert spread > 1.3 * np.sqrt(0.25 / 1000)
 

@@ -113,12 +113,13 @@ def build_model(recipe: Recipe) -> GenerativeModel:
             return of_stage() if of_stage is not None else optimizers.make_optimizer()
 
     def build():
-        model = recipe.model(Spec.from_dict(recipe.spec))
+        with configured_defaults():
+            model = recipe.model(Spec.from_dict(recipe.spec))
         model.compile(make_optimizer, configuration.make(Optimization), seed=recipe.seed, stages=recipe.stages)
         return model
 
     check_boolean_bindings()
-    with strategy.precision(recipe.precision), configured_defaults():
+    with strategy.precision(recipe.precision):
         model = build_or_explain(recipe.model.__name__, build)
     require_reached(model)
     return model

@@ -7,6 +7,7 @@ from tfade.errors import UsageError
 from tfade.evaluation import as_levels
 
 LEVELS = np.random.default_rng(0).integers(0, 256, (5, 4, 6, 3)).astype(np.uint8)
+LEVELS[0, 0, 0] = 255  # the largest level is among them
 UNIT = LEVELS.astype(np.float32) / 255
 
 

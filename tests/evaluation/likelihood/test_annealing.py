@@ -74,7 +74,7 @@ def test_the_likelihood_of_probabilistic_pca():
 
 
 def test_both_bounds_of_simulated_data_bracket_the_likelihood():
-    """At so few temperatures that both are off by a nat."""
+    """At so few temperatures that both are off by more than a nat."""
     pca = PCA(16, 6, 0.5)
     seen = []
 
@@ -83,10 +83,10 @@ def test_both_bounds_of_simulated_data_bracket_the_likelihood():
         return seen[-1]
 
     annealing = Annealing(step_size=0.3, **pca.parts(chains=4))
-    lower, upper = bidirectional_bounds(annealing, sigmoid_schedule(40), simulate, 24)
+    lower, upper = bidirectional_bounds(annealing, sigmoid_schedule(20), simulate, 50)
     exact = pca.exact(np.concatenate(seen))
     for error in (exact - lower, upper - exact):
-        assert 3 * error.std() / np.sqrt(24) < error.mean() < 3
+        assert 3 * error.std() / np.sqrt(50) < error.mean() < 3
 
 
 def test_chains_from_the_exact_posterior_have_one_weight(pca):
