@@ -232,7 +232,6 @@ Stack.parts = (@MultiScale,)
 """
 
 
-@pytest.mark.every(2)
 @pytest.mark.parametrize(
     ("recipe", "networks", "latent_shape"),
     [

@@ -167,3 +167,13 @@ def test_diagonal_scaling_is_nices():
     perturb(layer)
     x = np.array([[1.0, -2.0]], "float32")
     np.testing.assert_allclose(layer.bijector().inverse(x), x * np.exp(layer.log_scale), rtol=1e-6)
+
+
+def test_a_stack_leaves_the_settings_of_its_parts_alone():
+    stack = Stack((lambda: Rescale(2.0, offset=-1.0), Reverse))
+    stack.build((3,))
+    x = np.float32([[1.0, 2.0, 3.0]])
+    value, log_det = stack.bijector().inverse_and_log_det(x)
+    assert stack.parts[0].scale == 2.0
+    np.testing.assert_allclose(np.sort(stack.bijector().forward(value)), x, rtol=1e-6)
+    assert abs(float(log_det[0])) == pytest.approx(3 * np.log(2), rel=1e-5)

@@ -69,6 +69,14 @@ def test_an_eager_search_is_a_graph_that_is_traced_once():
     assert calls == [(7, 8)] * 2  # in `forward`, and in what checks it
 
 
+def test_limits_that_are_raised_hold_for_the_next_search():
+    block, z = built(ResidualBlock(MLP, max_iterations=2), (3,)), events(3)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="after 2 iterations"):
+        block.bijector().forward(z)
+    block.max_iterations = 1000
+    np.testing.assert_allclose(block.inverse_value(block.bijector().forward(z), None), z, atol=2e-5)
+
+
 def test_an_inverse_that_does_not_converge_is_an_error():
     block = built(ResidualBlock(MLP, max_iterations=2, name="tower"), (3,))
     z = events(3)

@@ -61,7 +61,7 @@ def test_the_loss_of_a_training_step_and_its_gradient_are_unbiased():
     assert (estimated.likelihood, exact.likelihood) == ("unbiased", "exact")
     point = events(3, rows=1)
     expected = [value.numpy() for value in loss_and_gradients(exact, point, Seeds(3, 0))]
-    assert max(np.max(each) for each in errors(found_in_training(estimated, point, STEPS), expected)) < 3
+    assert max(np.max(each) for each in errors(found_in_training(estimated, point, STEPS), expected)) < 4.5
     estimated.flow.parts[0]._tail = np.ones(1)
     of_loss, of_point, *of_weights = errors(found_in_training(estimated, point, STEPS // 5), expected)
     assert min(np.max(each) for each in (of_loss, of_point, *of_weights[:-1])) > 4  # the last bias has no part in it

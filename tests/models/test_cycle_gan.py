@@ -163,7 +163,7 @@ def test_domains_of_unlike_channels():
         (
             spec_of(),
             {"translator": lambda *shapes: keras.Sequential([keras.layers.Reshape((8, 8, 1))])},
-            r"Sequential, which does not take images of shape \(8, 8, 3\); give a class .*: Exception",
+            r"Sequential, which does not take images of shape \(8, 8, 3\) \(.*\); give a class whose",
         ),
     ],
 )

@@ -133,6 +133,14 @@ def test_every_variable_gets_a_gradient(variant, k, images):
     assert_every_variable_gets_a_gradient(model, images)
 
 
+@pytest.mark.every(2)
+@levels
+def test_a_likelihood_of_several_draws_belongs_to_its_image(variant, images):
+    model = model_of(variant)
+    together = model.log_prob(images, 3).numpy()
+    np.testing.assert_allclose(model.log_prob(images[[3, 0]], 3), together[[3, 0]], rtol=1e-4)
+
+
 def test_each_level_has_free_bits_of_its_own(images):
     """The first level spends more than λ; the last one less, which costs λ and has no gradient."""
     model = model_of("sum", compiled=True)
@@ -202,6 +210,7 @@ def ladder(**arguments):
         ({"decoder": ladder(channels=())}, r"channels=\(\)"),
         ({"decoder": ladder(channels=(1, 0))}, r"channels=\(1, 0\)"),
         ({"decoder": ladder(channels=(1, 1, 1))}, "1 to 2 levels"),
+        ({"decoder": ladder(level=None)}, "TopDownDecoder.level=None; give a class of levels"),
         ({"decoder": ladder(level=3)}, "TopDownDecoder.level=3 is not a class"),
         ({"decoder": ladder(level=functools.partial(TopDownLevel, merge="product"))}, "merge='product'"),
         ({"decoder": ladder(level=functools.partial(TopDownLevel, flow=3))}, "flow=3"),

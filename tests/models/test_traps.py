@@ -4,6 +4,7 @@ import gin
 import keras
 import pytest
 import tensorflow as tf
+from gin import config as gin_config
 
 from tests.models.toys import STAGES, Embedding, TwoStages
 from tfade.distributions.standard import StandardNormal
@@ -61,14 +62,48 @@ def test_every_instance_of_a_class_is_reached():
     assert model.generator.count_params() == model.discriminator.decoder.count_params() == expected < 1e4
 
 
-def test_bindings_that_a_default_argument_hides():
-    """What a scope alone binds, and what a constructor makes itself; the wrapped model has another configuration."""
+def test_a_recorded_configuration_makes_the_same_model():
+    """It holds the values of all that gin made, which count as bound when it is read."""
+    lines = ["BEGAN.discriminator = @few/AutoencodingDiscriminator", "few/DCGANGenerator.width = 4"]
+    shapes, texts = [], []
+    for _ in range(2):
+        with isolated():
+            configuration.parse([], lines)
+            with configured_defaults():
+                model = gin.get_configurable(BEGAN)(SHAPE, 3)
+            texts.append(configuration.text())
+        shapes.append([variable.shape for variable in model.trainable_variables])
+        lines = texts[0].splitlines()
+    assert "\nDCGANGenerator.width = 64\n" in texts[0]
+    assert shapes[0] == shapes[1]
+    assert texts[0] == texts[1]
+    assert model.discriminator.decoder.count_params() < model.generator.count_params() / 10
+
+
+def test_what_gin_may_not_bind_stays_as_it_is():
+    """A class of someone else, which the model has nothing of."""
+    gin.register(module="tests.traps", denylist=["part"])(Closed)
+    try:
+        with isolated():
+            assert bound("GaussianMixture.components = 2", "StandardNormal.name = 'z'").density.components == 2
+    finally:
+        gin_config._REGISTRY.pop("tests.traps.Closed")
+        gin_config._INVERSE_REGISTRY.pop(Closed)
+
+
+class Closed:
+    def __init__(self, part=StandardNormal):
+        self.part = part
+
+
+def test_bindings_that_reach_nothing():
+    """Those of a scope that no reference names, and of a class that a constructor calls itself."""
     with isolated():
         model = bound("few/GaussianMixture.components = 2")
         with pytest.raises(UsageError) as raised:
             require_reached(model)
-    assert str(raised.value).startswith("few/GaussianMixture.components is bound, but LatentDensity makes its Gaussian")
-    assert str(raised.value).endswith("; bind LatentDensity.distribution = @few/GaussianMixture")
+    assert str(raised.value).startswith("few/GaussianMixture.components is bound, but nothing of LatentDensity is made")
+    assert str(raised.value).endswith("or bind the argument that GaussianMixture is for to @few/GaussianMixture")
     with isolated():
         require_reached(
             bound("few/GaussianMixture.components = 2", "LatentDensity.distribution = @few/GaussianMixture")
@@ -77,7 +112,7 @@ def test_bindings_that_a_default_argument_hides():
         require_reached(bound("DCGANEncoder.width = 5", "DCGANGenerator.width = 5"))
     with isolated():
         configuration.parse([], ["DCGANEncoder.width = 5"])
-        with pytest.raises(UsageError, match=r"DCGANEncoder\.width is bound, but Embedding .*; let gin make it"):
+        with pytest.raises(UsageError, match=r"DCGANEncoder\.width is bound, but Embedding .* calls the class itself"):
             require_reached(Embedding(SHAPE))
 
 

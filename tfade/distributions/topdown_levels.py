@@ -61,8 +61,8 @@ class TopDownLevel(TopDownBlock):
 
     def __init__(self, shape, channels: int, ordinal: int, merge: str = "sum", flow=None):
         super().__init__(shape, channels)
-        check_choice("merge", merge, MERGES)
-        check_class("flow", flow, optional=True)
+        check_choice(f"{type(self).__name__}.merge", merge, MERGES)
+        check_class(f"{type(self).__name__}.flow", flow, optional=True)
         self._make_flow, self._merge, self._ordinal = flow, merge, ordinal
         self.flow = None
 

@@ -109,21 +109,21 @@ def accuracy(tolerance: float, dtype: tf.DType) -> float:
     return max(tolerance, ROUNDING * float(np.finfo(dtype.as_numpy_dtype).eps))
 
 
-def compiled(search: Callable[..., FixedPoint], tolerance: float) -> Callable[..., FixedPoint]:
+def compiled(search: Callable[..., FixedPoint]) -> Callable[..., FixedPoint]:
     """A search that runs in a graph where it is called eagerly: it is a loop of many small operations.
 
     Args:
-        search: a pure function of tensors, the start first, that returns what `fixed_point` found.
-        tolerance: the one that it is given.
+        search: called as `search(limits, start, *tensors)`, with the last three arguments of `fixed_point` as `limits`;
+            a pure function that returns what `fixed_point` found.
     """
-    in_a_graph = tf.function(lambda *tensors: search(*tensors)[:-1], autograph=False, reduce_retracing=True)
+    in_a_graph = tf.function(lambda *arguments: search(*arguments)[:-1], autograph=False, reduce_retracing=True)
 
-    def found(start, *tensors) -> FixedPoint:
+    def found(limits, start, *tensors) -> FixedPoint:
         if not tf.executing_eagerly():
-            return search(start, *tensors)
+            return search(limits, start, *tensors)
         with searches():  # of the trace, whose tensors are of no use outside
-            parts = in_a_graph(start, *tensors)
-        return _noted(FixedPoint(*parts, accuracy(tolerance, start.dtype)))
+            parts = in_a_graph(limits, start, *tensors)
+        return _noted(FixedPoint(*parts, accuracy(limits[0], start.dtype)))
 
     return found
 

@@ -21,12 +21,13 @@ class FlowLayer(keras.layers.Layer):
     `is_exact`, and both directions of `…_and_estimate` and `…_value`, too; so do those that are made of other layers.
 
     `counted_as` names the kind that layers alternate with: those of one kind are numbered together along a stack.
-    `scale` says in messages on which scale of a multi-scale flow the layer lies, as "scale 2"; "" where there are none.
+    `scale_label` says in messages on which scale of a multi-scale flow the layer lies, as "scale 2"; "" where there are
+    none.
     `event_shape` is the shape of one data point and `latent_shape` that of its latents; both are known after `build`.
     """
 
     counted_as: str | None = None  # None: the class itself
-    scale: str = ""
+    scale_label: str = ""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)  # in gin Keras' own arguments are not arguments of a part of a model

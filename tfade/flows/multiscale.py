@@ -67,9 +67,9 @@ class MultiScale(FlowLayer):
         super().build(event_shape, context_size, ordinal)
         self._pieces = []  # shapes of z_1 … z_L
         shape = image_shape(self)
-        outer = (f"multi-scale flow {self.ordinal}" if self.ordinal else "", self.scale)
+        outer = (f"multi-scale flow {self.ordinal}" if self.ordinal else "", self.scale_label)
         for number, flow in enumerate(self.flows):
-            flow.scale = " of ".join(filter(None, (f"scale {number + 1}", *outer)))
+            flow.scale_label = " of ".join(filter(None, (f"scale {number + 1}", *outer)))
         for number, flow in enumerate(self.flows[:-1]):
             flow.build(shape, context_size)
             shape = _half(flow, number + 1)

@@ -80,7 +80,7 @@ class ResidualBlock(FlowLayer):
         self._make_network, self.log_det = network, log_det
         self.exact_terms, self.evaluation_terms, self._tail = exact_terms, evaluation_terms, poisson_tail(rate)
         self.tolerance, self.max_iterations = tolerance, max_iterations
-        self._search = compiled(lambda z, *parameters: self._inverse_search(z, parameters), tolerance)
+        self._search = compiled(self._inverse_search)
 
     def build(self, event_shape, context_size=0, ordinal=0):
         super().build(event_shape, context_size, ordinal)
@@ -155,13 +155,15 @@ class ResidualBlock(FlowLayer):
         )
 
     def _fixed_point(self, z, parameters) -> FixedPoint:
-        return self._search(z, *parameters)
+        return self._search(self._limits, z, *parameters)
 
-    def _inverse_search(self, z, parameters) -> FixedPoint:
-        return self._searched(lambda x: z - self.network.evaluate(x, parameters), z)
+    def _inverse_search(self, limits, z, *parameters) -> FixedPoint:
+        return fixed_point(lambda x: z - self.network.evaluate(x, parameters), z, *limits)
 
-    def _searched(self, step, start) -> FixedPoint:
-        return fixed_point(step, start, self.tolerance, self.max_iterations, self.network.constant)
+    @property
+    def _limits(self) -> tuple[float, int, float]:
+        """What a search is told: its tolerance, the most iterations, and the network's Lipschitz constant."""
+        return self.tolerance, self.max_iterations, self.network.constant
 
     def _inverted(self, z, parameters):
         """x with x + g(x) = z; gradients reach z and the parameters."""
@@ -183,7 +185,7 @@ class ResidualBlock(FlowLayer):
                 with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
                     tape.watch(x)
                     value = self.network.evaluate(x, fixed)
-                solved = self._searched(lambda left: unit - tape.gradient(value, x, left), unit)
+                solved = fixed_point(lambda left: unit - tape.gradient(value, x, left), unit, *self._limits)
                 return tf.where(usable, largest * self._checked(solved, "gradient of the inverse"), upstream)
 
             return tf.identity(residual), gradient
@@ -192,7 +194,7 @@ class ResidualBlock(FlowLayer):
 
     def _checked(self, found: FixedPoint, quantity: str) -> tf.Tensor:
         """The fixed point; an error, and NaN where there are none (XLA), if it was not reached."""
-        among = self.scale or "its kind"  # ordinals start at 0 again on every scale
+        among = self.scale_label or "its kind"  # ordinals start at 0 again on every scale
         message = (
             f"{self.name} (residual block {self.ordinal} of {among}, events of shape {self.event_shape}): its "
             f"{quantity} {NOT_CONVERGED} {self.max_iterations} iterations; raise ResidualBlock.max_iterations or its "

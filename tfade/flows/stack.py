@@ -49,7 +49,7 @@ class Stack(FlowLayer):
         shape = self.event_shape
         for part in self.parts:
             kind = part.counted_as or type(part).__name__
-            part.scale = self.scale
+            part.scale_label = self.scale_label
             if not part.built:
                 part.build(shape, context_size, counts if isinstance(part, Stack) else counts[kind])
             elif (part.event_shape, part.context_size) != (shape, self.context_size):

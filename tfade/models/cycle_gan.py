@@ -106,11 +106,12 @@ class CycleGAN(GenerativeModel):
         network = self.add_network(name, make, source, target)
         owner, remedy = f"CycleGAN.translator made {type(network).__name__}, which", "give a class whose networks"
         try:
-            images = network(keras.KerasTensor((None, *source)))  # shapes alone, nothing is computed
-        except ValueError as error:
+            images = network(keras.KerasTensor((None, *source)), training=False)  # shapes alone, nothing is computed
+        except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+            cause = one_line(error).partition(" Arguments received")[0]
             raise UsageError(
-                f"{owner} does not take images of shape {source}; {remedy} take the image_shape that they are made "
-                f"with: {one_line(error)}"
+                f"{owner} does not take images of shape {source} ({cause}); {remedy} take the image_shape "
+                "that they are made with"
             ) from error
         shape = tuple(getattr(images, "shape", ()))[1:]
         if not shape or not tf.TensorShape(shape).is_compatible_with(target):

@@ -16,8 +16,8 @@ def leading_singular_vectors(
     """`converged_singular_vectors` of the map x → linear(x, kernel) whose transpose is y → transposed(y, kernel).
 
     Both are functions that exist once, such as static methods: the iteration, a loop of many small operations, is a
-    graph that is traced once for them and for the kernel's shape, and called wherever it is needed. Traced anew for
-    every layer, it would take half of the time before a residual flow's first step.
+    graph that is traced once for them, for `least` and for the kernel's shape, and called wherever it is needed. Traced
+    anew for every layer, it would take much of the time before a residual flow's first step.
     """
     return _in_a_graph(linear, transposed, least)(kernel, left)
 

@@ -67,12 +67,13 @@ class TopDownDecoder(keras.layers.Layer):
         activation: str | None = None,
         network=DCGANGenerator,
         channels: Sequence[int] = (4, 2),
-        *,
-        level: Callable[..., keras.layers.Layer],
+        level: Callable[..., keras.layers.Layer] | None = None,
     ):
         super().__init__(autocast=False)  # its layers see to the precision themselves, densities are in float32
         check_list("channels", channels)
         check_class("network", network)
+        if level is None:
+            raise UsageError("TopDownDecoder.level=None; give a class of levels, such as TopDownLevel")
         check_class("TopDownDecoder.level", level)
         self.network = network(image_shape, latent_size, activation=activation)
         maps = feature_maps(self.network)

@@ -163,30 +163,24 @@ def bound_by(line: str) -> list[str]:
     return gin_config._REGISTRY.matching_selectors(name) if name else []
 
 
-def _macros() -> tuple[set[str], set[str]]:
-    """Names of the macros that are defined, and of those that some value refers to."""
-    used: set[str] = set()
-
-    def visit(value):
+def references() -> set[tuple[str, str]]:
+    """What the values that are bound refer to: (scope, full name), of macros (name of the macro, "gin.macro")."""
+    found, queue = set(), list(gin_config._CONFIG.values())
+    while queue:
+        value = queue.pop()
         if isinstance(value, gin_config.ConfigurableReference):
-            if value.configurable.name == "macro":
-                used.add(value.scoped_selector.rpartition("/")[0])
+            found.add((value.scoped_selector.rpartition("/")[0], value.configurable.selector))
         elif isinstance(value, dict):
-            for item in [*value, *value.values()]:
-                visit(item)
+            queue += [*value, *value.values()]
         elif isinstance(value, (list, tuple, set)):
-            for item in value:
-                visit(item)
-
-    for parameters in gin_config._CONFIG.values():
-        visit(parameters)
-    defined = {scope for (scope, selector) in gin_config._CONFIG if selector == "gin.macro"}
-    return defined, used
+            queue += value
+    return found
 
 
 def _check_macros() -> None:
     """Rejects macros that nothing refers to: a misspelt one is legal gin and would be ignored."""
-    defined, used = _macros()
+    used = {scope for scope, selector in references() if selector == "gin.macro"}
+    defined = {scope for (scope, selector) in gin_config._CONFIG if selector == "gin.macro"}
     for name in sorted(defined - used):
         close = difflib.get_close_matches(name, used, 1)
         hint = f"; did you mean {close[0]!r}?" if close else f"; the recipe uses {', '.join(sorted(used)) or 'none'}"

@@ -3,72 +3,76 @@
 import contextlib
 import functools
 import inspect
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-import gin
 import keras
 from gin import config as gin_config
 
 from tfade.errors import UsageError
+from tfade.training import configuration
 from tfade.training.building import parameters_of
 
 
 @contextlib.contextmanager
 def configured_defaults() -> Iterator[None]:
-    """Inside, gin makes the classes that are defaults of arguments, where something of them is bound.
+    """Inside, gin makes the classes that are defaults of arguments, as if `Owner.argument = @Class` were bound.
 
-    As if `Owner.argument = @Class` were bound for every registered owner; what is bound or passed goes before. What a
-    scope alone binds is for the references that name the scope, and no default does.
+    That holds for registered classes in the constructors of registered classes; what is bound or passed goes before.
     """
     before = {key: dict(parameters) for key, parameters in gin_config._CONFIG.items()}
-    unscoped = {selector: parameters for (scope, selector), parameters in before.items() if parameters and not scope}
     selectors = {registered.wrapped: selector for selector, registered in gin_config._REGISTRY.items()}
-    defaults = {
-        (selector, name): selectors[parameter.default]
-        for owner, selector in selectors.items()
-        if inspect.isclass(owner)
-        for name, parameter in parameters_of(owner).items()
-        if inspect.isclass(parameter.default) and parameter.default in selectors
-        if name not in unscoped.get(selector, ())
-    }
-    references, bound = {}, set(unscoped)
-    while found := [argument for argument, kind in defaults.items() if kind in bound and argument not in references]:
-        references |= {argument: defaults[argument] for argument in found}
-        bound |= {owner for owner, _ in found}  # an owner may be the default of another
+    for selector, registered in gin_config._REGISTRY.items():
+        for name, default in _class_defaults(registered).items():
+            if default in selectors and name not in before.get(("", selector), {}):
+                short = gin_config._REGISTRY.minimal_selector(selectors[default])
+                reference = gin_config.ConfigurableReference(short, evaluate=False)
+                gin_config._CONFIG.setdefault(("", selector), {})[name] = reference
     try:
-        with gin.unlock_config():
-            for (owner, name), kind in references.items():
-                reference = gin_config.ConfigurableReference(gin_config._REGISTRY.minimal_selector(kind), False)
-                gin.bind_parameter(f"{owner}.{name}", reference)
         yield
     finally:
         gin_config._CONFIG.clear()
         gin_config._CONFIG.update(before)
 
 
-def require_reached(model) -> None:
-    """Rejects bindings of a class that a model has, and that gin made no instance of: the bindings miss it.
+def _class_defaults(registered) -> dict[str, type]:
+    """The arguments of a registered class that gin may bind and whose defaults are classes."""
+    if not inspect.isclass(registered.wrapped):
+        return {}
+    return {
+        name: parameter.default
+        for name, parameter in parameters_of(registered.wrapped).items()
+        if inspect.isclass(parameter.default) and parameter.default is not inspect.Parameter.empty
+        if name not in (registered.denylist or ()) and name in (registered.allowlist or (name,))
+    }
 
-    `configured_defaults` leaves two such cases: constructors that call the class itself, and what only a scope binds.
+
+def require_reached(model) -> None:
+    """Rejects bindings of a class that a model has, if they reach none of its instances.
+
+    Those are bindings of a class that constructors call themselves, and of a scope that no reference names.
 
     Raises:
-        UsageError: names the binding and the argument to bind.
+        UsageError: names the binding.
     """
     made = made_classes(model)
     for (scope, selector), parameters in gin_config._CONFIG.items():
         registered = gin_config._REGISTRY.get(selector)
         if not parameters or registered is None or registered.wrapped not in made:
             continue
-        if any(used == selector for _, used in gin_config._OPERATIVE_CONFIG):
-            continue
-        name, binding = registered.wrapped.__name__, next(iter(parameters))
-        scoped = "/".join(filter(None, (scope, name)))
-        owners = [f"{owner}.{argument} = @{scoped}" for owner, argument in _defaults_to(registered.wrapped, made)]
-        remedy = f"bind {' or '.join(owners)}" if owners else f"let gin make it, as @{scoped}"
-        raise UsageError(
-            f"{scoped}.{binding} is bound, but {type(model).__name__} makes its {name} from a default "
-            f"argument, which gin cannot configure; {remedy}"
-        )
+        scopes = [used for used, name in gin_config._OPERATIVE_CONFIG if name == selector]
+        name, owner = registered.wrapped.__name__, type(model).__name__
+        binding = "/".join(filter(None, (scope, f"{name}.{next(iter(parameters))}")))
+        if not scopes:
+            raise UsageError(
+                f"{binding} is bound, but {owner} makes its {name} in a constructor that calls the class itself, which "
+                f"gin cannot configure; make it of an argument whose default is {name}, of a registered class"
+            )
+        scopes += [named for named, _ in configuration.references()]
+        if scope and not any(f"{each}/".startswith(f"{scope}/") for each in scopes):
+            raise UsageError(
+                f"{binding} is bound, but nothing of {owner} is made in the scope {scope!r}; leave the scope out, or "
+                f"bind the argument that {name} is for to @{scope}/{name}"
+            )
 
 
 def made_classes(model) -> set[type]:
@@ -94,14 +98,3 @@ def made_classes(model) -> set[type]:
 _THIRD_PARTY = ("builtins", "keras", "tensorflow", "tensorflow_probability", "numpy", "functools", "types", "optree")
 # Attributes by which Keras layers lead to graphs of tensors and operations, where nothing of ours lies.
 _KERAS_LINKS = ("_inbound_nodes", "_outbound_nodes", "_functional", "train_function", "_tracker")
-
-
-def _defaults_to(kind: type, made: Collection[type]) -> list[tuple[str, str]]:
-    """The arguments of registered, used classes whose default is `kind`: (class, argument)."""
-    return [
-        (owner.__name__, name)
-        for owner in sorted(made, key=lambda owner: owner.__name__)
-        if owner.__init__ is not object.__init__
-        for name, argument in parameters_of(owner).items()
-        if argument.default is kind
-    ]

@@ -11,7 +11,7 @@ from gin import config_parser
 from tfade.errors import UsageError, one_line
 from tfade.training import configuration
 
-FORMAT = 2  # of config.gin; raise it when a run of before can no longer be rebuilt
+FORMAT = 3  # of config.gin; raise it when a run of before can no longer be rebuilt
 _HEADER, _IMPORTS = "# tfade run, format ", "# imports: "
 
 

@@ -89,7 +89,7 @@ def draw(
         labels: of a conditional model, int [count].
     """
     # One batch has the size that is asked for: noise is drawn in order, so that a few samples are the first of many.
-    # Of several every call draws a whole one, whose surplus is cut: one traced shape.
+    # Several batches are all whole, with the surplus cut, so that one shape is traced.
     size, starts = min(BATCH, count), range(0, count, BATCH)
     chosen = (None if labels is None else np.resize(labels[start : start + size], size) for start in starts)
     arguments = [(batch_seed(seed, batch), model.conditions(each)) for batch, each in enumerate(chosen)]
