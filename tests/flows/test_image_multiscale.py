@@ -232,6 +232,7 @@ Stack.parts = (@MultiScale,)
 """
 
 
+@pytest.mark.every(2, 1)
 @pytest.mark.parametrize(
     ("recipe", "networks", "latent_shape"),
     [

@@ -11,7 +11,7 @@ from tfade.networks.lipschitz import LipschitzMLP
 from tfade.seeds import Seeds
 from tfade.spec import Batch
 
-STEPS, ROWS = 1_500, 8
+STEPS, ROWS = 1_000, 8
 
 
 def model_of(**more) -> FlowModel:

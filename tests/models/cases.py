@@ -249,7 +249,6 @@ CASES = {
     "own variable": Case(part(toys.BalancedGAN, generator=toys.DECODER, discriminator=CRITIC)),
     "encoder alone": Case(toys.Embedding),
     "translator": Case(toys.Translator, "two domains"),
-    "codes of examples": Case(toys.LatentOptimisation),
     "autoregressive levels": Case(
         part(
             TINY_VAE,
@@ -260,5 +259,6 @@ CASES = {
             ),
         )
     ),
+    "codes of examples": Case(toys.LatentOptimisation),
     "PixelVAE": Case(part(IMAGE_VAE, pixels=part(AutoregressivePixels, Bernoulli, network=MASKED, features=2))),
 }

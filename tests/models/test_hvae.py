@@ -133,7 +133,7 @@ def test_every_variable_gets_a_gradient(variant, k, images):
     assert_every_variable_gets_a_gradient(model, images)
 
 
-@pytest.mark.every(2)
+@pytest.mark.every(4, 2)
 @levels
 def test_a_likelihood_of_several_draws_belongs_to_its_image(variant, images):
     model = model_of(variant)
