@@ -101,7 +101,7 @@ def test_the_gradient_is_that_of_the_normalised_kernel():
 
 
 def test_the_singular_vectors_count_as_constants():
-    """Before u has converged the gradient of σ is u' vᵀ all the same: algorithm 1 and equation 10 of the paper."""
+    """The gradient of σ is u' vᵀ even before u has converged: algorithm 1 and equation 10 of the paper."""
     kernel, direction = (np.random.default_rng(seed).normal(size=(4, 5)) for seed in (0, 1))
     u = np.random.default_rng(2).normal(size=5)
     v = kernel @ u / np.linalg.norm(kernel @ u)

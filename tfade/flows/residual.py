@@ -162,7 +162,7 @@ class ResidualBlock(FlowLayer):
 
     @property
     def _limits(self) -> tuple[float, int, float]:
-        """What a search is told: its tolerance, the most iterations, and the network's Lipschitz constant."""
+        """Tolerance and maximum number of iterations of a search, and the Lipschitz constant of the network."""
         return self.tolerance, self.max_iterations, self.network.constant
 
     def _inverted(self, z, parameters):
