@@ -4,13 +4,14 @@ The reference is the series as one would write it: a loop over the terms, all of
 of `python -m launch.benchmark`.
 """
 
+import statistics
 from collections.abc import Callable
-from pathlib import Path
 
 from launch.benchmarks.timing import Figures, paired
 
 BATCH, SHAPE, WIDTH = 64, (16, 16, 4), 64
 FEW, MANY = 2, 10  # terms
+GRAPHS = 32  # of which the memory is averaged: the order of a graph's operations is drawn when it is made
 
 
 def measure(steps: int) -> Figures:
@@ -19,32 +20,32 @@ def measure(steps: int) -> Figures:
     Args:
         steps: timed steps of each kind.
     """
-    few, many = (block_step(terms, estimate) for terms in (FEW, MANY))
-    reference = block_step(MANY, differentiated_series)
-    # The allocator keeps what it once had, so the peak of the process tells how much more each step takes in its turn.
-    start = begin_peak()
-    grown = []
-    for step in (few, many, reference):
-        for _ in range(3):
-            step()
-        grown.append(peak() - start)
-    yield f"residual block's memory, {MANY} terms / {FEW}", grown[1] / grown[0], 1.1
-    yield f"a differentiated series' memory, {MANY} terms / the block's of {FEW}", grown[2] / grown[0], None
-    ratio, seconds = paired(many, reference, max(5, steps // 20), warm_up=2)
+    few, many, series = (
+        statistics.fmean(peak(block_step(terms, log_det)) for _ in range(graphs))
+        for terms, log_det, graphs in (
+            (FEW, estimate, GRAPHS),
+            (MANY, estimate, GRAPHS),
+            (MANY, differentiated_series, 1),
+        )
+    )
+    yield f"residual block's memory, {MANY} terms / {FEW}", many / few, 1.1
+    yield f"a differentiated series' memory, {MANY} terms / the block's of {FEW}", series / few, None
+    block, reference = block_step(MANY, estimate), block_step(MANY, differentiated_series)
+    ratio, seconds = paired(block, reference, max(5, steps // 20), warm_up=2)
     yield f"residual block's step of {MANY} terms / differentiated series", ratio, 1.0
     yield "residual block's step, milliseconds", 1e3 * seconds, None
 
 
-def begin_peak() -> float:
-    """Forgets the largest memory that this process has had; returns what it holds now, in bytes (Linux)."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    return peak()
+def peak(step: Callable) -> float:
+    """The most bytes of tensors that a call of `step` has at a time on the first device, beyond those there before it."""
+    import tensorflow as tf
 
-
-def peak() -> float:
-    """The most memory that this process has had since `begin_peak`, in bytes (Linux)."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-    return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    device = "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"
+    step()  # what the first call alone allocates
+    tf.config.experimental.reset_memory_stats(device)
+    before = tf.config.experimental.get_memory_info(device)["current"]
+    step()
+    return tf.config.experimental.get_memory_info(device)["peak"] - before
 
 
 def block_step(terms: int, log_det: Callable) -> Callable:
