@@ -97,7 +97,7 @@ def test_peak_memory_is_that_of_a_call():
         return tf.reduce_sum(tf.random.stateless_normal((2**20,), seed))
 
     seed = tf.constant((0, 0))
-    assert 2**22 <= residual_benchmark.peak(lambda: total(seed).numpy()) < 1.1 * 2**22
+    assert 2**22 <= residual_benchmark.peak(lambda: total(seed).numpy()) < 1.5 * 2**22
 
 
 @pytest.mark.full("as the step of a VAE")
