@@ -37,7 +37,7 @@ def measure(steps: int) -> Figures:
 
 
 def peak(step: Callable) -> float:
-    """The most bytes of tensors that a call of `step` has at a time on the first device, beyond those there before it."""
+    """The most bytes of tensors that a call of `step` has at a time on the first device, beyond those before it."""
     import tensorflow as tf
 
     device = "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"

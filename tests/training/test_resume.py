@@ -191,20 +191,21 @@ def test_checkpoints_by_minutes(tmp_path):
 
 
 @pytest.mark.usefixtures("eager")
-def test_a_signal_in_the_last_interval_is_heard(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("moment", ["on_epoch_end", "on_train_end"])
+def test_a_signal_at_the_end_is_heard(moment, tmp_path, monkeypatch, capsys):
     """The evaluation that follows training takes minutes; whoever stops the process does not wait for it."""
     from tfade.training.callbacks import History
 
-    report, settings = History.on_epoch_end, ("steps = 3", QUIET)
+    report, settings = getattr(History, moment), ("steps = 3", QUIET)
 
-    def then_stop(self, epoch, logs=None):
-        report(self, epoch, logs)
+    def then_stop(self, *arguments):
+        report(self, *arguments)
         if self.step == 3:
             os.kill(os.getpid(), signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:
-        patch.setattr(History, "on_epoch_end", then_stop)
+        patch.setattr(History, moment, then_stop)
         assert train_here(tmp_path / "run", *settings) == 128 + signal.SIGTERM
     assert "stopped by SIGTERM after step 3" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) == before
