@@ -66,17 +66,20 @@ def test_ali_draws_its_codes(images):
     assert np.all(model.encode(images).stddev() > 0)
 
 
-@pytest.mark.parametrize("fools", [False, True])
-def test_veegan_by_hand(images, fools):
+@pytest.mark.parametrize(("fools", "together"), [(False, False), (True, False), (False, True)])
+def test_veegan_by_hand(images, fools, together):
     """Both readings of algorithm 1. D is its discriminator with the other sign."""
-    arguments = {"reconstruction_weight": 2.0, "reconstructor_fools_discriminator": fools, "gaussian_codes": False}
+    arguments = {"reconstruction_weight": 2.0, "gaussian_codes": False, "together": together}
+    arguments["reconstructor_fools_discriminator"] = fools
     model, seeds = VEEGAN(SHAPE, 5, **arguments, **NETWORKS), Seeds(0, 0)
     losses = model.losses(Batch(tf.constant(images)), seeds)
     x, z = tf.constant(images / 127.5 - 1, tf.float32), seeds.rows("prior", 8, model.prior().sample)
     generated = model.decoder(z, training=True)
     error = np.sum((z - model.encoder(generated, training=True)) ** 2, 1)
-    on_data = logits(model, x, model.encoder(x, training=True))
-    on_generated = logits(model, generated, z)
+    pairs = (x, model.encoder(x, training=True)), (generated, z)
+    on_data, on_generated = (logits(model, *pair) for pair in pairs)
+    if together:
+        on_data, on_generated = tf.split(logits(model, *(tf.concat(parts, 0) for parts in zip(*pairs))), 2)
     assert losses["generator"]["reconstruction"].weight == 2.0
     for player in ("generator", "reconstructor"):
         np.testing.assert_allclose(losses[player]["reconstruction"].value, error, rtol=1e-3)

@@ -34,6 +34,7 @@ class VEEGAN(Autoencoder):
         reconstructor_fools_discriminator: the reconstructor minimises the adversarial term on its pairs, too, as in the
             authors' Julia code and in ports; algorithm 1 gives it the error alone (the default).
         gaussian_codes: F is stochastic, N(μ(x), σ²(x)) by reparameterisation. The error makes its variance small.
+        together: D sees both kinds of pairs in one batch; it matters where D normalises over the batch.
         encoder, generator, joint_discriminator: network classes of F, G and D, called as `encoder(image_shape,
             outputs)`, `generator(image_shape, latent_size)` and `joint_discriminator(image_shape, latent_size)`.
         prior: class of p(z), a `DistributionLayer`; it stays as it is made.
@@ -54,6 +55,7 @@ class VEEGAN(Autoencoder):
         reconstruction_weight: float = 1.0,
         reconstructor_fools_discriminator: bool = False,
         gaussian_codes: bool = True,
+        together: bool = False,
         encoder=DCGANEncoder,
         generator=DCGANGenerator,
         joint_discriminator=JointDiscriminator,
@@ -64,7 +66,7 @@ class VEEGAN(Autoencoder):
         check_finite("reconstruction_weight", reconstruction_weight)
         super().__init__(spec, latent_size, encoder, generator, prior, gaussian_codes)
         self.reconstruction_weight = reconstruction_weight
-        self.reconstructor_fools_discriminator = reconstructor_fools_discriminator
+        self.reconstructor_fools_discriminator, self.together = reconstructor_fools_discriminator, together
         self.adversary = self.add_adversary(
             "joint_discriminator", joint_discriminator, divergence, penalty, [self.image_shape, latent_size]
         )
@@ -83,9 +85,8 @@ class VEEGAN(Autoencoder):
         error = squared_error(z, self.code_sample(generated, seeds, "reconstruction"), reduction="sum")
         # 2. Pairs of data against pairs of the generator
         x = self.network_input(batch.images)
-        adversarial, discriminator = self.adversary.terms(
-            (x, self.code_sample(x, seeds)), {"generated": (generated, z)}, seeds, train_real_side=True
-        )
+        pairs = (x, self.code_sample(x, seeds)), {"generated": (generated, z)}
+        adversarial, discriminator = self.adversary.terms(*pairs, seeds, train_real_side=True, together=self.together)
         reconstruction = Weighted(self.reconstruction_weight, error)
         reconstructor = {"reconstruction": reconstruction}
         if self.reconstructor_fools_discriminator:
