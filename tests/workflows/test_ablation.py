@@ -125,7 +125,7 @@ def test_the_rows_of_the_hybrids_have_one_generator(tmp_path):
     table = read_table(WORKSPACE, str(ROOT / "gin" / "tables" / "hybrids.gin"), [])
     files = {row.name: ablation_runs.gin_files_of(WORKSPACE, tmp_path, row, table, []) for row in table.rows}
     counts = {name: ablation_runs.count_parameters(WORKSPACE, paths, []) for name, paths in files.items()}
-    assert len(counts) == 13
+    assert len(counts) == 15
     assert table.check_parameters(counts) < 0.001
 
 
