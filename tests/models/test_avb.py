@@ -95,10 +95,9 @@ class Identity(keras.Sequential):
         super().__init__([keras.Input(shape), keras.layers.Activation("linear")])
 
 
-@pytest.mark.full("its losses are computed by hand above")
 def test_adaptive_contrast_estimates_a_known_kl_better():
     """Both discriminators have the same steps; the KL divergence is ½ Σ (4 x² + σ² - 1 - 2 log σ), 7.6 nats on average."""
-    x = tf.random.stateless_normal((512, 2), (0, 1))
+    x = tf.random.stateless_normal((256, 2), (0, 1))
     known = 0.5 * np.sum(4 * np.square(x) + 0.01 - 1 - 2 * np.log(0.1), 1)
     errors = []
     for adaptive_contrast in (False, True):
@@ -109,17 +108,17 @@ def test_adaptive_contrast_estimates_a_known_kl_better():
             "joint_discriminator": part(JointDiscriminator, width=32, depth=2),
         }
         model = AVB((2,), 2, adaptive_contrast=adaptive_contrast, **networks)
-        critic, optimizer = model.adversary.network, keras.optimizers.Adam(3e-3)
+        critic, optimizer = model.adversary.network, keras.optimizers.Adam(5e-3)
         optimizer.build(critic.trainable_variables)
 
-        @tf.function
+        @tf.function(autograph=False)
         def step(number, model=model, critic=critic, optimizer=optimizer):
             with tf.GradientTape() as tape:
                 terms = model.losses(Batch(x), Seeds(0, number))["joint_discriminator"]
                 loss = tf.reduce_mean(terms["real"] + terms["contrast"])
             optimizer.apply(tape.gradient(loss, critic.trainable_variables), critic.trainable_variables)
 
-        for number in tf.range(200):
+        for number in tf.range(150):
             step(number)
         kl = model.losses(Batch(x), Seeds(1, 0))["autoencoder"]["kl"].value
         errors.append(abs(float(np.mean(kl - known))))
