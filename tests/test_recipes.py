@@ -1,22 +1,26 @@
 """Every gin file that is shipped builds its model and takes steps, small enough for a test."""
 
 import ast
+import contextlib
 import csv
 import re
+from unittest import mock
 
 import gin
 import numpy as np
 import pytest
 
 from launch import common
-from tests.helpers import ROOT, TINY, assert_same_state, newest_state, squeezenet_file, train_here, untraced
+from tests.helpers import ROOT, TINY, assert_same_state, eagerly, newest_state, squeezenet_file, train_here, untraced
 from tfade import load_run
-from tfade.training.checkpoints import snapshot
+from tfade.export import export
+from tfade.training.checkpoints import Checkpoints, snapshot
 from tfade.training.recipe import build_model, recipe_of_data
 
 RECIPES = sorted((ROOT / "gin").glob("*.gin"))
 # Some are compiled and show pictures, as users would have it; the others are stepped eagerly, which takes half the time.
 COMPILED = {"hvae", "flow_gan_hybrid", "density"}
+STAGED = {"glann", "glf_two_stage", "rae", "rae_gmm", "two_stage_vae"}  # whose runs are never made longer
 SIZES = {"mnist": 28, "cifar10": 32, "stl10": 48, "celeba": 64, "imagenet64": 64, "lsun": 64, "horse2zebra": 32}
 DATA = sorted((ROOT / "gin" / "data").glob("*.gin"))
 
@@ -64,16 +68,48 @@ def test_recipes_build(path, tmp_path):
     assert any(stage.players for stage in model.stages)
 
 
+def trained(run, path, *bindings) -> dict[str, np.ndarray]:
+    """The state that training a recipe in small leaves."""
+    if path.stem not in COMPILED:
+        bindings = (*bindings, "Visualisation.samples = 0")
+    with contextlib.nullcontext() if path.stem in COMPILED else eagerly():
+        assert train_here(run, *bindings, files=(path, TINY)) == 0
+    return newest_state(run)
+
+
 @recipes(full=lambda path: path not in STEPPED)
 def test_recipes_train(path, tmp_path, request):
-    bindings = small(path, tmp_path)
-    if path.stem not in COMPILED:
-        request.getfixturevalue("eager")
-        bindings.append("Visualisation.samples = 0")
-    assert train_here(tmp_path / "run", *bindings, files=(path, TINY)) == 0
-    state = newest_state(tmp_path / "run")
+    """With --full the run is continued and exported, too."""
+    run, bindings = tmp_path / "run", small(path, tmp_path)
+    state = trained(run, path, *bindings)
     assert int(state["step"]) >= 1
-    assert_same_state(snapshot(load_run(tmp_path / "run").state()), state)
+    assert_same_state(snapshot(load_run(run).state()), state)
+    if not request.config.getoption("full"):
+        return
+    if path.stem in STAGED:
+        unfinished = stopped_early(tmp_path / "stopped", path, *bindings)
+        assert any(np.any(value != state[name]) for name, value in unfinished.items())
+        assert_same_state(trained(tmp_path / "stopped", path, *bindings), state)
+    else:
+        assert int(trained(run, path, *bindings, "steps = 2")["step"]) == int(state["step"]) + 1
+    assert "serving_default" in export(load_run(run), tmp_path / "export")
+    assert (tmp_path / "export" / "saved_model.pb").is_file()
+
+
+class Stopped(BaseException):
+    """A process that is gone: nothing catches it."""
+
+
+def stopped_early(run, path, *bindings) -> dict[str, np.ndarray]:
+    """The state that training a recipe in small leaves if the process ends at its first checkpoint."""
+
+    def save_and_stop(self, step, state, save=Checkpoints.save):
+        save(self, step, state)
+        raise Stopped
+
+    with mock.patch.object(Checkpoints, "save", save_and_stop), pytest.raises(Stopped):
+        trained(run, path, *bindings)
+    return newest_state(run)
 
 
 @pytest.mark.full("each of them is part of a published recipe")

@@ -63,6 +63,24 @@ def test_the_losses_by_hand(adaptive_contrast):
     np.testing.assert_allclose(discriminator["contrast"], np.logaddexp(0, on_contrast), rtol=1e-3)
 
 
+def test_the_moments_of_the_contrast_are_constants():
+    """The gradient of the KL divergence's estimate, against one with moments that are taken outside the tape."""
+    x, seeds = tf.random.stateless_normal((6, 3), (0, 1)), Seeds(1, 2)
+    model = AVB((3,), 2, posterior=SMALL, adaptive_contrast=True, **VECTORS)
+    posterior, critic = model.networks["posterior"], model.networks["joint_discriminator"]
+    normal = posterior.distribution(model.encoder(x)).normal_approximation()
+    mean, scale = np.asarray(normal.mean()), np.asarray(normal.stddev())
+    variables = [*model.encoder.trainable_variables, *posterior.trainable_variables]
+    with tf.GradientTape(persistent=True) as tape:
+        kl = model.losses(Batch(x), seeds)["autoencoder"]["kl"].value
+        z = posterior.codes(seeds.normal("code", (6, 1, 4))[:, 0], model.encoder(x))
+        seen = (z - mean) / scale
+        by_hand = critic((x, seen))[:, 0] + tf.reduce_sum(0.5 * z**2 - 0.5 * seen**2 - np.log(scale), 1)
+    np.testing.assert_allclose(kl, by_hand, rtol=1e-3, atol=1e-4)
+    for found, expected in zip(tape.gradient(kl, variables), tape.gradient(by_hand, variables), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+
+
 class Known(ImplicitPosterior):
     """N(2 x, 0.1² I) of vectors x [batch, 2], of which the model does not know it."""
 
@@ -77,10 +95,9 @@ class Identity(keras.Sequential):
         super().__init__([keras.Input(shape), keras.layers.Activation("linear")])
 
 
-@pytest.mark.full("its losses are computed by hand above")
 def test_adaptive_contrast_estimates_a_known_kl_better():
     """Both discriminators have the same steps; the KL divergence is ½ Σ (4 x² + σ² - 1 - 2 log σ), 7.6 nats on average."""
-    x = tf.random.stateless_normal((512, 2), (0, 1))
+    x = tf.random.stateless_normal((256, 2), (0, 1))
     known = 0.5 * np.sum(4 * np.square(x) + 0.01 - 1 - 2 * np.log(0.1), 1)
     errors = []
     for adaptive_contrast in (False, True):
@@ -91,17 +108,17 @@ def test_adaptive_contrast_estimates_a_known_kl_better():
             "joint_discriminator": part(JointDiscriminator, width=32, depth=2),
         }
         model = AVB((2,), 2, adaptive_contrast=adaptive_contrast, **networks)
-        critic, optimizer = model.adversary.network, keras.optimizers.Adam(3e-3)
+        critic, optimizer = model.adversary.network, keras.optimizers.Adam(5e-3)
         optimizer.build(critic.trainable_variables)
 
-        @tf.function
+        @tf.function(autograph=False)
         def step(number, model=model, critic=critic, optimizer=optimizer):
             with tf.GradientTape() as tape:
                 terms = model.losses(Batch(x), Seeds(0, number))["joint_discriminator"]
                 loss = tf.reduce_mean(terms["real"] + terms["contrast"])
             optimizer.apply(tape.gradient(loss, critic.trainable_variables), critic.trainable_variables)
 
-        for number in tf.range(200):
+        for number in tf.range(150):
             step(number)
         kl = model.losses(Batch(x), Seeds(1, 0))["autoencoder"]["kl"].value
         errors.append(abs(float(np.mean(kl - known))))

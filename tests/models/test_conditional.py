@@ -22,7 +22,7 @@ from tfade.networks.conditioner import LinearConditioner
 from tfade.networks.dcgan import DCGANDiscriminator
 from tfade.networks.discriminators import ConvDiscriminator
 from tfade.networks.mlp import MLPDecoder
-from tfade.networks.sngan import SNGANDiscriminator
+from tfade.networks.sngan import ResidualBlock, ResidualDiscriminator, SNGANDiscriminator
 from tfade.networks.topdown import BottomUpEncoder
 from tfade.networks.topdown_decoder import TopDownDecoder
 from tfade.seeds import Seeds
@@ -80,16 +80,24 @@ def test_the_statistics_of_the_batch_are_those_of_training_only():
     assert any(np.any(v.numpy() != old) for v, old in zip(generator.non_trainable_variables, before))
 
 
-@pytest.mark.every(2)
+@pytest.mark.every(3)
 @pytest.mark.parametrize("spectral", [False, True])
-def test_the_projection_is_the_formula(spectral):
-    network = part(SNGANDiscriminator, width=2, spectral=spectral)
+@pytest.mark.parametrize("kind", [SNGANDiscriminator, ResidualDiscriminator])
+def test_the_projection_is_the_formula(kind, spectral):
+    network = part(kind, width=2, spectral=spectral)
     discriminator = moved(ConditionalDiscriminator(SHAPE, CLASSES, network=network))
     x = tf.random.stateless_uniform((8, *SHAPE), (0, 1), -1, 1)
-    for _ in range(40):  # power iterations
-        discriminator((x, LABELS), training=True)
     h = discriminator.features(x)
-    w, b, table = discriminator.last.kernel[:, 0], discriminator.last.bias[0], discriminator.classes.kernel
+    for _ in range(40):  # power iterations
+        discriminator.last(h, training=True)
+        discriminator.classes(one_hot(LABELS), training=True)
+    if kind is ResidualDiscriminator:
+        maps = x
+        for layer in discriminator.network.layers:
+            maps = layer(maps) if isinstance(layer, ResidualBlock) else maps
+        np.testing.assert_allclose(h, np.maximum(maps, 0).sum((1, 2)), rtol=1e-4, atol=1e-4)
+    w, table = discriminator.last.kernel[:, 0], discriminator.classes.kernel
+    b = 0.0 if discriminator.last.bias is None else discriminator.last.bias[0]
     if spectral:
         w, table = w / np.linalg.norm(w), table / np.linalg.svd(table, compute_uv=False).max()
     expected = h @ w[:, None] + b + np.sum(tf.gather(table, LABELS) * h, 1, keepdims=True)

@@ -1,6 +1,7 @@
 """VAE-GAN and α-GAN: their losses by hand, and layers of a discriminator."""
 
 import functools
+import math
 
 import keras
 import numpy as np
@@ -10,11 +11,12 @@ import tensorflow as tf
 from tests.models import toys
 from tfade.distributions.gaussian import diagonal_normal
 from tfade.errors import UsageError
-from tfade.models.vae_gan import VAEGAN, features_of
+from tfade.models.vae_gan import VAEGAN, with_features
 from tfade.models.vgh import VGHPlusPlus
 from tfade.networks.discriminators import ConvDiscriminator
 from tfade.networks.joint import JointDiscriminator
-from tfade.objectives.divergences import LogRatio
+from tfade.objectives.divergences import LogRatio, Wasserstein
+from tfade.objectives.penalties import R1
 from tfade.seeds import Seeds
 from tfade.spec import Batch
 
@@ -27,9 +29,18 @@ def softplus(v):
     return np.logaddexp(0, np.asarray(v, np.float64))[:, 0]
 
 
+def terms_of(losses):
+    return {player: set(terms) for player, terms in losses.items()}
+
+
 def test_vae_gan_by_hand(images):
     model, seeds = VAEGAN(SHAPE, 5, reconstruction_weight=0.3, feature_layer=1, **NETWORKS), Seeds(0, 0)
     losses = model.losses(Batch(tf.constant(images)), seeds)
+    assert terms_of(losses) == {
+        "encoder": {"kl", "feature_reconstruction"},
+        "generator": {"feature_reconstruction", "reconstruction_adversarial", "sample_adversarial"},
+        "discriminator": {"real", "reconstruction", "sample"},
+    }
     x = tf.constant(images / 127.5 - 1, tf.float32)
     q = diagonal_normal(model.encoder(x, training=True))
     mean, scale = np.asarray(q.mean()), np.asarray(q.stddev())
@@ -58,6 +69,12 @@ def test_alpha_gan_estimates_log_ratios(images, make_model):
     arguments = {"divergence": LogRatio, "code_divergence": LogRatio}
     model, seeds = make_model(VGHPlusPlus, model_arguments=arguments), Seeds(0, 0)
     losses = model.losses(Batch(tf.constant(images)), seeds)
+    assert terms_of(losses) == {
+        "encoder": {"reconstruction", "code_adversarial"},
+        "generator": {"reconstruction", "reconstruction_adversarial", "sample_adversarial"},
+        "discriminator": {"real", "reconstruction", "sample"},
+        "code_discriminator": {"real", "code"},
+    }
     code = model.encoder(images / 127.5 - 1, training=True)
     sample = model.generator(seeds.rows("prior", 8, model.prior().sample), training=True)
     expected = -np.asarray(model.code_discriminator(code))[:, 0]
@@ -72,6 +89,42 @@ def test_alpha_gan_estimates_log_ratios(images, make_model):
     np.testing.assert_allclose(losses["code_discriminator"]["real"], softplus(-prior), rtol=1e-3)
 
 
+def test_the_balance_of_data_and_fakes_is_the_discriminators_alone(images):
+    """r real + (1 - r) / 2 (reconstruction + sample), as in the authors' code."""
+    keras.utils.set_random_seed(0)
+    plain = VAEGAN(SHAPE, 5, feature_layer=1, **NETWORKS).losses(Batch(tf.constant(images)), Seeds(0, 0))
+    keras.utils.set_random_seed(0)
+    model = VAEGAN(SHAPE, 5, feature_layer=1, real_weight=0.66, penalty=R1, **NETWORKS)
+    losses = model.losses(Batch(tf.constant(images)), Seeds(0, 0))
+    weights = {name: term.weight for name, term in losses["discriminator"].items()}
+    assert weights == pytest.approx({"real": 0.66, "reconstruction": 0.17, "sample": 0.17, "r1": 1.0})
+    for name, value in plain["discriminator"].items():
+        np.testing.assert_allclose(losses["discriminator"][name].value, value, rtol=1e-5)
+    for name in ("reconstruction_adversarial", "sample_adversarial"):
+        np.testing.assert_allclose(losses["generator"][name], plain["generator"][name], rtol=1e-5)
+
+
+@pytest.mark.parametrize("weight", [0, 1, -0.5, 1.0, "x", True, math.nan])
+def test_a_balance_out_of_range_is_refused(weight):
+    with pytest.raises(UsageError, match=f"real_weight={weight!r} must be a number between 0 and 1, both excluded"):
+        VAEGAN(SHAPE, 5, real_weight=weight, **NETWORKS)
+
+
+def test_a_divergence_that_shifts_takes_no_balance():
+    with pytest.raises(UsageError, match="real_weight=0.5 does not go with Wasserstein, .*; use None"):
+        VAEGAN(SHAPE, 5, feature_layer=1, real_weight=0.5, divergence=Wasserstein, **NETWORKS)
+
+
+def test_images_pass_the_discriminator_once(images, monkeypatch):
+    """Its features are those of the pass that judges them."""
+    model, seen = VAEGAN(SHAPE, 5, feature_layer=1, **NETWORKS), []
+    layer = model.discriminator.layers[0]
+    convolve = layer.call
+    monkeypatch.setattr(layer, "call", lambda inputs: seen.append(inputs) or convolve(inputs))
+    model.losses(Batch(tf.constant(images)), Seeds(0, 0))
+    assert len(seen) == 3
+
+
 @pytest.mark.parametrize("position", [7, -1, 6, 5, -2, -8, 1.0, True, "conv"])
 def test_a_layer_that_does_not_exist_is_refused(position):
     with pytest.raises(
@@ -84,17 +137,19 @@ def test_layers_are_those_of_a_sequence():
     discriminator = CRITIC(SHAPE)
     x = tf.random.stateless_normal((2, *SHAPE), (0, 1))
     first = discriminator.layers[0]
-    np.testing.assert_allclose(features_of(discriminator, 0)(x), first(x), rtol=1e-6)
-    np.testing.assert_allclose(features_of(discriminator, -len(discriminator.layers))(x), first(x), rtol=1e-6)
+    for position in (0, -len(discriminator.layers)):
+        features, output = with_features(discriminator, position)(x)
+        np.testing.assert_allclose(features, first(x), rtol=1e-6)
+        np.testing.assert_allclose(output, discriminator(x), rtol=1e-6)
     with pytest.raises(UsageError, match=r"feature_layer=0 is a layer of a keras.Sequential, .* JointDiscriminator"):
-        features_of(JointDiscriminator((3,), 2), 0)
+        with_features(JointDiscriminator((3,), 2), 0)
 
 
 def test_the_features_follow_the_discriminator():
     """They are no copy: a moved weight moves them."""
     discriminator = CRITIC(SHAPE)
-    features, x = features_of(discriminator, 1), tf.ones((1, *SHAPE))
-    before = features(x)
+    judge, x = with_features(discriminator, 1), tf.ones((1, *SHAPE))
+    before, _ = judge(x)
     discriminator.layers[0].bias.assign_add(tf.ones_like(discriminator.layers[0].bias))
-    assert np.all(features(x) != before)
+    assert np.all(judge(x)[0] != before)
     assert isinstance(discriminator, keras.Sequential)

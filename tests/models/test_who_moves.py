@@ -13,38 +13,52 @@ from tfade.spec import Batch
 from tfade.training import configuration
 from tfade.training.recipe import Recipe, build_model
 
+Terms = dict[str, set[str]]  # term → networks that it reaches
 INFERENCE = {"encoder", "posterior"}
 LIKELIHOOD = {"reconstruction": {*INFERENCE, "decoder", "pixels"}, "kl": INFERENCE}
-IMPLICIT = {
-    "reconstruction": LIKELIHOOD["reconstruction"],
-    **{name: {*INFERENCE, "joint_discriminator"} for name in ("kl", "real")},
-    "contrast": {"joint_discriminator"},
-}
 WITH_FLOW = {"reconstruction": {*LIKELIHOOD["reconstruction"], "flow"}, "kl": INFERENCE, "log_det": {"flow"}}
 
 
-def adversary(sampling: set[str], penalty: str | None = "r1") -> dict[str, set[str]]:
-    """The terms of both sides, where these networks make the samples."""
+def adversary(
+    sampling: set[str], penalty: str | None = "r1", player="generator", **terms: set[str]
+) -> dict[str, Terms]:
+    """The terms of both sides, where these networks make the samples, which this player moves, who has other terms."""
     own = {name: {"discriminator"} for name in ("real", penalty) if name}
-    return {**own, **{name: {*sampling, "discriminator"} for name in ("adversarial", "fake")}}
+    judged = {*sampling, "discriminator"}
+    return {player: {**terms, "adversarial": judged}, "discriminator": {**own, "fake": judged}}
 
 
+IMPLICIT = {
+    "autoencoder": {
+        "reconstruction": LIKELIHOOD["reconstruction"],
+        "kl": {*INFERENCE, "joint_discriminator"},
+    },
+    "joint_discriminator": {"real": {*INFERENCE, "joint_discriminator"}, "contrast": {"joint_discriminator"}},
+}
 FLOW_POSTERIORS = tuple(f"vae_{kind}_posterior" for kind in ("iaf", "maf", "rnvp"))
+INFERRED, GENERATED = {"encoder", "joint_discriminator"}, {"generator", "joint_discriminator"}
 OF_PAIRS = {
-    **dict.fromkeys(("inferred_adversarial", "real"), ("encoder", "joint_discriminator")),
-    **dict.fromkeys(("generated_adversarial", "generated"), ("generator", "joint_discriminator")),
+    "autoencoder": {"inferred_adversarial": INFERRED, "generated_adversarial": GENERATED},
+    "joint_discriminator": {"real": INFERRED, "generated": GENERATED},
 }
 VEEGAN = {
-    "reconstruction": {"encoder", "generator"},
-    "generator/adversarial": {"generator", "joint_discriminator"},
-    "real": {"encoder", "joint_discriminator"},
-    "generated": {"generator", "joint_discriminator"},
+    "reconstructor": {"reconstruction": {"encoder", "generator"}},
+    "generator": {"reconstruction": {"encoder", "generator"}, "adversarial": GENERATED},
+    "joint_discriminator": {"real": INFERRED, "generated": GENERATED},
 }
-
-OF_IMAGES = {
-    "real": (),
-    **dict.fromkeys(("reconstruction", "reconstruction_adversarial"), ("encoder", "generator")),
-    **dict.fromkeys(("sample", "sample_adversarial"), ("generator",)),
+OF_RECONSTRUCTIONS, OF_SAMPLES = {"encoder", "generator", "discriminator"}, {"generator", "discriminator"}
+OF_IMAGES = {"reconstruction_adversarial": OF_RECONSTRUCTIONS, "sample_adversarial": OF_SAMPLES}
+JUDGED_IMAGES = {"real": {"discriminator"}, "reconstruction": OF_RECONSTRUCTIONS, "sample": OF_SAMPLES}
+OF_CODES = {"encoder", "code_discriminator"}
+HYBRID = {
+    "encoder": {"reconstruction": {"encoder", "generator"}, "code_adversarial": OF_CODES},
+    "generator": {"reconstruction": {"encoder", "generator"}, **OF_IMAGES},
+    "discriminator": JUDGED_IMAGES,
+    "code_discriminator": {"real": {"code_discriminator"}, "code": OF_CODES},
+}
+OF_AAE = {
+    "autoencoder": {"reconstruction": {"encoder", "decoder"}, "adversarial": OF_CODES},
+    "code_discriminator": {"real": {"code_discriminator"}, "code": OF_CODES},
 }
 # Recipes, and those with bindings under a name of their own.
 ADVERSARIAL_RECONSTRUCTOR = "veegan, adversarial reconstructor"
@@ -55,56 +69,54 @@ BINDINGS = {
     ADVERSARIAL_RECONSTRUCTOR: ("VEEGAN.reconstructor_fools_discriminator = True",),
     AUXILIARY_CLASSIFIER: ("ConditionalDiscriminator.auxiliary = True", "ConditionalGAN.auxiliary_weight = 1.0"),
 }
-# recipe → {term, or player/term: networks that it reaches}; samples are made by the decoder and f, from codes of the prior
+# recipe → {player: {term: networks that it reaches}}; samples are made by the decoder and f, from codes of the prior
 REACHED = {
     **dict.fromkeys(("bigan", "ali"), OF_PAIRS),
     "veegan": VEEGAN,
-    ADVERSARIAL_RECONSTRUCTOR: {**VEEGAN, "reconstructor/adversarial": {"encoder", "joint_discriminator"}},
+    ADVERSARIAL_RECONSTRUCTOR: {**VEEGAN, "reconstructor": {**VEEGAN["reconstructor"], "adversarial": INFERRED}},
     "dragan": adversary({"generator"}, "dragan"),
     "began": {
-        "reconstruction": {"generator", "discriminator"},
-        "fake": {"generator", "discriminator"},
-        "real": {"discriminator"},
-        "convergence": set(),
+        "generator": {"reconstruction": OF_SAMPLES},
+        "discriminator": {"fake": OF_SAMPLES, "real": {"discriminator"}, "convergence": set()},
     },
     **dict.fromkeys(("avb", "avb_adaptive_contrast"), IMPLICIT),
-    "alpha_gan": {
-        "code_adversarial": {"encoder", "code_discriminator"},
-        "code": {"encoder", "code_discriminator"},
-        "code_discriminator/real": {"code_discriminator"},
-        **dict.fromkeys(("encoder/reconstruction", "generator/reconstruction"), ("encoder", "generator")),
-        **{name: {*networks, "discriminator"} for name, networks in OF_IMAGES.items()},
-    },
+    "alpha_gan": HYBRID,
     "vae_gan": {
-        "kl": {"encoder"},
-        "feature_reconstruction": {"encoder", "generator", "discriminator"},
-        **{name: {*networks, "discriminator"} for name, networks in OF_IMAGES.items()},
+        "encoder": {"kl": {"encoder"}, "feature_reconstruction": OF_RECONSTRUCTIONS},
+        "generator": {"feature_reconstruction": OF_RECONSTRUCTIONS, **OF_IMAGES},
+        "discriminator": JUDGED_IMAGES,
     },
-    "aae": {
-        "reconstruction": {"encoder", "decoder"},
-        "adversarial": {"encoder", "code_discriminator"},
-        "code": {"encoder", "code_discriminator"},
-        "real": {"code_discriminator"},
+    "aae": OF_AAE,
+    **{
+        name: {"autoencoder": LIKELIHOOD}
+        for name in ("vae", "vae_bernoulli", "vae_categorical", "vae_quantized_normal", "vae_discretized_logistic")
     },
-    **dict.fromkeys(("vae", "vae_bernoulli", "vae_categorical", "vae_quantized_normal"), LIKELIHOOD),
-    "vae_discretized_logistic": LIKELIHOOD,
-    **{name: {**LIKELIHOOD, "entropy": INFERENCE, "prior": INFERENCE} for name in FLOW_POSTERIORS},
-    "iwae": {"bound": LIKELIHOOD["reconstruction"]},
-    "hvae": {**LIKELIHOOD, "kl": {*INFERENCE, "decoder"}},
-    "v_ade": WITH_FLOW,
-    "av_gde": {**LIKELIHOOD, **adversary({"decoder"})},
-    "av_ade": {**WITH_FLOW, **adversary({"decoder", "flow"})},
+    **{name: {"autoencoder": {**LIKELIHOOD, "entropy": INFERENCE, "prior": INFERENCE}} for name in FLOW_POSTERIORS},
+    "iwae": {"autoencoder": {"bound": LIKELIHOOD["reconstruction"]}},
+    "hvae": {"autoencoder": {**LIKELIHOOD, "kl": {*INFERENCE, "decoder"}}},
+    "v_ade": {"autoencoder": WITH_FLOW},
+    "av_gde": adversary({"decoder"}, player="autoencoder", **LIKELIHOOD),
+    "av_ade": adversary({"decoder", "flow"}, player="autoencoder", **WITH_FLOW),
     "gan": adversary({"generator"}),
     "sngan": adversary({"generator"}, None),
     "wgan_gp": adversary({"generator"}, "gradient_penalty"),
     "conditional_gan": adversary({"generator"}),
     AUXILIARY_CLASSIFIER: {
-        **adversary({"generator"}),
-        **dict.fromkeys(("generator/class", "discriminator/class"), ("generator", "discriminator")),
+        player: {**terms, "class": OF_SAMPLES} for player, terms in adversary({"generator"}).items()
     },
-    "conditional_vae": LIKELIHOOD,
-    "conditional_av_ade": {**WITH_FLOW, **adversary({"decoder", "flow"})},
+    "conditional_vae": {"autoencoder": LIKELIHOOD},
+    "conditional_av_ade": adversary({"decoder", "flow"}, player="autoencoder", **WITH_FLOW),
+    "vgh": {
+        **HYBRID,
+        **{
+            player: {term: networks for term, networks in HYBRID[player].items() if not term.startswith("sample")}
+            for player in ("generator", "discriminator")
+        },
+    },
+    "vgh_pp": HYBRID,
+    "wae_gan": OF_AAE,
 }
+TWINS = {"vgh_pp", "wae_gan"}  # of other recipes' classes
 # Layers below the last latents do not matter to these; nor do the priors' to where the posterior puts them; nor what is
 # behind a discriminator's feature layer; nor does a shift of the latents to their entropy.
 IN_PART = {
@@ -113,15 +125,15 @@ IN_PART = {
     *((name, "entropy", "posterior") for name in FLOW_POSTERIORS),
     *((name, "r1", "discriminator") for name in ("conditional_gan", "conditional_av_ade")),  # not of the bias's shift
     # The classifier and the projection are two heads of one network.
-    *(
-        (AUXILIARY_CLASSIFIER, term, "discriminator")
-        for term in (*adversary(set()), "generator/class", "discriminator/class")
-    ),
+    *((AUXILIARY_CLASSIFIER, term, "discriminator") for term in ("adversarial", "real", "fake", "r1", "class")),
 }
 SLOPES = {"r1", "gradient_penalty", "dragan"}  # which the discriminator's last bias does not change
 
 
-@pytest.fixture(params=REACHED, scope="module")
+PARAMETERS = [pytest.param(recipe, marks=[pytest.mark.twin] * (recipe in TWINS)) for recipe in REACHED]
+
+
+@pytest.fixture(params=PARAMETERS, scope="module")
 def recipe(request):
     return request.param
 
@@ -145,28 +157,37 @@ def batch():
     return Batch(tf.constant(source.fetch(rows)), tf.constant(source.labels(rows)))
 
 
+def owned(player: str, model) -> set[str]:
+    """The networks that a player of this name moves."""
+    if player == "autoencoder":
+        return {name for name in model.networks if "discriminator" not in name}
+    return {"encoder"} if player == "reconstructor" else {player}
+
+
 @pytest.mark.every(5, 4)
 def test_what_each_term_reaches(recipe, model, batch, eager):
+    """And which player minimises it, who moves which networks."""
     with tf.GradientTape(persistent=True) as tape:
         losses = model.losses(batch, model._seeds(0))
         values = {
-            f"{player}/{name}": tf.reduce_mean(value.value if isinstance(value, Weighted) else value)
+            (player, term): tf.reduce_mean(value.value if isinstance(value, Weighted) else value)
             for player, terms in losses.items()
-            for name, value in terms.items()
+            for term, value in terms.items()
         }
-    table = REACHED[recipe]
-    known = {name: name if name in table else name.partition("/")[2] for name in values}
-    assert set(known.values()) == table.keys()
-    for full, value in values.items():
-        term = known[full]
-        expected = table[term]
+    table = {(player, term): networks for player, terms in REACHED[recipe].items() for term, networks in terms.items()}
+    assert set(values) == set(table)
+    for player in model.players():
+        names = owned(player.name, model)
+        expected = {v.path for name in names for v in model.networks[name].trainable_variables}
+        assert {v.path for v in player.variables} == expected, player.name
+    for (player, term), expected in table.items():
         for name, network in model.networks.items():
-            gradients = tape.gradient(value, network.trainable_variables)
+            gradients = tape.gradient(values[player, term], network.trainable_variables)
             reached = [gradient is not None for gradient in gradients]
             if (recipe, term, name) in IN_PART:
                 assert any(reached)
                 assert not all(reached)
             else:
                 count = len(reached) - (name == "discriminator" and term in SLOPES)
-                assert reached[:count] == [name in expected] * count, (term, name)
+                assert reached[:count] == [name in expected] * count, (player, term, name)
                 assert not any(reached[count:])

@@ -1,6 +1,6 @@
 """A discriminator, what it estimates and what regularises it: the adversarial part that models share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
@@ -49,6 +49,7 @@ class Adversary:
         train_real_side: bool = False,
         together: bool = False,
         discriminator_fakes: Mapping | None = None,
+        outputs: Sequence[tf.Tensor] | None = None,
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor | Weighted]]:
         """The generator's loss on each fake, and the discriminator's terms.
 
@@ -65,6 +66,8 @@ class Adversary:
                 over the batch.
             discriminator_fakes: what the discriminator sees in the place of the fakes, under their names, such as draws
                 of a `HistoryPool`; constants to whatever made them. None for the fakes themselves.
+            outputs: the discriminator's, on `real`, each fake and each of `discriminator_fakes`, where they are known;
+                None to evaluate it.
 
         Returns:
             The generator's terms {name: values [batch]}, and the discriminator's {"real", every name, and the
@@ -84,7 +87,9 @@ class Adversary:
             if set(names) != set(fakes):
                 raise UsageError(f"discriminator_fakes={names} must have the names of fakes={list(fakes)}")
             seen = {name: tf.nest.map_structure(tf.stop_gradient, discriminator_fakes[name]) for name in fakes}
-        on_real, *values = self._logits([real, *fakes.values(), *seen.values()], together)
+        if outputs is None:
+            outputs = self._logits([real, *fakes.values(), *seen.values()], together)
+        on_real, *values = outputs
         on_fakes, on_seen = dict(zip(fakes, values)), dict(zip(fakes, values[-len(fakes) :]))
         generator = {name: of_example(self.divergence.generator(values)) for name, values in on_fakes.items()}
         if train_real_side:

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfade.distributions.gaussian import diagonal_normal
-from tfade.errors import UsageError, check_finite
+from tfade.errors import UsageError, check_between, check_finite
 from tfade.models.latent import Autoencoder
 from tfade.models.players import Player, Weighted
 from tfade.networks.dcgan import DCGANDiscriminator, DCGANEncoder, DCGANGenerator
@@ -31,8 +31,8 @@ class VAEGAN(Autoencoder):
         discriminator  -log D(x) - log(1 - D(x̂)) - log(1 - D(G(z)))
 
     The encoder receives no gradient from the adversarial loss, nor D from L_h. The paper's generator has the
-    saturating form (`CrossEntropy.saturating`), and its code skips the updates of a player that is far ahead, which is
-    not done here.
+    saturating form (`CrossEntropy.saturating`). Not done here: its code adds 1e-3 to D and 1 - D within the logarithms,
+    and skips the updates of a player that is far ahead.
 
     Args:
         spec: what the data look like, or the bare shape of an example.
@@ -41,13 +41,15 @@ class VAEGAN(Autoencoder):
             γ = w / (1 - w), with w = 1e-2 by default and 1e-5 for faces.
         feature_layer: position of the layer h among the discriminator's layers, counted from 0; negative ones are
             counted from its end. It lies before the head, the last layer with weights.
+        real_weight: r in (0, 1), which makes the discriminator's loss -r log D(x) - (1 - r) / 2 · [log(1 - D(x̂)) +
+            log(1 - D(G(z)))]; None for the sum above. In the authors' code 0.5 by default and 0.66 for faces.
         encoder, generator, discriminator: network classes, called as `encoder(image_shape, outputs)`,
             `generator(image_shape, latent_size)` and `discriminator(image_shape)`, the last a `keras.Sequential`.
         divergence, penalty: classes of the discriminator's losses and penalty (None for none), see `tfade.objectives`.
 
     Raises:
-        UsageError: a negative weight, a layer that does not exist, a latent size below 1, or a penalty that does not go
-            with the discriminator.
+        UsageError: a weight out of range, a layer that does not exist, a latent size below 1, or a penalty or weight
+            that does not go with discriminator and divergence.
 
     Reference: Larsen et al. 2016, equations 7 to 10 and algorithm 1, and their code.
     """
@@ -60,6 +62,7 @@ class VAEGAN(Autoencoder):
         latent_size: int = 64,
         reconstruction_weight: float = 0.01,
         feature_layer: int = -4,
+        real_weight: float | None = None,
         encoder=DCGANEncoder,
         generator=DCGANGenerator,
         discriminator=DCGANDiscriminator,
@@ -67,11 +70,18 @@ class VAEGAN(Autoencoder):
         penalty=None,
     ):
         check_finite("reconstruction_weight", reconstruction_weight)
+        if real_weight is not None:
+            check_between("real_weight", real_weight, 0.0, 1.0)
         super().__init__(spec, latent_size, encoder, generator, gaussian_codes=True)
-        self.reconstruction_weight = reconstruction_weight
+        self.reconstruction_weight, self.real_weight = reconstruction_weight, real_weight
         self.adversary = self.add_adversary("discriminator", discriminator, divergence, penalty, [self.image_shape])
+        if real_weight is not None and self.adversary.divergence.shift_invariant:
+            name = type(self.adversary.divergence).__name__
+            raise UsageError(
+                f"real_weight={real_weight!r} does not go with {name}, which weighs data and samples alike; use None"
+            )
         self.discriminator = self.adversary.network
-        self._features = features_of(self.discriminator, feature_layer)
+        self._judge = with_features(self.discriminator, feature_layer)
 
     def players(self):
         return (
@@ -87,16 +97,18 @@ class VAEGAN(Autoencoder):
         code = posterior.mean() + posterior.stddev() * seeds.normal("code", (batch.size, self.latent_size))
         kl = tfp.distributions.kl_divergence(posterior, self.networks["prior"].distribution())
         # 2. Reconstructions and samples against data
-        reconstruction, sample = self.decoder(code, training=True), self.decoder(z, training=True)
-        adversarial, discriminator = self.adversary.terms(
-            x, {"reconstruction": reconstruction, "sample": sample}, seeds
-        )
+        fakes = {"reconstruction": self.decoder(code, training=True), "sample": self.decoder(z, training=True)}
+        features, outputs = zip(*map(self._judge, (x, *fakes.values())))
+        adversarial, discriminator = self.adversary.terms(x, fakes, seeds, outputs=outputs)
+        if self.real_weight is not None:
+            weights = {"real": self.real_weight, **dict.fromkeys(fakes, (1 - self.real_weight) / 2)}
+            discriminator |= {name: Weighted(weight, discriminator[name]) for name, weight in weights.items()}
         # 3. Reconstructions in the discriminator's features
-        features = Weighted(0.5, squared_error(self._features(x), self._features(reconstruction), reduction="sum"))
+        error = squared_error(features[0], features[1], reduction="sum")
         return {
-            "encoder": {"kl": kl, "feature_reconstruction": features},
+            "encoder": {"kl": kl, "feature_reconstruction": Weighted(0.5, error)},
             "generator": {
-                "feature_reconstruction": features._replace(weight=0.5 * self.reconstruction_weight),
+                "feature_reconstruction": Weighted(0.5 * self.reconstruction_weight, error),
                 "reconstruction_adversarial": adversarial["reconstruction"],
                 "sample_adversarial": adversarial["sample"],
             },
@@ -107,8 +119,10 @@ class VAEGAN(Autoencoder):
     def log_prob(self, x, num_samples=1, labels=None): ...
 
 
-def features_of(discriminator: keras.Sequential, position: int) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The output of one of a discriminator's layers, in training, as a function of examples; float32 [batch, ...].
+def with_features(discriminator: keras.Sequential, position: int) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """The output of one of a discriminator's layers and its own output, in training, as a function of examples.
+
+    Both are of one pass; the former is float32 [batch, ...].
 
     Raises:
         UsageError: a network without a sequence of layers, or a position that is none of a layer before the head, the
@@ -125,5 +139,10 @@ def features_of(discriminator: keras.Sequential, position: int) -> Callable[[tf.
     if not whole or not -len(layers) <= position < len(layers) or position % len(layers) >= head:
         listed = ", ".join(f"{index} {type(layer).__name__}" for index, layer in enumerate(layers[:head]))
         raise UsageError(f"feature_layer={position!r} is not a layer of the discriminator before its head: {listed}")
-    network = keras.Model(discriminator.inputs, layers[position].output)
-    return lambda x: tf.cast(network(x, training=True), tf.float32)
+    network = keras.Model(discriminator.inputs, [layers[position].output, *discriminator.outputs])
+
+    def judge(x):
+        features, output = network(x, training=True)
+        return tf.cast(features, tf.float32), output
+
+    return judge
