@@ -20,7 +20,7 @@ from tfade.training.recipe import build_model, recipe_of_data
 RECIPES = sorted((ROOT / "gin").glob("*.gin"))
 # Some are compiled and show pictures, as users would have it; the others are stepped eagerly, which takes half the time.
 COMPILED = {"hvae", "flow_gan_hybrid", "density"}
-STAGED = {"glann", "glf_two_stage", "rae", "rae_gmm", "two_stage_vae"}  # whose runs are never made longer
+STAGED = {"glann", "glf_two_stage", "rae", "rae_gmm", "two_stage_vae"}  # whose runs may not be made longer
 SIZES = {"mnist": 28, "cifar10": 32, "stl10": 48, "celeba": 64, "imagenet64": 64, "lsun": 64, "horse2zebra": 32}
 DATA = sorted((ROOT / "gin" / "data").glob("*.gin"))
 
@@ -52,7 +52,7 @@ def recipes(full):
 
 
 def small(path, tmp_path) -> list[str]:
-    """Bindings for a step of a recipe in small."""
+    """Bindings for a step of a recipe at toy size."""
     weights = "SqueezeNetFeatures.weights"
     lines = ["steps = 1", *shallow(path)]
     if weights in path.read_text():
@@ -69,7 +69,7 @@ def test_recipes_build(path, tmp_path):
 
 
 def trained(run, path, *bindings) -> dict[str, np.ndarray]:
-    """The state that training a recipe in small leaves."""
+    """The state that training a recipe at toy size leaves."""
     if path.stem not in COMPILED:
         bindings = (*bindings, "Visualisation.samples = 0")
     with contextlib.nullcontext() if path.stem in COMPILED else eagerly():
@@ -101,7 +101,7 @@ class Stopped(BaseException):
 
 
 def stopped_early(run, path, *bindings) -> dict[str, np.ndarray]:
-    """The state that training a recipe in small leaves if the process ends at its first checkpoint."""
+    """The state that training a recipe at toy size leaves if the process ends at its first checkpoint."""
 
     def save_and_stop(self, step, state, save=Checkpoints.save):
         save(self, step, state)

@@ -20,14 +20,8 @@ def measure(steps: int) -> Figures:
     Args:
         steps: timed steps of each kind.
     """
-    few, many, series = (
-        statistics.fmean(peak(block_step(terms, log_det)) for _ in range(graphs))
-        for terms, log_det, graphs in (
-            (FEW, estimate, GRAPHS),
-            (MANY, estimate, GRAPHS),
-            (MANY, differentiated_series, 1),
-        )
-    )
+    few, many = (mean_peak(terms, estimate, GRAPHS) for terms in (FEW, MANY))
+    series = mean_peak(MANY, differentiated_series, 1)
     yield f"residual block's memory, {MANY} terms / {FEW}", many / few, 1.1
     yield f"a differentiated series' memory, {MANY} terms / the block's of {FEW}", series / few, None
     block, reference = block_step(MANY, estimate), block_step(MANY, differentiated_series)
@@ -36,13 +30,30 @@ def measure(steps: int) -> Figures:
     yield "residual block's step, milliseconds", 1e3 * seconds, None
 
 
-def peak(step: Callable) -> float:
-    """The most bytes of tensors that a call of `step` has at a time on the first device, beyond those before it."""
+def mean_peak(terms: int, log_det: Callable, graphs: int) -> float:
+    """`peak_bytes` of a block's step, the mean over graphs of it."""
+    return statistics.fmean(peak_bytes(block_step(terms, log_det)) for _ in range(graphs))
+
+
+def peak_bytes(step: Callable) -> float:
+    """The most bytes of tensors that a call of `step` has at a time on the first device, beyond those before it.
+
+    Raises:
+        UsageError: TensorFlow does not count the bytes of this device.
+    """
     import tensorflow as tf
+
+    from tfade.errors import UsageError
 
     device = "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"
     step()  # what the first call alone allocates
-    tf.config.experimental.reset_memory_stats(device)
+    try:
+        tf.config.experimental.reset_memory_stats(device)
+    except ValueError as error:
+        raise UsageError(
+            f"TensorFlow does not count the memory of {device}; on a CPU it does with oneDNN's kernels: "
+            "leave TF_ENABLE_ONEDNN_OPTS unset"
+        ) from error
     before = tf.config.experimental.get_memory_info(device)["current"]
     step()
     return tf.config.experimental.get_memory_info(device)["peak"] - before

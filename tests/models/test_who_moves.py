@@ -22,7 +22,14 @@ WITH_FLOW = {"reconstruction": {*LIKELIHOOD["reconstruction"], "flow"}, "kl": IN
 def adversary(
     sampling: set[str], penalty: str | None = "r1", player="generator", **terms: set[str]
 ) -> dict[str, Terms]:
-    """The terms of both sides, where these networks make the samples, which this player moves, who has other terms."""
+    """The terms of `player` and of the discriminator.
+
+    Args:
+        sampling: the networks that make the samples.
+        penalty: the name of the discriminator's penalty; None for none.
+        player: who moves them.
+        terms: the player's other terms, and what they reach.
+    """
     own = {name: {"discriminator"} for name in ("real", penalty) if name}
     judged = {*sampling, "discriminator"}
     return {player: {**terms, "adversarial": judged}, "discriminator": {**own, "fake": judged}}

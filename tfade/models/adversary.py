@@ -66,15 +66,16 @@ class Adversary:
                 over the batch.
             discriminator_fakes: what the discriminator sees in the place of the fakes, under their names, such as draws
                 of a `HistoryPool`; constants to whatever made them. None for the fakes themselves.
-            outputs: the discriminator's, on `real`, each fake and each of `discriminator_fakes`, where they are known;
-                None to evaluate it.
+            outputs: the discriminator's, on `real`, each fake and each of `discriminator_fakes`, where they are known,
+                and `together` has no effect; None to evaluate it.
 
         Returns:
             The generator's terms {name: values [batch]}, and the discriminator's {"real", every name, and the
             penalty's name}: values [batch], or `Weighted` ones.
 
         Raises:
-            UsageError: no fakes, a fake with the name of another term, or `discriminator_fakes` under other names.
+            UsageError: no fakes, a fake with the name of another term, `discriminator_fakes` under other names, or
+                another number of `outputs`.
         """
         reserved = {"real"} | ({self.penalty.name} if self.penalty is not None else set())
         if not fakes or reserved & set(fakes):
@@ -87,8 +88,11 @@ class Adversary:
             if set(names) != set(fakes):
                 raise UsageError(f"discriminator_fakes={names} must have the names of fakes={list(fakes)}")
             seen = {name: tf.nest.map_structure(tf.stop_gradient, discriminator_fakes[name]) for name in fakes}
+        examples = [real, *fakes.values(), *seen.values()]
         if outputs is None:
-            outputs = self._logits([real, *fakes.values(), *seen.values()], together)
+            outputs = self._logits(examples, together)
+        elif len(outputs) != len(examples):
+            raise UsageError(f"outputs has {len(outputs)} entries; give {len(examples)}, of the data and of each fake")
         on_real, *values = outputs
         on_fakes, on_seen = dict(zip(fakes, values)), dict(zip(fakes, values[-len(fakes) :]))
         generator = {name: of_example(self.divergence.generator(values)) for name, values in on_fakes.items()}

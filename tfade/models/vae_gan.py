@@ -78,7 +78,7 @@ class VAEGAN(Autoencoder):
         if real_weight is not None and self.adversary.divergence.shift_invariant:
             name = type(self.adversary.divergence).__name__
             raise UsageError(
-                f"real_weight={real_weight!r} does not go with {name}, which weighs data and samples alike; use None"
+                f"real_weight={real_weight!r} does not go with {name}, whose data and samples must weigh the same; use None"
             )
         self.discriminator = self.adversary.network
         self._judge = with_features(self.discriminator, feature_layer)
@@ -120,9 +120,9 @@ class VAEGAN(Autoencoder):
 
 
 def with_features(discriminator: keras.Sequential, position: int) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    """The output of one of a discriminator's layers and its own output, in training, as a function of examples.
+    """A function of examples → (h(x), D(x)), both of one pass in training.
 
-    Both are of one pass; the former is float32 [batch, ...].
+    h(x) is the output of the layer at `position`, float32 [batch, ...].
 
     Raises:
         UsageError: a network without a sequence of layers, or a position that is none of a layer before the head, the

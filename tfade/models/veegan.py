@@ -85,8 +85,10 @@ class VEEGAN(Autoencoder):
         error = squared_error(z, self.code_sample(generated, seeds, "reconstruction"), reduction="sum")
         # 2. Pairs of data against pairs of the generator
         x = self.network_input(batch.images)
-        pairs = (x, self.code_sample(x, seeds)), {"generated": (generated, z)}
-        adversarial, discriminator = self.adversary.terms(*pairs, seeds, train_real_side=True, together=self.together)
+        code = self.code_sample(x, seeds)
+        adversarial, discriminator = self.adversary.terms(
+            (x, code), {"generated": (generated, z)}, seeds, train_real_side=True, together=self.together
+        )
         reconstruction = Weighted(self.reconstruction_weight, error)
         reconstructor = {"reconstruction": reconstruction}
         if self.reconstructor_fools_discriminator:

@@ -19,7 +19,8 @@ class DRAGAN(Penalty):
     x and x + ½ s u instead (`interpolate`).
 
     Args:
-        weight: γ ≥ 0; 10 in the paper, for images in [0, 1]. In [-1, 1] their penalty is 4 γ with t / 2.
+        weight: γ ≥ 0; 10 in the paper. Lucic et al. apply it to images in [0, 1]; for images in [-1, 1], 4 γ and t / 2
+            are the same penalty.
         target: t ≥ 0; 1 in the paper.
         interpolate: the points of the authors' code; otherwise those of the large comparison of Lucic et al.
         limits: (lowest, highest) that images are clipped to, by default those of images in [-1, 1]; None for no limits.

@@ -69,9 +69,9 @@ class TrainingLoop:
                         if step == ends[-1] and model.is_in_last_stage:
                             break
                         model.finish_stage()
-                writer.poll_signals()  # one may have come since the last interval ended
         except OSError as error:  # a full disk, a folder that is gone
             raise OSError(error.errno, f"{error.strerror or error}. {last_good(self.run)}", error.filename) from error
+        writer.poll_signals()  # one may have come since the last interval ended
         writer.stop_if_requested()
 
     def _restore(self) -> int:
