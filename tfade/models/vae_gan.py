@@ -78,7 +78,7 @@ class VAEGAN(Autoencoder):
         if real_weight is not None and self.adversary.divergence.shift_invariant:
             name = type(self.adversary.divergence).__name__
             raise UsageError(
-                f"real_weight={real_weight!r} does not go with {name}, whose data and samples must weigh the same; use None"
+                f"real_weight={real_weight!r} does not go with {name}, whose data and samples weigh the same; use None"
             )
         self.discriminator = self.adversary.network
         self._judge = with_features(self.discriminator, feature_layer)
