@@ -41,7 +41,7 @@ from tfade.models.latent_density import LatentDensity
 from tfade.models.pixel_cnn import PixelCNN
 from tfade.models.rae import RAE
 from tfade.models.stages import Stage
-from tfade.models.vae import VAE, ConditionalVAE, TwoStageVAE
+from tfade.models.vae import VAE, ConditionalPriorVAE, ConditionalVAE, TwoStageVAE
 from tfade.models.vae_gan import VAEGAN
 from tfade.models.veegan import VEEGAN
 from tfade.models.vgh import VGH, VGHPlusPlus
@@ -241,6 +241,7 @@ CASES = {
     "ConditionalGAN": Case(part(ConditionalGAN, latent_size=3, **OF_CLASSES)),
     "auxiliary classifier": Case(part(ConditionalGAN, latent_size=3, auxiliary_weight=1.0, penalty=None, **AUXILIARY)),
     "ConditionalVAE": Case(CONDITIONAL_VAE),
+    "ConditionalPriorVAE": Case(part(ConditionalPriorVAE, prior=NORMAL, **CONDITIONAL_VAE.keywords)),
     "conditional ADE": Case(
         part(ADE, autoencoder=part(CONDITIONAL_VAE, flow=FEATURES), discriminator=OF_CLASSES["discriminator"])
     ),

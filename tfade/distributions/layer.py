@@ -87,6 +87,10 @@ class DistributionLayer(keras.layers.Layer):
         """
         return -self.distribution().log_prob(tf.cast(x, self.variable_dtype))
 
+    def draw(self, rows, seeds: Seeds) -> tf.Tensor:
+        """Samples [rows, *event_shape] for a pass of training, by this replica's rows of the global batch."""
+        return seeds.rows("prior", rows, self.distribution().sample)
+
     def from_noise(self, noise, context=None) -> tuple[tf.Tensor, tf.Tensor]:
         """A sample and its density as a differentiable function of standard normal noise: an amortised posterior.
 

@@ -100,7 +100,11 @@ class LatentVariableModel(GenerativeModel):
     def sample(self, n, temperature=1.0, seed=None, labels=None):
         seed = as_seed(seed)
         labels = self.sampled_labels(n, labels, seed)
-        return self.decode(self.prior(temperature).sample(n, seed=seed), **self.conditions(labels))
+        return self.decode(self.sample_codes(n, temperature, seed, labels), **self.conditions(labels))
+
+    def sample_codes(self, n, temperature, seed, labels) -> tf.Tensor:
+        """The latents [n, latent_size] of `sample`, whose arguments these are."""
+        return self.prior(temperature).sample(n, seed=seed)
 
     def decode(self, z, labels=None):
         outputs = self.network(self.decoder_name)(self.conditioned(z, labels), training=False)
@@ -114,7 +118,7 @@ class LatentVariableModel(GenerativeModel):
 
     def prior_sample(self, seeds: Seeds, rows) -> tf.Tensor:
         """Latents of the prior that is trained, for a pass of training, [rows, latent_size]."""
-        return seeds.rows("prior", rows, self.networks["prior"].distribution().sample)
+        return self.networks["prior"].draw(rows, seeds)
 
 
 class Autoencoder(LatentVariableModel):

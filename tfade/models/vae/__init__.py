@@ -4,8 +4,8 @@ A posterior is a `DistributionLayer` that answers `from_noise` (`tfade.distribut
 flow over it (`tfade.distributions.flow_densities`).
 """
 
-from tfade.models.vae.conditional import ConditionalVAE
+from tfade.models.vae.conditional import ConditionalPriorVAE, ConditionalVAE
 from tfade.models.vae.model import VAE
 from tfade.models.vae.two_stage import TwoStageVAE
 
-__all__ = ["VAE", "ConditionalVAE", "TwoStageVAE"]
+__all__ = ["VAE", "ConditionalPriorVAE", "ConditionalVAE", "TwoStageVAE"]

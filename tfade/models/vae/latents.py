@@ -79,8 +79,8 @@ class FlatLatents:
         z, log_posterior = posterior.from_noise(noise, context[:, None])
         log_prior = prior.distribution().log_prob(z)
         if cls._has_closed_form(network):
-            normals = (part.distribution for part in (posterior.distribution(context), prior.distribution()))
-            kl = tfp.distributions.kl_divergence(*normals)  # of every dimension
+            normals = (part.distribution for part in (posterior.distribution(context[:, None]), prior.distribution()))
+            kl = tfp.distributions.kl_divergence(*normals)[:, 0]  # of every dimension
         else:
             kl = (log_posterior - log_prior)[:, :1]
         return z, log_prior, log_posterior, kl
@@ -95,8 +95,7 @@ class FlatLatents:
 
     def generate(self, rows, seeds: Seeds, network: Network) -> tf.Tensor:
         """The decoder's output in training for latents of the prior; nothing of the posterior takes part."""
-        z = seeds.rows("prior", rows, network("prior").distribution().sample)
-        return network("decoder")(z, training=True)
+        return network("decoder")(network("prior").draw(rows, seeds), training=True)
 
     def prior(self, network: Network, temperature=1.0):
         return network("prior").distribution(temperature=temperature)
@@ -141,7 +140,7 @@ class HierarchicalLatents(FlatLatents):
         super().initialise_prior(context[0], self._split(noise)[0], network)
 
     def generate(self, rows, seeds, network):
-        z = seeds.rows("prior", rows, network("prior").distribution().sample)
+        z = network("prior").draw(rows, seeds)
         noise = seeds.normal("prior levels", (rows, self._hierarchical_size))
         return network("decoder")(z, noise=noise, training=True)[0]
 
