@@ -111,7 +111,7 @@ REACHED = {
     AUXILIARY_CLASSIFIER: {
         player: {**terms, "class": OF_SAMPLES} for player, terms in adversary({"generator"}).items()
     },
-    "conditional_vae": {"autoencoder": LIKELIHOOD},
+    "conditional_vae": {"autoencoder": {**LIKELIHOOD, "kl": LIKELIHOOD["kl"] | {"prior"}}},
     "conditional_av_ade": adversary({"decoder", "flow"}, player="autoencoder", **WITH_FLOW),
     "vgh": {
         **HYBRID,

@@ -82,7 +82,7 @@ def test_every_row_of_the_other_tables_can_be_built(name, count, tmp_path):
         assert large[1] == large[2] == pytest.approx(large[0], rel=0.02)  # nor their flows
 
 
-TABLES = {"mode_collapse": 8, "gan_zoo": 7, "conditional": 4, "residual_flow": 3, "residual_flow_vectors": 3}
+TABLES = {"mode_collapse": 8, "gan_zoo": 7, "conditional": 6, "residual_flow": 3, "residual_flow_vectors": 3}
 
 
 @pytest.mark.every(4)
