@@ -52,7 +52,7 @@ def test_the_pmf_of_all_images_sums_to_one_and_draws_follow_it(conditionals, cha
     assert np.sum((counts - 4000 * pmf) ** 2 / (4000 * pmf)) < len(pmf) + 5 * np.sqrt(2 * len(pmf))
 
 
-@pytest.mark.every(3, 1)
+@pytest.mark.every(3, 2)
 @pytest.mark.parametrize("conditionals", [Bernoulli, Categorical, LogisticMixture])
 def test_cached_draws_are_those_of_a_pass_for_every_pixel(conditionals):
     pixels = made(conditionals, (3, 3, 2))

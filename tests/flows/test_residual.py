@@ -187,7 +187,6 @@ def test_noise_belongs_to_an_example_or_to_a_step():
     assert np.abs(blocks[0] + blocks[1] - of_step(3)).max() > 1e-4  # the parts do not share one draw
 
 
-@pytest.mark.full("launch.benchmark measures it, too")
 def test_memory_does_not_grow_with_the_number_of_terms():
     """A loop that is differentiated keeps every iteration in a list; this one is not, and g is evaluated anew."""
     block = built(ResidualBlock(MLP), (3,))

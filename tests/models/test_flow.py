@@ -69,6 +69,16 @@ def test_tempering_is_exact_where_the_volume_is_constant(transformer, prior):
     assert np.std(wrong) > 0.5
 
 
+def test_in_pixels_tempering_is_approximate():
+    """The volume of the logit is not constant."""
+    shifts = functools.partial(Stack, (functools.partial(COUPLING, Shift, mask="alternate"),), 4)
+    model = model_of((2,), functools.partial(Stack, (functools.partial(Logit, 0.01), shifts)))
+    x, tau = model.sample(500, temperature=0.7, seed=0), 0.49
+    z = model.encode(x).mean()
+    tempered = model.prior(0.7).log_prob(z) + model.log_density(x) - model.prior().log_prob(z)
+    assert np.std(tempered - model.log_density(x) / tau) > 0.1
+
+
 def test_the_likelihood_is_the_change_of_variables(images):
     """Against autodiff in another way: slogdet of the decoder's Jacobian at the code."""
     model = model_of((4, 4, 1))

@@ -11,7 +11,7 @@ from tfade.networks.lipschitz import LipschitzConvNet, LipschitzDense, Lipschitz
 from tfade.networks.singular_vectors import converged_singular_vectors
 
 
-@pytest.mark.every(2)
+@pytest.mark.every(2, 1)
 @pytest.mark.parametrize(
     ("network", "shape"),
     [
@@ -47,7 +47,7 @@ def test_the_lipschitz_constant_is_below_one(network, shape):
     for _ in range(30):
         x, direction, stretch = ascend(x, direction, parameters)
         first = stretch if first is None else first
-    assert 1.1 * np.max(first) < np.max(stretch) < 0.99
+    assert 1.1 * np.max(first) < np.max(stretch) < network.constant + 0.005
 
 
 def test_the_norm_is_that_of_the_linear_map():

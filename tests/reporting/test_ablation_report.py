@@ -46,11 +46,11 @@ def test_different_protocols_are_noted():
 
 
 def test_other_metrics_have_a_column_for_every_result():
-    values = {"precision": 0.25, "recall": 0.5}
-    run = a_run("A", 0, 10.0, **{name: Result(name, value) for name, value in values.items()})
+    values = {"precision": (0.8529, None), "recall": (0.5, 0.0123)}
+    run = a_run("A", 0, 10.0, **{name: Result(name, *value) for name, value in values.items()})
     header, (row,) = cells(Table("t", {"A": {}}, "A", (0,)), [run])
-    assert dict(zip(header, row))["precision"] == "0.25"
-    assert dict(zip(header, row))["recall"] == "0.50"
+    assert dict(zip(header, row))["precision"] == "0.853"
+    assert dict(zip(header, row))["recall"] == "0.500 ± 0.012"
 
 
 def test_what_applies_to_no_row_has_no_column_and_no_note():
@@ -61,7 +61,7 @@ def test_what_applies_to_no_row_has_no_column_and_no_note():
     table = Table("t", {"A": {}}, "A", (0,))
     header, (row,) = cells(table, [run])
     assert header == ["", "mode coverage", "negative log likelihood", "parameters of p(x)", "minutes"]
-    assert row[2] == "1.50"
+    assert row[2] == "1.500"
     notes = footnotes(table, [run])
     assert "2,500 samples." in notes
     assert not any("Bits per dimension" in note or "Fréchet" in note for note in notes)
@@ -72,8 +72,8 @@ def test_the_numbers_of_the_table(tmp_path):
     runs = [a_run("A", 0, 10.0), a_run("A", 1, 30.0), a_run("B", 0, 5.0, parameters=110)]
     header, rows = cells(table, runs)
     assert header[-1] == "paper: FID"
-    assert rows[0][:4] == ["A", "4.50 ± 0.71", "20.0 ± 14.1", "1.00 ± 0.71"]
-    assert rows[1] == ["B", "4.00", "5.0", "0.25", "110", "1.5", "3"]
+    assert rows[0][:4] == ["A", "4.500 ± 0.707", "20.0 ± 14.1", "1.00 ± 0.71"]
+    assert rows[1] == ["B", "4.000", "5.0", "0.25", "110", "1.5", "3"]
     assert "differ by 9.1%" in footnotes(table, runs)[3]
     failed = RunReport("B", 1, 110, failed="NaN at step 7")
     assert cells(table, [*runs, failed])[1] == rows

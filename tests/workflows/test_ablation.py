@@ -107,7 +107,7 @@ SOME = {  # rows that are more than a recipe; one of each block
 }
 
 
-@pytest.mark.every(4, 1)
+@pytest.mark.every(4, 2)
 @pytest.mark.usefixtures("only_sizes")
 @pytest.mark.parametrize("name", SOME)
 def test_rows_of_large_tables_can_be_built(name, tmp_path):

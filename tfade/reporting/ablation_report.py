@@ -89,8 +89,9 @@ def write_report(folder: Path, table: Table, runs: Sequence[RunReport]) -> str:
 
 
 def cells(table: Table, runs: Sequence[RunReport]) -> tuple[list[str], list[list[str]]]:
-    """The header, and a list of texts for each row; means over seeds, ± the deviation where there are several.
+    """The header, and a list of texts for each row.
 
+    Numbers are means over seeds ± their deviation, of a single seed ± the standard error where there is one.
     A usual metric that applies to no row, such as bits per dimension to models of vectors, has no column; where there
     are no bits, nats have one.
     """
@@ -110,7 +111,7 @@ def cells(table: Table, runs: Sequence[RunReport]) -> tuple[list[str], list[list
             [
                 row,
                 *(column[row] for column in usual.values()),
-                *(_number(_values(mine, row, name), 2) for name in extra),
+                *(_measured(mine, name, 3) for name in extra),
                 f"{mine[0].parameters:,}" if mine else "–",
                 _number([run.minutes for run in mine if run.minutes is not None], 1),
                 *(paper.get(name, "–") for name in published),
@@ -127,12 +128,12 @@ def _usual_columns(table: Table, runs: Sequence[RunReport]) -> dict[str, dict[st
         mine = [run for run in runs if run.row == row and run.results]
         distances = _values(mine, row, "classifier_frechet_distance")
         relative = [value / statistics.mean(reference) for value in distances] if reference else []
-        bits = _number(_values(mine, row, "bits_per_dim"), 2)
+        bits = _measured(mine, "bits_per_dim", 3)
         texts = {
             "bits/dim": f"[{bits}]" if any(map(_bracketed, mine)) else bits,
             "Fréchet distance": _number(distances, 1),
             f"relative to {table.reference}": _number(relative, 2),
-            "reconstruction error": _number(_values(mine, row, "mean_absolute_error"), 4),
+            "reconstruction error": _measured(mine, "mean_absolute_error", 4),
         }
         for title, text in texts.items():
             columns.setdefault(title, {})[row] = text
@@ -160,9 +161,11 @@ def footnotes(table: Table, runs: Sequence[RunReport]) -> list[str]:
         )
     if "bits_per_dim" in measured:
         notes.append(
-            "Bits per dimension are of held-out images, upper bounds where there are latent variables; in brackets, "
-            "those of an inference network and one σ fitted around the frozen generator, which was trained for no "
-            "likelihood" + "".join(f" ({text})" for text in dict.fromkeys(filter(None, map(_fit, found)))) + "."
+            "Bits per dimension are of held-out images: upper bounds where there are latent variables, unbiased "
+            "estimates where the likelihood is one; in brackets, those of an inference network and one σ fitted around "
+            "the frozen generator, which was trained for no likelihood"
+            + "".join(f" ({text})" for text in dict.fromkeys(filter(None, map(_fit, found))))
+            + "."
         )
     if "num_fake" in protocol:
         against = f" against {protocol['num_real']:,} images" if "num_real" in protocol else ""
@@ -170,6 +173,7 @@ def footnotes(table: Table, runs: Sequence[RunReport]) -> list[str]:
     notes += _different_protocols(found)
     counts = [run.parameters for run in found]
     notes.append(f"Parameters of p(x) (decoder, flow, prior) differ by {1 - min(counts) / max(counts):.1%}.")
+    notes.append("± is the standard deviation over seeds; of one seed, the standard error over examples.")
     notes.append("Minutes are those of training without a break; a run that was continued has none.")
     absent: dict[str, list[str]] = {}
     for run in found:
@@ -215,6 +219,14 @@ def _values(runs: Sequence[RunReport], row: str, name: str) -> list[float]:
 
 def _bracketed(run: RunReport) -> bool:
     return "bits_per_dim" in run.results and run.results["bits_per_dim"].protocol["inference"] != "its own"
+
+
+def _measured(runs: Sequence[RunReport], name: str, digits: int) -> str:
+    """A result of a row's runs; of a single one with its standard error, where it has one."""
+    results = [run.results[name] for run in runs if name in run.results]
+    text = _number([result.value for result in results], digits)
+    alone = len(results) == 1 and results[0].std is not None
+    return f"{text} ± {results[0].std:.{digits}f}" if alone else text
 
 
 def _number(values: Sequence[float], digits: int) -> str:
