@@ -16,7 +16,7 @@ from launch import common, train
 from tfade.export import export
 from tfade.files import write_text
 from tfade.models import base
-from tfade.models.step import checked_terms
+from tfade.models.checks import checked_terms
 from tfade.networks.squeezenet import squeezenet
 from tfade.spec import Batch, Spec
 from tfade.training import configuration, recorded_configuration

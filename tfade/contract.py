@@ -96,6 +96,7 @@ class Contract:
         if member := getattr(method, "member", None):
             return getattr(self, member).answers(question)
         network, likelihood = getattr(method, "network", None), getattr(method, "likelihood", None)
+        network = network(self) if callable(network) else network
         return (
             (network is None or network in self.networks)
             and likelihood in (None, self.likelihood)

@@ -183,4 +183,5 @@ def _from_levels(function):
 
 
 def _serving_variables(model: GenerativeModel) -> list[keras.Variable]:
-    return [variable for name in model.networks for variable in model.network(name).variables]
+    networks = [model.network(name) for name in model.networks]
+    return [*(variable for network in networks for variable in network.variables), *model.own_variables()]

@@ -18,14 +18,18 @@ def unanswered(reason: str) -> Callable:
     return decorate
 
 
-def needs(*questions: str, network: str | None = None, likelihood: str | None = None) -> Callable:
-    """A method that answers only where the model answers other `questions`, has a `network` or a `likelihood`."""
+def needs(*questions: str, network: str | Callable | None = None, likelihood: str | None = None) -> Callable:
+    """A method that answers only where the model answers other `questions`, has a `network` or a `likelihood`.
+
+    The network's name may be a function of the model.
+    """
 
     def decorate(method):
         @functools.wraps(method)
         def answer(self, *args, **kwargs):
-            if network is not None and network not in self.networks:
-                raise self.cannot(method.__name__, f"it has no {network}")
+            name = network(self) if callable(network) else network
+            if name is not None and name not in self.networks:
+                raise self.cannot(method.__name__, f"it has no {name}")
             if likelihood not in (None, self.likelihood):
                 raise self.cannot(method.__name__, f"its likelihood is {self.likelihood} and not {likelihood}")
             for question in questions:

@@ -129,6 +129,53 @@ def test_a_network_that_is_not_registered():
         compiled(Unregistered(SHAPE))
 
 
+class Given(Embedding):
+    """An embedding with other players."""
+
+    def __init__(self, spec, players):
+        super().__init__(spec)
+        self.given = players
+
+    def players(self):
+        return self.given(self.encoder)
+
+
+@pytest.mark.parametrize(
+    ("players", "message"),
+    [
+        (lambda encoder: Player("encoder", encoder), "Given.players returns .*; give a tuple of Players"),
+        (lambda encoder: (encoder,), "give a tuple of Players"),
+        (
+            lambda encoder: (Player("encoder", encoder.layers[1]), Player("encoder", encoder.layers[-1])),
+            r"Given.players returns \['encoder', 'encoder'\]; give every player a name of its own",
+        ),
+        (
+            lambda encoder: (Player("encoder", encoder, keras.layers.Dense(2, name="extra")),),
+            "trains the network 'extra', which Given did not register",
+        ),
+    ],
+    ids=["one player", "no player", "one name", "not built"],
+)
+def test_players_that_could_not_be_trained(players, message):
+    with pytest.raises(UsageError, match=message):
+        compiled(Given(SHAPE, players))
+
+
+def test_a_network_without_variables_yet():
+    model = Embedding(SHAPE)
+    model.add_network("extra", lambda: keras.Sequential([keras.layers.Dense(2)]))
+    with pytest.raises(UsageError, match="the network 'extra' of Embedding has no variables yet; build it when it is"):
+        compiled(model)
+
+
+@pytest.mark.parametrize("make", [lambda: tf.Variable(1.0), lambda: keras.metrics.Mean()], ids=["tf", "metric"])
+def test_variables_that_would_not_be_saved(make):
+    model = Embedding(SHAPE)
+    model.extra = make()
+    with pytest.raises(UsageError, match=r"Embedding\.extra is a .*, which would not be saved; use add_weight"):
+        compiled(model)
+
+
 class Changed(Embedding):
     """An embedding with other losses."""
 
@@ -149,10 +196,16 @@ PAIRS = tf.ones((3, 2))
         (lambda losses: {}, "Changed.losses returns no term of player 'encoder'; a player needs a loss"),
         (lambda losses: {"encoder": {}}, "Changed.losses returns no term of player 'encoder'"),
         (lambda losses: losses | {"decoder": losses["encoder"]}, r"unknown players \['decoder'\]; .* \['encoder'\]$"),
-        (lambda losses: {"encoder": {"a": PAIRS}}, r"term encoder/a of Changed has shape \(3, 2\); give one value per"),
+        (
+            lambda losses: {"encoder": {"a": PAIRS}},
+            r"term encoder/a of Changed has shape \(3, 2\) for a batch of 2; give one",
+        ),
         (lambda losses: {"encoder": {"a": Weighted(2.0, PAIRS)}}, r"encoder/a of Changed has shape \(3, 2\)"),
+        (lambda losses: {"encoder": {"a": tf.ones(5)}}, r"has shape \(5,\) for a batch of 2; give one value per"),
+        (lambda losses: None, r"Changed.losses returns a NoneType; give {player: {term: values}}"),
+        (lambda losses: {"encoder": tf.ones(2)}, r"returns a .*Tensor of player 'encoder'; give {term: values}"),
     ],
-    ids=["no player", "no term", "unknown player", "shape", "weighted shape"],
+    ids=["no player", "no term", "unknown player", "shape", "weighted shape", "length", "nothing", "no dictionary"],
 )
 def test_losses_that_do_not_fit_the_players(change, message):
     with pytest.raises(UsageError, match=message):

@@ -93,6 +93,9 @@ class BalancedGAN(GAN):
         losses["discriminator"]["fake"] *= 1.0 + self.balance.value
         return losses
 
+    def decode(self, z, labels=None):
+        return super().decode(z, labels) * tf.exp(-tf.square(self.balance.value))
+
     def after_step(self, reported):
         self.balance.assign_add(0.1 * (reported["discriminator/real"] - reported["generator/adversarial"]))
 

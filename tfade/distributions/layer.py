@@ -1,4 +1,8 @@
-"""What every distribution is: a Keras layer that owns its variables and gives a fresh TFP distribution."""
+"""What every distribution is: a Keras layer that owns its variables and gives a fresh TFP distribution.
+
+A density of one's own is a subclass with `build` and `_distribution`, and a posterior has `_from_noise` besides, as
+`DiagonalNormal` in `gaussian.py` has them; `tfade/configurables.py` lists the files whose classes gin knows.
+"""
 
 from collections.abc import Sequence
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import gin
+import keras
 
 from tfade.errors import UsageError, check_layers
 from tfade.flows.layer import FlowLayer
@@ -110,4 +111,4 @@ class Stack(FlowLayer):
 
 
 def _made(part):
-    return part() if callable(part) and not isinstance(part, FlowLayer) else part
+    return part() if callable(part) and not isinstance(part, keras.Layer) else part

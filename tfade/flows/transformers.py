@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import gin
+import keras
 import tensorflow as tf
 
 from tfade.errors import UsageError, check_number, check_positive
@@ -140,7 +141,8 @@ def as_transformer(transformer: Transformer | Callable[[], Transformer]) -> Tran
     Raises:
         UsageError: neither.
     """
-    made = transformer if isinstance(transformer, Transformer) or not callable(transformer) else transformer()
+    is_class = callable(transformer) and not isinstance(transformer, (Transformer, keras.Layer))
+    made = transformer() if is_class else transformer
     if not isinstance(made, Transformer):
         raise UsageError(
             f"transformer={transformer!r} is not a transformer; use Affine, Shift, RationalQuadratic or another "

@@ -125,6 +125,9 @@ class ADE(GenerativeModel):
     def initialise(self, batch: Batch):
         self.autoencoder.initialise(batch)
 
+    def after_step(self, reported):
+        self.autoencoder.after_step(reported)
+
     def validate(self, batch: Batch):
         return self.autoencoder.validate(batch)
 

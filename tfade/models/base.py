@@ -9,16 +9,17 @@ import tensorflow as tf
 
 from tfade import numerics
 from tfade.contract import Contract, as_spec
-from tfade.errors import UsageError, check_class
+from tfade.errors import check_class
 from tfade.models.averages import WeightAverages
+from tfade.models.checks import checked_terms, players_by_name, require_saved
 from tfade.models.optimization import Optimization
 from tfade.models.players import Player, Weighted
 from tfade.models.stages import Stage, StageState
-from tfade.models.step import TrainingStep, checked_terms
+from tfade.models.step import TrainingStep
 from tfade.seeds import Seeds
 from tfade.spec import Batch, Spec
 
-_COUNTER = re.compile(r"_\d+(?=_|$)")  # "conv2d_4_kernel_momentum": Keras' fourth convolution in this process
+_COUNTER = re.compile(r"_\d+(?=_|/|$)")  # "conv2d_4/kernel": Keras' fourth convolution in this process
 
 
 class GenerativeModel(Contract, TrainingStep, keras.Model):
@@ -46,8 +47,10 @@ class GenerativeModel(Contract, TrainingStep, keras.Model):
         self._makers: dict[str, Callable[[], keras.Layer]] = {}
         self.averages: WeightAverages | None = None
         self.stages: tuple[StageState, ...] = ()
+        self._variables_of_wrapped: list[Callable[[], list[keras.Variable]]] = []
         self.step = self._counter("step")
         self.stage_index = self._counter("stage")
+        self._counters = frozenset(map(id, (self.step, self.stage_index)))
         self.built = True  # networks make their variables when they are constructed
 
     def _counter(self, name: str) -> keras.Variable:
@@ -73,12 +76,22 @@ class GenerativeModel(Contract, TrainingStep, keras.Model):
         return self.networks[name]
 
     def wrap(self, model: "GenerativeModel") -> "GenerativeModel":
-        """Registers the networks of a model that this one wraps; it shares this one's averages and counter of steps."""
+        """Registers the networks of a model that this one wraps, and what variables it owns besides.
+
+        It shares this one's averages and counter of steps; its `after_step` is for this one to call.
+        """
         self.networks |= model.networks
         self._makers |= model._makers
         model.network = self.network  # a bound method: Keras would take this model itself for a layer of the other
         model.step = self.step
+        model._counters |= self._counters
+        self._variables_of_wrapped.append(model.own_variables)
         return model
+
+    def own_variables(self) -> list[keras.Variable]:
+        """Variables beside the networks': the model's own, and those of the models it wraps."""
+        mine = [v for v in (*self._trainable_variables, *self._non_trainable_variables) if id(v) not in self._counters]
+        return mine + [v for of_wrapped in self._variables_of_wrapped for v in of_wrapped()]
 
     def players(self) -> tuple[Player, ...]:
         """The players; each moves its own networks."""
@@ -179,15 +192,15 @@ class GenerativeModel(Contract, TrainingStep, keras.Model):
             stages: the stages of the run, in order; none for a single one that moves every player.
 
         Raises:
-            UsageError: an unknown player or network, a player whose networks are not registered with `add_network`,
-                one without losses, losses of an unknown player, a term of a wrong shape, or one variable in two
-                players.
+            UsageError: an unknown player or network, two players of one name, a network that is not built or of a
+                player and not registered with `add_network`, a player without losses, losses of an unknown player, a
+                term of a wrong shape, one variable in two players, or a variable that would not be saved.
         """
         optimization = optimization or Optimization()
         super().compile(optimizer=None, jit_compile=optimization.jit_compile)
         self.seed, self.optimization = seed, optimization
-        players = {player.name: player for player in self.players()}
-        self._require_registered(players.values())
+        players = players_by_name(self)
+        require_saved(self, players.values())
         make = (lambda name, chosen: make_optimizer(name, chosen)) if stages else lambda name, _: make_optimizer(name)
         self.stages = tuple(StageState(stage, players, make, optimization) for stage in stages or (None,))
         self.averages = WeightAverages(self.networks, self._makers, dict(optimization.average_decay))
@@ -196,16 +209,6 @@ class GenerativeModel(Contract, TrainingStep, keras.Model):
             if stage.players:
                 stage.report(checked_terms(self, stage))
         self.enter_stage(0)
-
-    def _require_registered(self, players) -> None:
-        registered = {id(variable) for network in self.networks.values() for variable in network.variables}
-        for player in players:
-            for network in player.networks:
-                if any(id(variable) not in registered for variable in network.trainable_variables):
-                    raise UsageError(
-                        f"player {player.name!r} trains the network {network.name!r}, which {type(self).__name__} did "
-                        "not register and which would not be saved; make it with add_network"
-                    )
 
     @property
     def metrics(self):
@@ -217,19 +220,18 @@ class GenerativeModel(Contract, TrainingStep, keras.Model):
     def state(self) -> dict[str, keras.Variable]:
         """Every variable that a checkpoint holds, by a name that is the same in every process.
 
-        A name is the owner's name, the variable's position there and its own name, without the numbers that Keras
-        counts over the whole process: position alone would let two variables of one shape change places unseen.
+        A name is the owner's name, the variable's position there and its path, without the numbers that Keras counts
+        over the whole process: position alone would let two variables of one shape change places unseen.
         """
         groups: dict[str, object] = dict(self.networks)
         if self.averages:
             groups |= {f"average.{name}": network for name, network in self.averages.networks.items()}
         for stage in self.stages:
             groups |= stage.state()
+        variables = {group: owner.variables for group, owner in groups.items()} | {"model": self.own_variables()}
         state = {
-            f"{group}/{position:03d}.{_COUNTER.sub('', variable.name)}": variable
-            for group, owner in groups.items()
-            for position, variable in enumerate(owner.variables)
+            f"{group}/{position:03d}.{_COUNTER.sub('', variable.path)}": variable
+            for group, owned in variables.items()
+            for position, variable in enumerate(owned)
         }
-        own = [*self._trainable_variables, *self._non_trainable_variables]
-        counters = {id(self.step): "step", id(self.stage_index): "stage"}
-        return state | {counters.get(id(v), f"model/{v.name}"): v for v in own}
+        return state | {"step": self.step, "stage": self.stage_index}

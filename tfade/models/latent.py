@@ -100,12 +100,13 @@ class LatentVariableModel(GenerativeModel):
     def sample(self, n, temperature=1.0, seed=None, labels=None):
         seed = as_seed(seed)
         labels = self.sampled_labels(n, labels, seed)
-        return self.decode(self.sample_codes(n, temperature, seed, labels), **self.conditions(labels))
+        return self.decode(self.draw_prior(n, temperature, seed, labels), **self.conditions(labels))
 
-    def sample_codes(self, n, temperature, seed, labels) -> tf.Tensor:
+    def draw_prior(self, n, temperature, seed, labels) -> tf.Tensor:
         """The latents [n, latent_size] of `sample`, whose arguments these are."""
         return self.prior(temperature).sample(n, seed=seed)
 
+    @needs(network=lambda model: model.decoder_name)
     def decode(self, z, labels=None):
         outputs = self.network(self.decoder_name)(self.conditioned(z, labels), training=False)
         return numerics.from_signed(outputs) if self.spec.is_image else tf.cast(outputs, tf.float32)

@@ -9,7 +9,7 @@ from tfade.errors import UsageError
 from tfade.models.players import Weighted
 from tfade.models.stages import GRADIENT_NORM, StageState
 from tfade.seeds import Seeds
-from tfade.spec import Batch, Spec
+from tfade.spec import Batch
 
 
 class TrainingStep:
@@ -238,60 +238,6 @@ class TrainingStep:
             gradients = [gradient * tf.cast(factor, gradient.dtype) for gradient in gradients]
         optimizer.apply(list(gradients), list(variables))
         return norm
-
-
-def checked_terms(model, stage: StageState) -> list[str]:
-    """The names "player/term" of a stage's terms, found by tracing the losses once without running them.
-
-    Raises:
-        UsageError: a moving player without terms, terms of an unknown player, or a term that is not [batch] or scalar.
-    """
-    known, names = {player.name for player in model.players()}, []
-
-    def trace(data):
-        losses = model.losses(Batch.of(data), model._seeds(0))
-        kind = type(model).__name__
-        if strange := [name for name in losses if name not in known]:
-            raise UsageError(
-                f"{kind}.losses returns terms of unknown players {strange}; the players are {sorted(known)}"
-            )
-        for player in stage.players:
-            if not losses.get(player):
-                raise UsageError(f"{kind}.losses returns no term of player {player!r}; a player needs a loss")
-            for term, value in losses[player].items():
-                value = value.value if isinstance(value, Weighted) else tf.convert_to_tensor(value)
-                if value.shape.rank not in (0, 1):
-                    raise UsageError(
-                        f"term {player}/{term} of {kind} has shape {value.shape}; give one value per example, "
-                        "[batch], or a scalar"
-                    )
-                names.append(f"{player}/{term}")
-
-    with tf.__internal__.FuncGraph("losses").as_default():  # a graph that is no function: it is never run
-        signature = _signature(model.spec, model.fields)
-        data = {field: tf.compat.v1.placeholder(of.dtype, of.shape) for field, of in signature.items()}
-        model.distribute_strategy.run(trace, args=(data,))
-    return list(dict.fromkeys(names))  # every replica traces
-
-
-def _signature(spec: Spec, fields: Sequence[str]) -> dict[str, tf.TensorSpec]:
-    """What a batch of two examples looks like.
-
-    Raises:
-        UsageError: a field that the data do not have.
-    """
-    specs = {"images": tf.TensorSpec((2, *spec.shape), spec.dtype), "index": tf.TensorSpec((2,), tf.int64)}
-    if spec.num_classes:
-        specs["labels"] = tf.TensorSpec((2,), tf.int32)
-    if spec.other is not None:
-        specs["other"] = tf.TensorSpec((2, *spec.other.shape), spec.other.dtype)
-    for field in fields:
-        if field not in specs:
-            raise UsageError(
-                f"data={spec.name!r} has no {field}, which the model trains on; give "
-                + ("other_data, a second data set" if field == "other" else "labelled data")
-            )
-    return {field: specs[field] for field in fields}
 
 
 def _mean(term: tf.Tensor | Weighted) -> Weighted:

@@ -10,7 +10,7 @@ import numpy as np
 from tfade import files
 from tfade.errors import NonFiniteError, UsageError
 
-FORMAT = 2  # of the names and values in a checkpoint; raise it when they change
+FORMAT = 3  # of the names and values in a checkpoint; raise it when they change
 _KEYS = ("format", "run", "names")  # beside the variables, none of which has such a name
 
 

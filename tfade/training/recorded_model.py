@@ -58,6 +58,8 @@ def fingerprint_of(model: GenerativeModel) -> str:
     for name in sorted(model.networks):
         for weights in model.network(name).get_weights():
             digest.update(np.ascontiguousarray(weights).tobytes())
+    for variable in model.own_variables():
+        digest.update(np.ascontiguousarray(variable).tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -106,3 +108,5 @@ def adopt_weights(
     for name in loaded.networks:
         if name != "prior":
             model.networks[name].set_weights(loaded.network(name).get_weights())
+    for mine, theirs in zip(model.own_variables(), loaded.own_variables(), strict=True):
+        mine.assign(theirs)

@@ -78,5 +78,5 @@ class ConditionalPriorVAE(ConditionalVAE):
             tfp.distributions.Categorical(tf.zeros(self.condition_size)), of_classes
         )
 
-    def sample_codes(self, n, temperature, seed, labels):
+    def draw_prior(self, n, temperature, seed, labels):
         return self._served(labels)("prior").distribution(temperature).sample(seed=seed)[:, 0]

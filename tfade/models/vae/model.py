@@ -221,7 +221,7 @@ class VAE(LatentVariableModel):
         of_code, of_pixels = tfp.random.split_seed(as_seed(seed), 2)
         labels = self.sampled_labels(n, labels, of_code)
         network = self._served(labels)
-        parameters = self.latents.decode(self.sample_codes(n, temperature, of_code, labels), network)
+        parameters = self.latents.decode(self.draw_prior(n, temperature, of_code, labels), network)
         noise = tf.random.stateless_uniform((n, *self.observation_model.noise_shape), of_pixels)
         return self.observation_model.images(parameters, network, noise)
 
