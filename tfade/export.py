@@ -27,7 +27,7 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
         encode(images) → latents (the posterior's mean, a flow's centre), and scale for Gaussian codes
         reconstruct(images) → images
         translate(images) → images of the second domain, and translate_back
-        discriminate(images) → logits [batch]; the critic's value, or BEGAN's minus error, of models without logits
+        discriminate(images) → logits [batch]; an unbounded value (Wasserstein), or BEGAN's minus error
         classify(images) → log_probabilities [batch, classes], nats
         log_prob(images) → log_prob [batch], nats of the kind that `model.likelihood` declares
 

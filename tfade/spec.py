@@ -82,7 +82,7 @@ class Spec:
 
     @property
     def dimensions(self) -> int:
-        """Numbers in one example: height · width · channels of an image."""
+        """Dimensions of one example: height · width · channels of an image."""
         return math.prod(self.shape)
 
 

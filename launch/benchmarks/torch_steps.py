@@ -78,9 +78,9 @@ def gan(model, compiled: bool) -> Step:
             fake = generator(torch.randn(len(x), model.latent_size))
         x = x.detach().requires_grad_()
         real = discriminator(x)
-        (slope,) = torch.autograd.grad(real.sum(), x, create_graph=True)
+        (gradient,) = torch.autograd.grad(real.sum(), x, create_graph=True)
         loss = softplus(-real).mean() + softplus(discriminator(fake)).mean()
-        return {"discriminator": loss + 0.5 * slope.pow(2).flatten(1).sum(1).mean()}
+        return {"discriminator": loss + 0.5 * gradient.pow(2).flatten(1).sum(1).mean()}
 
     def generator_losses(x):
         return {"generator": softplus(-discriminator(generator(torch.randn(len(x), model.latent_size)))).mean()}
@@ -90,23 +90,23 @@ def gan(model, compiled: bool) -> Step:
 
 
 def wgan_gp(model, compiled: bool) -> Step:
-    """Five steps of the critic with the gradient penalty, then one of the generator."""
-    generator, critic = translated(model.generator), translated(model.discriminator)
+    """Five steps of the discriminator with the gradient penalty, then one of the generator."""
+    generator, discriminator = translated(model.generator), translated(model.discriminator)
 
-    def critic_losses(x):
+    def discriminator_losses(x):
         with torch.no_grad():
             fake = generator(torch.randn(len(x), model.latent_size))
         mix = torch.rand(len(x), 1, 1, 1)
         points = (mix * x + (1 - mix) * fake).requires_grad_()
-        (slope,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
-        penalty = (slope.flatten(1).norm(dim=1) - 1).pow(2).mean()
-        return {"discriminator": critic(fake).mean() - critic(x).mean() + 10 * penalty}
+        (gradient,) = torch.autograd.grad(discriminator(points).sum(), points, create_graph=True)
+        penalty = (gradient.flatten(1).norm(dim=1) - 1).pow(2).mean()
+        return {"discriminator": discriminator(fake).mean() - discriminator(x).mean() + 10 * penalty}
 
     def generator_losses(x):
-        return {"generator": -critic(generator(torch.randn(len(x), model.latent_size))).mean()}
+        return {"generator": -discriminator(generator(torch.randn(len(x), model.latent_size))).mean()}
 
-    players = {"discriminator": critic.parameters(), "generator": generator.parameters()}
-    return Step(players, [critic_losses] * 5 + [generator_losses], compiled)
+    players = {"discriminator": discriminator.parameters(), "generator": generator.parameters()}
+    return Step(players, [discriminator_losses] * 5 + [generator_losses], compiled)
 
 
 def vgh_pp(model, compiled: bool) -> Step:

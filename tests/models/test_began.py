@@ -69,7 +69,7 @@ def test_the_control_follows_its_recursion_over_a_resume(images, eager):
     assert model.balance.numpy() == 0
 
 
-def test_the_judgement_is_higher_for_what_is_reconstructed_better(images):
+def test_the_output_is_higher_for_what_is_reconstructed_better(images):
     model = compiled()
     found = model.discriminate(images)
     x = images / 127.5 - 1

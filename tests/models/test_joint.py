@@ -162,7 +162,7 @@ def test_half_of_the_square_of_z_is_added():
 
 
 @pytest.mark.parametrize("kind", [BiGAN, VEEGAN])
-def test_no_density_and_no_judgement_of_images_alone(kind, images):
+def test_no_density_and_no_discriminator_of_images_alone(kind, images):
     model = kind(SHAPE, 5, **NETWORKS)
     with pytest.raises(NotImplementedError, match=f"{kind.__name__} cannot log_prob: an adversary matches joint"):
         model.log_prob(images)

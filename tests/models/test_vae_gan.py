@@ -116,7 +116,7 @@ def test_a_divergence_that_shifts_takes_no_balance():
 
 
 def test_images_pass_the_discriminator_once(images, monkeypatch):
-    """Its features are those of the pass that judges them."""
+    """Its features are those of the pass of the discriminator that sees them."""
     model, seen = VAEGAN(SHAPE, 5, feature_layer=1, **NETWORKS), []
     layer = model.discriminator.layers[0]
     convolve = layer.call
@@ -148,8 +148,8 @@ def test_layers_are_those_of_a_sequence():
 def test_the_features_follow_the_discriminator():
     """They are no copy: a moved weight moves them."""
     discriminator = CRITIC(SHAPE)
-    judge, x = with_features(discriminator, 1), tf.ones((1, *SHAPE))
-    before, _ = judge(x)
+    discriminator_of, x = with_features(discriminator, 1), tf.ones((1, *SHAPE))
+    before, _ = discriminator_of(x)
     discriminator.layers[0].bias.assign_add(tf.ones_like(discriminator.layers[0].bias))
-    assert np.all(judge(x)[0] != before)
+    assert np.all(discriminator_of(x)[0] != before)
     assert isinstance(discriminator, keras.Sequential)

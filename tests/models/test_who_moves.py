@@ -31,8 +31,8 @@ def adversary(
         terms: the player's other terms, and what they reach.
     """
     own = {name: {"discriminator"} for name in ("real", penalty) if name}
-    judged = {*sampling, "discriminator"}
-    return {player: {**terms, "adversarial": judged}, "discriminator": {**own, "fake": judged}}
+    seen = {*sampling, "discriminator"}
+    return {player: {**terms, "adversarial": seen}, "discriminator": {**own, "fake": seen}}
 
 
 IMPLICIT = {

@@ -72,7 +72,7 @@ class DistributionLayer(keras.layers.Layer):
         return self._distribution(self.checked_context(context), self._checked_temperature(temperature))
 
     takes_temperature_zero = False  # whether samples at temperature 0 are the mean; their density is infinite
-    is_fitted = False  # whether parameters were set from data before, so that `initialise` would lose what came after
+    is_fitted = False  # whether parameters were initialised from data, so that `initialise` would lose what came after
 
     def initialise(self, x, context=None) -> None:
         """Data-dependent initialisation, before training starts; none by default.
@@ -181,7 +181,7 @@ class LayerDistribution(tfd.Distribution):
 
 
 class StandardisedLayer(DistributionLayer):
-    """A density of x that is described in terms of u = (x - m) / s, with m and s set from data by `initialise`.
+    """A density of x that is described in terms of u = (x - m) / s, with m and s of the data-dependent initialisation.
 
     Before that they are 0 and 1. They are saved and not trained, and log p(x) counts them: it is a choice of units in
     which every parameter is of order 1, so that one learning rate suits data of any scale.
@@ -194,7 +194,7 @@ class StandardisedLayer(DistributionLayer):
 
     @property
     def is_fitted(self):
-        """Whether m and s were set from data: known by their values, which a checkpoint keeps."""
+        """Whether m and s were initialised from data: known by their values, which a checkpoint keeps."""
         return bool(np.any(self.shift.numpy() != 0) or np.any(self.scale.numpy() != 1))
 
     def initialise(self, x, context=None):
@@ -215,7 +215,7 @@ class ParametricLayer(StandardisedLayer):
 
         θ(context) = θ₀ + f(context)
 
-    f is 0 at the start, so that θ₀ can be set from data whether or not there is a context.
+    f is 0 at the start, so that θ₀ can be initialised from data whether or not there is a context.
 
     Args:
         conditioner: class of f, called as `conditioner(inputs, outputs)`.

@@ -63,7 +63,7 @@ class ActNorm(FlowLayer):
         x = tf.convert_to_tensor(x, self.variable_dtype)
         if len(x.shape) != len(self.event_shape) + 1 or len(x) < 2:
             raise UsageError(
-                f"ActNorm cannot be set from data of shape {tuple(x.shape)}; give a batch of 2 or more, "
+                f"ActNorm cannot be initialised from data of shape {tuple(x.shape)}; give a batch of 2 or more, "
                 f"[batch, {', '.join(map(str, self.event_shape))}]"
             )
         mean, variance = tf.nn.moments(x, list(range(len(x.shape) - 1)))

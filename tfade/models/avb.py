@@ -36,9 +36,9 @@ class AVB(VAE):
     with μ and σ constants to whatever is trained. They are taken from fixed draws of ε, not, as in the authors' code,
     from the moments of a basis of noise. As in `VAE` the bound is minimised in nats per dimension.
 
-    The likelihood is declared as a lower bound, which is what it estimates; while T is not optimal it is none, and the
-    protocol of its numbers says so. The evaluation's annealed importance sampling, and its importance-weighted bound
-    with r as the proposal, do not depend on T.
+    The likelihood is declared as a lower bound, which is what it estimates; while T is not optimal it is not a bound,
+    and the protocol of its numbers says so. The evaluation's annealed importance sampling, and its importance-weighted
+    bound with r as the proposal, do not depend on T.
 
     Args:
         spec, latent_size, encoder, decoder, prior, pixels, context_size, kl_weight, warm_up: see `VAE`. β is

@@ -56,7 +56,7 @@ class DensityModel(GenerativeModel):
         return {"density": {"nll": self.density.negative_log_likelihood(batch.images, seeds)}}
 
     def initialise(self, batch: Batch):
-        """Data-dependent initialisation on vectors [batch, D], unless the density was set from data before."""
+        """Data-dependent initialisation on vectors [batch, D], unless the density was initialised before."""
         if not self.density.is_fitted:
             self.density.initialise(batch.images)
 

@@ -81,7 +81,7 @@ class VAEGAN(Autoencoder):
                 f"real_weight={real_weight!r} does not go with {name}, whose data and samples weigh the same; use None"
             )
         self.discriminator = self.adversary.network
-        self._judge = with_features(self.discriminator, feature_layer)
+        self._with_features = with_features(self.discriminator, feature_layer)
 
     def players(self):
         return (
@@ -98,7 +98,7 @@ class VAEGAN(Autoencoder):
         kl = tfp.distributions.kl_divergence(posterior, self.networks["prior"].distribution())
         # 2. Reconstructions and samples against data
         fakes = {"reconstruction": self.decoder(code, training=True), "sample": self.decoder(z, training=True)}
-        features, outputs = zip(*map(self._judge, (x, *fakes.values())))
+        features, outputs = zip(*map(self._with_features, (x, *fakes.values())))
         adversarial, discriminator = self.adversary.terms(x, fakes, seeds, outputs=outputs)
         if self.real_weight is not None:
             weights = {"real": self.real_weight, **dict.fromkeys(fakes, (1 - self.real_weight) / 2)}
@@ -125,8 +125,8 @@ def with_features(discriminator: keras.Sequential, position: int) -> Callable[[t
     h(x) is the output of the layer at `position`, float32 [batch, ...].
 
     Raises:
-        UsageError: a network without a sequence of layers, or a position that is none of a layer before the head, the
-            last layer with weights.
+        UsageError: a network without a sequence of layers, or a position that is not before the head, the last layer
+            with weights.
     """
     if not isinstance(discriminator, keras.Sequential):
         raise UsageError(
@@ -141,8 +141,8 @@ def with_features(discriminator: keras.Sequential, position: int) -> Callable[[t
         raise UsageError(f"feature_layer={position!r} is not a layer of the discriminator before its head: {listed}")
     network = keras.Model(discriminator.inputs, [layers[position].output, *discriminator.outputs])
 
-    def judge(x):
+    def features_and_output(x):
         features, output = network(x, training=True)
         return tf.cast(features, tf.float32), output
 
-    return judge
+    return features_and_output

@@ -48,7 +48,7 @@ class FeatureNetwork(keras.layers.Layer):
         raise NotImplementedError
 
     def check_shape(self, image_shape: Sequence[int]) -> None:
-        """Rejects images that are too small for the layers, and data that are none.
+        """Rejects images that are too small for the layers, and data that are no images.
 
         Raises:
             UsageError: see above.

@@ -49,7 +49,7 @@ class Divergence:
 
 @gin.register
 class Wasserstein(Divergence):
-    """-v on data, v on samples: the earth mover's distance for a 1-Lipschitz critic. Arjovsky et al. 2017, eq. 2."""
+    """-v on data, v on samples: earth mover's distance for a 1-Lipschitz discriminator. Arjovsky et al. 2017, eq. 2."""
 
     shift_invariant = True
 

@@ -67,7 +67,7 @@ class DRAGAN(Penalty):
 
 
 def global_deviation(x: tf.Tensor) -> tf.Tensor:
-    """The standard deviation of all numbers of the global batch, a scalar, on however many replicas it lies."""
+    """The standard deviation of all values of the global batch, a scalar, on however many replicas it lies."""
     first, second = tf.unstack(replica_mean(tf.stack([tf.reduce_mean(x), tf.reduce_mean(tf.square(x))])))
     return tf.sqrt(tf.maximum(second - tf.square(first), 0.0))
 

@@ -107,7 +107,7 @@ class CheckpointCallback(StepCallback):
         self.stop_if_requested()
 
     def on_epoch_end(self, epoch, logs=None):
-        # The best goes first: a run that is killed in between takes this step again, and judges it again.
+        # The best goes first: a run that is killed in between takes this step again, and evaluates it again.
         if self._checkpoints and self._settings.monitor in logs:  # a stage may not report it
             self._save_if_best(float(logs[self._settings.monitor]))
         self.save()

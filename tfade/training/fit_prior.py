@@ -51,10 +51,10 @@ def fit_prior_by_em(
             f"fit_prior_by_em fits a GaussianMixture, and the prior of {type(model).__name__} is a "
             f"{type(prior).__name__}; bind prior = @GaussianMixture"
         )
-    prior.fit_em(codes_of(model, train, codes, seed), seed, restarts, iterations, progress)
+    prior.fit_em(codes_of_source(model, train, codes, seed), seed, restarts, iterations, progress)
 
 
-def codes_of(model: GenerativeModel, source: Source, codes: str = "centres", seed: int = 0) -> np.ndarray:
+def codes_of_source(model: GenerativeModel, source: Source, codes: str = "centres", seed: int = 0) -> np.ndarray:
     """The codes of every example of a source, in its order, float32 [N, latent_size].
 
     Args:

@@ -13,7 +13,7 @@ from tfade.training.model_pictures import PICTURE_SEED, spread
 
 FOLDER = "projector"
 LARGEST_SPRITE = 8192  # pixels of a side that TensorBoard takes
-LARGEST_CODE = 1024  # numbers of a code; a browser cannot hold thousands of longer ones
+LARGEST_CODE = 1024  # dimensions of a code; a browser cannot hold thousands of longer ones
 
 CONFIG = """embeddings {{
   tensor_name: "codes"

@@ -6,7 +6,7 @@ import numpy as np
 
 from tfade import data, files
 from tfade.errors import UsageError
-from tfade.training.fit_prior import codes_of
+from tfade.training.fit_prior import codes_of_source
 from tfade.workflows.workspace import OpenRun
 
 SPLITS = ("train", "validation", "test")
@@ -35,7 +35,7 @@ def write_codes(run: OpenRun, path: Path, codes: str = "centres") -> dict[str, t
         source = data.load_if_there(run.recipe.data, split)
         if source is None:
             continue
-        arrays[f"x_{split}"] = codes_of(run.model, source, codes, SPLITS.index(split))
+        arrays[f"x_{split}"] = codes_of_source(run.model, source, codes, SPLITS.index(split))
         shapes[split] = arrays[f"x_{split}"].shape
         if source.spec.num_classes:
             arrays[f"y_{split}"] = np.asarray(source.labels(np.arange(source.spec.num_examples)))

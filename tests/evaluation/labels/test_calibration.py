@@ -1,4 +1,4 @@
-"""Accuracy and calibration of classifiers, and the density as a judge of what is out of distribution."""
+"""Accuracy and calibration of classifiers, and the density as an out-of-distribution score."""
 
 import numpy as np
 import pytest

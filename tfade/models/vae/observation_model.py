@@ -26,7 +26,7 @@ class ObservationModel:
         flow: class of f; None for the identity.
 
     Attributes:
-        activations: numbers that a decoder returns for an example, or that pixels make of it, if these are more.
+        activations: values that a decoder returns for an example, or that pixels make of it, if these are more.
         output_shape: shape of a decoder's output.
         pixel_levels: see `Contract.pixel_levels`.
         noise_shape: of the uniform noise that an image is drawn from; None where images are means.
