@@ -146,7 +146,16 @@ class Contract:
 
     @unanswered("it has no prior over latent variables")
     def prior(self, temperature: float = 1.0):
-        """The TFP distribution p(z) over latents [latent_size], its standard deviation times `temperature`."""
+        """The TFP distribution p(z) over latents [latent_size], its standard deviation times `temperature`.
+
+        Where the prior depends on the class (`has_class_prior`) it is the mixture over classes, each of them tempered.
+        """
+
+    has_class_prior = False  # whether the prior is one of each class
+
+    def draw_prior(self, n: int, temperature: float = 1.0, seed=None, labels=None) -> tf.Tensor:
+        """Latents of the prior [n, latent_size]; those of the classes `labels` [n] where it depends on them."""
+        return self.prior(temperature).sample(n, seed=seed)
 
     @unanswered("it has no encoder")
     def encode(self, x, labels=None):

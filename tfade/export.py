@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import keras
 import tensorflow as tf
 
 from tfade import files, numerics
@@ -27,7 +26,7 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
         encode(images) → latents (the posterior's mean, a flow's centre), and scale for Gaussian codes
         reconstruct(images) → images
         translate(images) → images of the second domain, and translate_back
-        discriminate(images) → logits [batch]; an unbounded value (Wasserstein), or BEGAN's minus error
+        discriminate(images) → logits [batch], or the unbounded output (Wasserstein) or minus the error (BEGAN)
         classify(images) → log_probabilities [batch, classes], nats
         log_prob(images) → log_prob [batch], nats of the kind that `model.likelihood` declares
 
@@ -57,11 +56,11 @@ def export(model: GenerativeModel, folder: str | Path) -> list[str]:
     folder = Path(folder)
     _require_replaceable(folder)
     module = tf.Module()
-    module.variables_of_the_model = [variable.value for variable in _serving_variables(model)]
     endpoints = _endpoints(model)
     if not endpoints:
         raise UsageError(f"{type(model).__name__} answers no question that could be exported")
     signatures = {name: function.get_concrete_function() for name, function in endpoints.items()}
+    module.captured = list({id(v): v for function in signatures.values() for v in function.variables}.values())
     names = list(signatures)
     signatures["serving_default"] = signatures[names[0]]
     workshop = files.temporary(folder)
@@ -180,8 +179,3 @@ def _on_images(model: GenerativeModel) -> dict:
 
 def _from_levels(function):
     return lambda images, *labels: function(numerics.to_unit(images), *labels)
-
-
-def _serving_variables(model: GenerativeModel) -> list[keras.Variable]:
-    networks = [model.network(name) for name in model.networks]
-    return [*(variable for network in networks for variable in network.variables), *model.own_variables()]

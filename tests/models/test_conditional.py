@@ -9,15 +9,15 @@ import tensorflow as tf
 
 from tests.models import toys
 from tests.models.properties import source
+from tests.models.toys import Linear, Same
 from tfade.distributions.gaussian import DiagonalNormal
-from tfade.distributions.standard import StandardNormal
 from tfade.distributions.topdown_levels import TopDownLevel
 from tfade.errors import UsageError
 from tfade.evaluation import Subject
 from tfade.evaluation.samples.classification import ClassificationScores
 from tfade.models.ade import ADE
 from tfade.models.conditional_gan import ConditionalGAN
-from tfade.models.vae import VAE, ConditionalPriorVAE, ConditionalVAE
+from tfade.models.vae import VAE, ConditionalVAE
 from tfade.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
 from tfade.networks.conditioner import LinearConditioner
 from tfade.networks.dcgan import DCGANDiscriminator
@@ -138,20 +138,6 @@ def test_an_auxiliary_classifier_trains_in_training_mode(images):
     assert np.abs(trained - served).max() > 1e-3
 
 
-class Same(keras.Sequential):
-    """Vectors as they are."""
-
-    def __init__(self, shape, outputs):
-        super().__init__([keras.Input(shape), keras.layers.Activation("linear")])
-
-
-class Linear(keras.Sequential):
-    """[z, y] → W [z, y]."""
-
-    def __init__(self, shape, inputs, activation=None):
-        super().__init__([keras.Input((inputs,)), keras.layers.Dense(shape[0], use_bias=False)])
-
-
 def test_the_likelihood_of_a_mixture_of_classes():
     """x = μ_y + w z + σ ε: with the exact posterior every weight is p(x | y) = N(x; μ_y, w² + σ²)."""
     centres, w, sigma = np.array([-2.0, 0.5, 3.0]), 0.7, 0.1
@@ -171,52 +157,6 @@ def test_the_likelihood_of_a_mixture_of_classes():
     np.testing.assert_allclose(model.log_prob(x, 2, labels=labels), expected, rtol=2e-3)
     assert np.all(np.abs(model.log_prob(x, 2, labels=(labels + 1) % 3) - expected) > 0.5)
     np.testing.assert_allclose(model.decode([[0.0]] * 3, [0, 1, 2])[:, 0], centres, atol=1e-6)
-
-
-@pytest.fixture
-def of_class():
-    """x = z + 0.1 ε, z ~ N(m_y, s_y²) by class y, and the exact posterior where s = 0.7."""
-    spec = Spec("toy", "train", (1,), "float32", None, num_classes=3)
-    normal = part(DiagonalNormal, conditioner=LinearConditioner)
-    model = ConditionalPriorVAE(spec, 1, Same, Linear, posterior=normal, prior=normal, context_size=1)
-    model.decoder.layers[-1].kernel.assign([[1.0], [0.0], [0.0], [0.0]])
-    model.networks["prior"].conditioner.layers[-1].kernel.assign(np.stack([CENTRES, np.full(3, np.log(0.7))], 1))
-    posterior, variance = model.networks["posterior"], 0.7**2 + 0.1**2
-    kernel = np.zeros((4, 2))
-    kernel[:, 0] = [0.49 / variance, *(0.01 / variance * CENTRES)]
-    posterior.conditioner.layers[-1].kernel.assign(kernel)
-    posterior.offset.assign([0.0, np.log(0.07 / variance**0.5)])
-    return model
-
-
-CENTRES = np.array([-2.0, 0.5, 3.0])
-
-
-def test_the_likelihood_under_a_prior_of_each_class(of_class):
-    """With the exact posterior the bound with its KL in closed form, and every importance weight, are log p(x | y)."""
-    x, labels, variance = np.array([[-1.5], [0.0], [3.3], [2.0]], np.float32), np.array([0, 1, 2, 0]), 0.5
-    expected = -0.5 * (x[:, 0] - CENTRES[labels]) ** 2 / variance - 0.5 * np.log(2 * np.pi * variance)
-    np.testing.assert_allclose(of_class.log_prob(x, 5, labels=labels), expected, atol=5e-3)
-    noise = tf.random.stateless_normal((4, 4000, 1), (0, 1))
-    terms = of_class.elbo.terms(tf.constant(x), noise, of_class._served(labels))
-    np.testing.assert_allclose(np.std(terms.log_weight, 1), 0.0, atol=5e-3)
-    bound = np.mean(terms.log_likelihood, 1) - np.sum(terms.kl, 1)
-    np.testing.assert_allclose(bound, expected, atol=0.05)
-
-
-def test_latents_are_drawn_for_the_class(of_class):
-    labels = np.tile([0, 1, 2], 2000)
-    drawn = of_class.sample(6000, seed=0, labels=labels)
-    trained = of_class.generate(6000, Seeds(0, 0), labels)
-    for values in (drawn, trained):
-        for label in range(3):
-            of_label = np.asarray(values)[labels == label]
-            np.testing.assert_allclose([of_label.mean(), of_label.std()], [CENTRES[label], 0.7], atol=0.06)
-    cold = of_class.sample(6000, temperature=0.5, seed=0, labels=labels)
-    np.testing.assert_allclose(np.std(np.asarray(cold)[labels == 1]), 0.35, atol=0.03)
-    z = np.linspace(-4, 5, 7)[:, None]
-    of_classes = np.exp(-0.5 * ((z - CENTRES) / 0.7) ** 2) / 0.7 / np.sqrt(2 * np.pi)
-    np.testing.assert_allclose(of_class.prior().log_prob(z.astype("float32")), np.log(of_classes.mean(1)), rtol=1e-4)
 
 
 def test_large_sets_are_bounded_in_parts_with_their_labels(monkeypatch):
@@ -267,7 +207,6 @@ TWO_LEVELS = {
             "does not end with a dense",
         ),
         (lambda: ConditionalVAE(SPEC, 3, **TWO_LEVELS), "latents of its own"),
-        (lambda: ConditionalPriorVAE(SPEC, 3, prior=StandardNormal), "StandardNormal.*does not depend on the class"),
         (lambda: ADE(SPEC, part(ConditionalVAE, encoder=toys.ENCODER, decoder=GENERATOR), CRITIC), "takes no num_"),
         (
             lambda: ADE(

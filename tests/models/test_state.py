@@ -1,4 +1,4 @@
-"""The names under which a checkpoint holds a model's variables: no two variables change places unseen, none is lost."""
+"""The names under which a checkpoint holds a model's variables, and that those beside its networks are among them."""
 
 import functools
 
@@ -68,7 +68,7 @@ def test_every_variable_of_the_model_itself_is_saved_under_one_name_in_any_proce
 def test_those_of_a_wrapped_model_too(wrapping):
     model = wrapping(SHAPE)
     assert sorted(values_of(model).values()) == [0, 1, 2]
-    assert {"step", "stage"} <= set(model.state())
+    assert model.state()["step"] is model.step is model.autoencoder.step
     model.autoencoder.count.assign(7.0)
     assert 7.0 in values_of(model).values()
 

@@ -162,10 +162,31 @@ def test_players_that_could_not_be_trained(players, message):
 
 
 def test_a_network_without_variables_yet():
-    model = Embedding(SHAPE)
-    model.add_network("extra", lambda: keras.Sequential([keras.layers.Dense(2)]))
-    with pytest.raises(UsageError, match="the network 'extra' of Embedding has no variables yet; build it when it is"):
+    model = Given(SHAPE, lambda encoder: (Player("encoder", encoder, extra),))
+    extra = model.add_network("extra", lambda: keras.Sequential([keras.layers.Dense(2)]))
+    with pytest.raises(UsageError, match="the network 'extra' of Given has no variables yet; build it when it is"):
         compiled(model)
+
+
+@pytest.mark.parametrize("name", ["model", "report", "average.encoder"])
+def test_names_that_checkpoints_use(name):
+    with pytest.raises(UsageError, match=f"network name '{name}' is one of a checkpoint's own groups"):
+        Embedding(SHAPE).add_network(name, lambda: keras.layers.Rescaling(2.0))
+
+
+class Hidden(keras.layers.Layer):
+    """Made with its weight, so that Keras never builds it."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = self.add_weight(name="scale", shape=(), initializer="ones")
+
+
+@pytest.mark.parametrize("make", [Hidden, lambda: keras.layers.Rescaling(2.0)], ids=["made whole", "no weights"])
+def test_networks_that_need_no_build(make):
+    model = Embedding(SHAPE)
+    model.add_network("extra", make)
+    assert compiled(model).stages
 
 
 @pytest.mark.parametrize("make", [lambda: tf.Variable(1.0), lambda: keras.metrics.Mean()], ids=["tf", "metric"])

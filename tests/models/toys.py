@@ -194,3 +194,17 @@ class EdgeFeatures(FeatureNetwork):
 
     def load(self):
         self.network.set_weights([np.cos(np.arange(54.0)).reshape(3, 3, 3, 2), np.zeros(2)])
+
+
+class Same(keras.Sequential):
+    """Vectors as they are."""
+
+    def __init__(self, shape, outputs):
+        super().__init__([keras.Input(shape), keras.layers.Activation("linear")])
+
+
+class Linear(keras.Sequential):
+    """[z, y] → W [z, y]."""
+
+    def __init__(self, shape, inputs, activation=None):
+        super().__init__([keras.Input((inputs,)), keras.layers.Dense(shape[0], use_bias=False)])

@@ -92,7 +92,7 @@ class DistributionLayer(keras.layers.Layer):
         return -self.distribution().log_prob(tf.cast(x, self.variable_dtype))
 
     def draw(self, rows, seeds: Seeds) -> tf.Tensor:
-        """Samples [rows, *event_shape] for a pass of training, by this replica's rows of the global batch."""
+        """Samples of a prior [rows, *event_shape] for a pass of training: this replica's rows of the global batch's."""
         return seeds.rows("prior", rows, self.distribution().sample)
 
     def from_noise(self, noise, context=None) -> tuple[tf.Tensor, tf.Tensor]:
@@ -181,7 +181,7 @@ class LayerDistribution(tfd.Distribution):
 
 
 class StandardisedLayer(DistributionLayer):
-    """A density of x that is described in terms of u = (x - m) / s, with m and s of the data-dependent initialisation.
+    """A density of x that is described in terms of u = (x - m) / s, with m and s set by `initialise`, from data.
 
     Before that they are 0 and 1. They are saved and not trained, and log p(x) counts them: it is a choice of units in
     which every parameter is of order 1, so that one learning rate suits data of any scale.

@@ -33,12 +33,12 @@ class ResidualBlock(FlowLayer):
 
         log |det ∂z/∂x| = Σ_k (-1)^(k+1) / k · tr(Jᵏ),   J = ∂g/∂x
 
-    From data to latents it is one evaluation. The series is estimated without bias, from one normal probe and a random
-    number of terms, see `power_series.residual_and_log_det`; numbers with a probability below 2⁻²² never come, so that
-    with the defaults no term after the 14th counts in training, and none after the 32nd in evaluation. For few
-    dimensions the log-determinant can be exact. From latents to data
-    x = z - g(x) is iterated to a distance of `tolerance`; its gradient is that of the implicit function.
-    `launch.sample` reports the number of iterations, and in Python `fixed_point.searches` does.
+    From data to latents it is one evaluation. The series is estimated from one normal probe and a random number of
+    terms, see `power_series.residual_and_log_det`: without bias but for numbers of terms rarer than 2⁻²², which are
+    never drawn, so that with the defaults no term after the 14th counts in training, and none after the 32nd in
+    evaluation. For few dimensions the log-determinant can be exact. From latents to data x = z - g(x) is iterated to a
+    distance of `tolerance`; its gradient is that of the implicit function. `launch.sample` reports the number of
+    iterations, and in Python `fixed_point.searches` does.
 
     Args:
         network: class of g, called as `network(event_shape, context_size)`: `LipschitzMLP`, or `LipschitzConvNet` for

@@ -138,6 +138,13 @@ class ADE(GenerativeModel):
     def sampled_codes(self, x, noise, labels=None):
         return self.autoencoder.sampled_codes(x, noise, labels)
 
+    @property
+    def has_class_prior(self):
+        return self.autoencoder.has_class_prior
+
+    def draw_prior(self, n, temperature=1.0, seed=None, labels=None):
+        return self.autoencoder.draw_prior(n, temperature, seed, labels)
+
     def network_input(self, x, noise=None):
         """Data as the discriminator sees them, in [-1, 1]: at the middles of their bins, unless levels are modelled.
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfade import numerics
 from tfade.contract import Contract, as_spec
-from tfade.errors import check_class
+from tfade.errors import UsageError, check_class
 from tfade.models.averages import WeightAverages
 from tfade.models.checks import checked_terms, players_by_name, require_saved
 from tfade.models.optimization import Optimization
@@ -68,9 +68,11 @@ class GenerativeModel(Contract, TrainingStep, keras.Model):
             make: its class, or a function that makes it, called with the arguments.
 
         Raises:
-            UsageError: an object where a class is wanted.
+            UsageError: an object where a class is wanted, or a name that checkpoints use for something else.
         """
         check_class(name, make)
+        if name in ("model", "report") or "." in name:
+            raise UsageError(f"network name {name!r} is one of a checkpoint's own groups; choose another, without dots")
         self._makers[name] = functools.partial(make, *arguments)
         self.networks[name] = self._makers[name]()
         return self.networks[name]
@@ -220,8 +222,9 @@ class GenerativeModel(Contract, TrainingStep, keras.Model):
     def state(self) -> dict[str, keras.Variable]:
         """Every variable that a checkpoint holds, by a name that is the same in every process.
 
-        A name is the owner's name, the variable's position there and its path, without the numbers that Keras counts
-        over the whole process: position alone would let two variables of one shape change places unseen.
+        A name is the owner's name, the variable's position there and its path, for position alone would let two
+        variables of one shape change places unseen. The numbers that Keras counts over the whole process are left out,
+        so that layers whose names differ by a number alone are told apart by their positions only.
         """
         groups: dict[str, object] = dict(self.networks)
         if self.averages:
@@ -230,8 +233,18 @@ class GenerativeModel(Contract, TrainingStep, keras.Model):
             groups |= stage.state()
         variables = {group: owner.variables for group, owner in groups.items()} | {"model": self.own_variables()}
         state = {
-            f"{group}/{position:03d}.{_COUNTER.sub('', variable.path)}": variable
+            f"{group}/{position:03d}.{_without_counters(variable.path, group.startswith('optimizer.'))}": variable
             for group, owned in variables.items()
             for position, variable in enumerate(owned)
         }
         return state | {"step": self.step, "stage": self.stage_index}
+
+
+def _without_counters(path: str, everywhere: bool) -> str:
+    """A variable's path without Keras' counters; those of a layer, as in "kernel_0", stay unless `everywhere`.
+
+    An optimizer's variable has the whole path of a weight in its own name.
+    """
+    folders, slash, name = path.rpartition("/")
+    everywhere = everywhere or name.startswith("variable")  # one without a name
+    return _COUNTER.sub("", folders) + slash + (_COUNTER.sub("", name) if everywhere else name)

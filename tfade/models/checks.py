@@ -20,7 +20,8 @@ def players_by_name(model) -> dict[str, Player]:
         UsageError: something that is not a sequence of players, or two of one name.
     """
     players, kind = model.players(), type(model).__name__
-    if not isinstance(players, Sequence) or not all(isinstance(player, Player) for player in players):
+    players = tuple(players) if isinstance(players, Iterable) else players
+    if not isinstance(players, tuple) or not all(isinstance(player, Player) for player in players):
         raise UsageError(f"{kind}.players returns {players!r}; give a tuple of Players")
     names = [player.name for player in players]
     if len(set(names)) < len(names):
@@ -29,30 +30,36 @@ def players_by_name(model) -> dict[str, Player]:
 
 
 def require_saved(model, players: Iterable[Player]) -> None:
-    """Rejects what would train or change and be in no checkpoint.
+    """Rejects networks that are not built, those of players that no checkpoint would hold, and attributes likewise.
 
     Raises:
-        UsageError: a network of a player that is not registered, one that is not built, or a variable that is no
-            `keras.Variable`.
+        UsageError: a network that is not built, one of a player that is not registered, or an attribute that is a
+            `tf.Variable` or a metric.
     """
     kind = type(model).__name__
-    registered = {id(variable) for network in model.networks.values() for variable in network.variables}
-    for player in players:
-        for network in player.networks:
-            if not network.built or any(id(variable) not in registered for variable in network.trainable_variables):
-                raise UsageError(
-                    f"player {player.name!r} trains the network {network.name!r}, which {kind} did not register and "
-                    "which would not be saved; make it with add_network, built"
-                )
     for name, network in model.networks.items():
-        if not network.built:
+        if not _is_built(network):
             raise UsageError(
                 f"the network {name!r} of {kind} has no variables yet; build it when it is made (a keras.Sequential "
                 "begins with keras.Input)"
             )
+    registered = {id(variable) for network in model.networks.values() for variable in network.variables}
+    for player in players:
+        for network in player.networks:
+            variables = network.trainable_variables
+            if not _is_built(network) or any(id(variable) not in registered for variable in variables):
+                raise UsageError(
+                    f"player {player.name!r} trains the network {network.name!r}, which {kind} did not register and "
+                    "which would not be saved; make it with add_network"
+                )
     for name, value in vars(model).items():
         if isinstance(value, (tf.Variable, keras.Metric)) and name != "_loss_tracker":  # Keras' own, which is not used
             raise UsageError(f"{kind}.{name} is a {type(value).__name__}, which would not be saved; use add_weight")
+
+
+def _is_built(network: keras.Layer) -> bool:
+    """Whether a network has the variables it will have; one without a `build` makes none, or made them already."""
+    return network.built or bool(network.variables) or type(network).build is keras.Layer.build
 
 
 def checked_terms(model, stage: StageState) -> list[str]:
@@ -82,10 +89,10 @@ def checked_terms(model, stage: StageState) -> list[str]:
                     f"{kind}.losses returns a {type(terms).__name__} of player {player!r}; give {{term: values}}"
                 )
             for term, value in terms.items():
-                value = value.value if isinstance(value, Weighted) else tf.convert_to_tensor(value)
-                if not value.shape.is_compatible_with([]) and not value.shape.is_compatible_with([EXAMPLES]):
+                shape = tf.convert_to_tensor(value.value if isinstance(value, Weighted) else value).shape
+                if shape.rank not in (0, 1) or not (shape.rank == 0 or shape.is_compatible_with([EXAMPLES])):
                     raise UsageError(
-                        f"term {player}/{term} of {kind} has shape {value.shape} for a batch of {EXAMPLES}; give one "
+                        f"term {player}/{term} of {kind} has shape {shape} for a batch of {EXAMPLES}; give one "
                         "value per example, [batch], or a scalar"
                     )
                 names.append(f"{player}/{term}")

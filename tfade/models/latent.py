@@ -102,10 +102,6 @@ class LatentVariableModel(GenerativeModel):
         labels = self.sampled_labels(n, labels, seed)
         return self.decode(self.draw_prior(n, temperature, seed, labels), **self.conditions(labels))
 
-    def draw_prior(self, n, temperature, seed, labels) -> tf.Tensor:
-        """The latents [n, latent_size] of `sample`, whose arguments these are."""
-        return self.prior(temperature).sample(n, seed=seed)
-
     @needs(network=lambda model: model.decoder_name)
     def decode(self, z, labels=None):
         outputs = self.network(self.decoder_name)(self.conditioned(z, labels), training=False)

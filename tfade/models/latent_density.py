@@ -108,3 +108,10 @@ class LatentDensity(GenerativeModel):
 
     def sampled_codes(self, x, noise, labels=None):
         return self.autoencoder.sampled_codes(x, noise, labels)
+
+    @property
+    def has_class_prior(self):
+        return self.autoencoder.has_class_prior
+
+    def draw_prior(self, n, temperature=1.0, seed=None, labels=None):
+        return self.autoencoder.draw_prior(n, temperature, seed, labels)

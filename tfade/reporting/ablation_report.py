@@ -173,7 +173,8 @@ def footnotes(table: Table, runs: Sequence[RunReport]) -> list[str]:
     notes += _different_protocols(found)
     counts = [run.parameters for run in found]
     notes.append(f"Parameters of p(x) (decoder, flow, prior) differ by {1 - min(counts) / max(counts):.1%}.")
-    notes.append("± is the standard deviation over seeds; of one seed, the standard error over examples.")
+    if any("±" in text for row in cells(table, found)[1] for text in row):
+        notes.append("± is the standard deviation over seeds; of one seed, the standard error of the metric.")
     notes.append("Minutes are those of training without a break; a run that was continued has none.")
     absent: dict[str, list[str]] = {}
     for run in found:

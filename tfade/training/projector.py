@@ -50,7 +50,7 @@ def project(model: GenerativeModel, held_out: Source, logs: Path, count: int) ->
     labels = held_out.labels(chosen) if held_out.spec.num_classes else None
     condition = model.conditions(labels)
     codes = model.encode(images, **condition).sample(seed=as_seed(PICTURE_SEED))
-    prior = model.prior().sample(len(images), seed=as_seed(PICTURE_SEED + 1))
+    prior = model.draw_prior(len(images), seed=as_seed(PICTURE_SEED + 1), **condition)
     write_projector(logs, codes, images, labels, prior, model.decode(prior, **condition))
     return True
 

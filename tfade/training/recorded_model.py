@@ -53,7 +53,7 @@ def read_source(run_dir: str | Path, checkpoint: str | int = "latest", trust_imp
 
 
 def fingerprint_of(model: GenerativeModel) -> str:
-    """16 hexadecimal digits that tell the weights that serve a model's contract from others."""
+    """16 hexadecimal digits that tell a model's serving weights, and the variables it owns besides, from others."""
     digest = hashlib.sha256()
     for name in sorted(model.networks):
         for weights in model.network(name).get_weights():

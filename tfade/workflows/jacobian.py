@@ -74,4 +74,5 @@ def _measure(run: OpenRun, num_codes: int, temperature: float, seed: int, label:
         if done % 16 == 0 or done == num_codes:
             print(f"  {run.path}: Jacobians at {done} of {num_codes} latents", flush=True)
 
-    return spectrum(decode, model.prior(temperature).sample(num_codes, seed=as_seed(seed)), progress)
+    labels = None if label is None else [label] * num_codes
+    return spectrum(decode, model.draw_prior(num_codes, temperature, as_seed(seed), labels), progress)

@@ -38,10 +38,14 @@ def prior_of(subject: Subject):
 
 
 def prior_latents(subject: Subject, count: int, purpose: int) -> np.ndarray:
-    """Latents drawn from the prior [count, D], float64; different purposes get different ones."""
+    """Latents drawn from the prior [count, D], float64; different purposes get different ones.
+
+    Of a prior of each class they are those of the sampler's labels, in turn.
+    """
     prior, number = prior_of(subject), batch_seed(subject.seed, 2**20 + purpose)
     if not isinstance(prior, TopDownLatents):
-        return np.asarray(prior.sample(count, seed=as_seed(number)), np.float64)
+        labels = np.resize(subject.sampler.labels, count) if subject.model.has_class_prior else None
+        return np.asarray(subject.model.draw_prior(count, seed=as_seed(number), labels=labels), np.float64)
     chunks = [
         prior.sample(min(PRIOR_CHUNK, count - start), seed=as_seed(batch_seed(number, start)))
         for start in range(0, count, PRIOR_CHUNK)

@@ -75,7 +75,9 @@ class ElboSurgery(Metric):
     def __call__(self, subject):
         draws = draws_of(subject, self.num_samples, self.max_pairs)
         bound = None
-        if subject.model.likelihood == "lower_bound":
+        if subject.model.has_class_prior:
+            subject.progress(f"  {self.name}: elbo not applicable: the bound is over p(z | y), these terms p(z)")
+        elif subject.model.likelihood == "lower_bound":
             images, places = np.unique(draws.indices, return_inverse=True)
             bound = bounds(subject, images)[places]
         else:

@@ -33,7 +33,7 @@ class ConditionalVAE(VAE):
     Raises:
         UsageError: data without classes, or what `VAE` rejects.
 
-    Reference: Sohn, Lee and Yan 2015, equation 4 and the text below it.
+    Reference: Sohn, Lee and Yan 2015, section 4 and equation 4.
     """
 
     conditional, fields = True, ("images", "labels")
@@ -56,7 +56,8 @@ class ConditionalPriorVAE(ConditionalVAE):
             importance_samples: see `ConditionalVAE`.
 
     Raises:
-        UsageError: a prior that does not depend on a context, or what `ConditionalVAE` rejects.
+        UsageError: a prior that does not depend on a context or cannot be drawn from noise, or what `ConditionalVAE`
+            rejects.
 
     Reference: Sohn, Lee and Yan 2015, equation 4.
     """
@@ -69,14 +70,29 @@ class ConditionalPriorVAE(ConditionalVAE):
             raise UsageError(
                 f"prior={prior!r} does not depend on the class; give DiagonalNormal, or use ConditionalVAE"
             )
-        layer.from_noise(tf.zeros((1, self.latent_size)), tf.zeros((1, self.condition_size)))  # as `generate` draws
+        try:
+            layer.from_noise(tf.zeros((1, self.latent_size)), tf.zeros((1, self.condition_size)))
+        except UsageError as error:
+            raise UsageError(
+                f"prior={prior!r} cannot be drawn from noise, as training does; give DiagonalNormal, FullNormal, or a "
+                "flow over one of them"
+            ) from error
         return layer
 
-    def prior(self, temperature=1.0):
-        of_classes = self.network("prior").distribution(tf.eye(self.condition_size), temperature)
-        return tfp.distributions.MixtureSameFamily(
-            tfp.distributions.Categorical(tf.zeros(self.condition_size)), of_classes
-        )
+    @property
+    def has_class_prior(self):
+        """Whether p(z | y) is in its place; `LatentDensity` puts a density of all codes there."""
+        return self.network("prior").context_size > 0
 
-    def draw_prior(self, n, temperature, seed, labels):
-        return self._served(labels)("prior").distribution(temperature).sample(seed=seed)[:, 0]
+    def prior(self, temperature=1.0):
+        if not self.has_class_prior:
+            return super().prior(temperature)
+        size = self.condition_size
+        of_classes = self.network("prior").distribution(tf.eye(size), temperature)
+        return tfp.distributions.MixtureSameFamily(tfp.distributions.Categorical(tf.zeros(size)), of_classes)
+
+    def draw_prior(self, n, temperature=1.0, seed=None, labels=None):
+        if not self.has_class_prior:
+            return super().draw_prior(n, temperature, seed)
+        classes = tf.one_hot(self.checked_labels(labels, n), self.condition_size)
+        return self.network("prior").distribution(classes, temperature).sample(seed=seed)
