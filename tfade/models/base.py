@@ -196,7 +196,7 @@ class GenerativeModel(Contract, TrainingStep, keras.Model):
         Raises:
             UsageError: an unknown player or network, two players of one name, a network that is not built or of a
                 player and not registered with `add_network`, a player without losses, losses of an unknown player, a
-                term of a wrong shape, one variable in two players, or a variable that would not be saved.
+                term of a wrong shape, one variable in two players, or an attribute that would not be saved.
         """
         optimization = optimization or Optimization()
         super().compile(optimizer=None, jit_compile=optimization.jit_compile)
@@ -222,9 +222,9 @@ class GenerativeModel(Contract, TrainingStep, keras.Model):
     def state(self) -> dict[str, keras.Variable]:
         """Every variable that a checkpoint holds, by a name that is the same in every process.
 
-        A name is the owner's name, the variable's position there and its path, for position alone would let two
-        variables of one shape change places unseen. The numbers that Keras counts over the whole process are left out,
-        so that layers whose names differ by a number alone are told apart by their positions only.
+        A name consists of the owner's name, the variable's position and its path: by position alone, two variables of
+        the same shape could be swapped without notice. Keras' process-wide counters are stripped from the path, so
+        layers whose names differ only in a number are distinguished only by position.
         """
         groups: dict[str, object] = dict(self.networks)
         if self.averages:
@@ -241,9 +241,9 @@ class GenerativeModel(Contract, TrainingStep, keras.Model):
 
 
 def _without_counters(path: str, everywhere: bool) -> str:
-    """A variable's path without Keras' counters; those of a layer, as in "kernel_0", stay unless `everywhere`.
+    """A variable's path without Keras' counters; numbers in its own name, such as "kernel_0", stay unless `everywhere`.
 
-    An optimizer's variable has the whole path of a weight in its own name.
+    The name of an optimizer's variable contains the whole path of a weight, counters included.
     """
     folders, slash, name = path.rpartition("/")
     everywhere = everywhere or name.startswith("variable")  # one without a name

@@ -17,7 +17,7 @@ def players_by_name(model) -> dict[str, Player]:
     """The players of a model.
 
     Raises:
-        UsageError: something that is not a sequence of players, or two of one name.
+        UsageError: anything but players, or two of one name.
     """
     players, kind = model.players(), type(model).__name__
     players = tuple(players) if isinstance(players, Iterable) else players
@@ -30,7 +30,7 @@ def players_by_name(model) -> dict[str, Player]:
 
 
 def require_saved(model, players: Iterable[Player]) -> None:
-    """Rejects networks that are not built, those of players that no checkpoint would hold, and attributes likewise.
+    """Rejects networks that are not built, and networks and attributes that no checkpoint would hold.
 
     Raises:
         UsageError: a network that is not built, one of a player that is not registered, or an attribute that is a
@@ -90,7 +90,7 @@ def checked_terms(model, stage: StageState) -> list[str]:
                 )
             for term, value in terms.items():
                 shape = tf.convert_to_tensor(value.value if isinstance(value, Weighted) else value).shape
-                if shape.rank not in (0, 1) or not (shape.rank == 0 or shape.is_compatible_with([EXAMPLES])):
+                if shape.rank != 0 and not (shape.rank == 1 and shape.is_compatible_with([EXAMPLES])):
                     raise UsageError(
                         f"term {player}/{term} of {kind} has shape {shape} for a batch of {EXAMPLES}; give one "
                         "value per example, [batch], or a scalar"
