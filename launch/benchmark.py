@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int | None:
         "peak, steps by precision on all devices, or all",
     )
     parser.add_argument("--compile_peers", action="store_true", help="time the peers under torch.compile too (minutes)")
-    parser.add_argument("--threads", type=whole(1), default=1, help="of flows and peers; with --part=all of everything")
+    parser.add_argument("--threads", type=whole(1), default=1, help="of step, flows, peers; with --part=all of all")
     flags = parser.parse_args(arguments)
     if flags.part not in ("step", "all") and (flags.gin_file or flags.gin_bindings):
         parser.error(
@@ -61,7 +61,7 @@ def figures(flags):
         from launch.benchmarks import step
 
         with common.workspace().configured(flags.gin_file or [DEFAULT], flags.gin_bindings):
-            yield from step.measure(flags.steps)
+            yield from step.measure(flags.steps, flags.threads)
 
 
 if __name__ == "__main__":

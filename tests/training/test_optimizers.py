@@ -62,3 +62,36 @@ def test_halving_falls_at_equal_distances():
     for given in ({"initial": 0}, {"steps": 0}, {"times": 0}):
         with pytest.raises(UsageError, match=f"Halving.{next(iter(given))}"):
             optimizers.Halving(**{"initial": 0.1, "steps": 2, **given})
+
+
+def trained(kind, gather, steps=20):
+    """All variables after some steps of two parameters, one of which is a table of rows that the loss picks."""
+    table = keras.Variable(np.linspace(-1, 1, 21).reshape(7, 3), dtype="float32")
+    scale = keras.Variable(np.ones(3), dtype="float32")
+    optimizer = kind(optimizers.LinearDecay(1e-2, 15), 0.5, 0.9, epsilon=1e-8, weight_decay=0.01)
+    optimizer.build([table, scale])
+
+    @tf.function
+    def step(x):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.sin(x * gather(table.value)) * scale.value**2)
+        optimizer.apply(tape.gradient(loss, [table.value, scale.value]), [table, scale])
+
+    for index in range(steps):
+        step(tf.constant(1.0 + 0.1 * index))
+    return [variable.numpy() for variable in (table, scale, *optimizer.variables)]
+
+
+def test_adam_is_keras_adam_bit_for_bit():
+    def dense(table):
+        return tf.matmul(tf.one_hot([1, 1, 4], 7), table)
+
+    for ours, reference in zip(trained(optimizers.Adam, dense), trained(keras.optimizers.Adam, dense), strict=True):
+        np.testing.assert_array_equal(ours, reference)
+
+
+def test_a_row_that_is_gathered_twice_has_the_sum_of_its_gradients():
+    gathered = trained(optimizers.Adam, lambda table: tf.gather(table, [1, 1, 4]))
+    dense = trained(optimizers.Adam, lambda table: tf.matmul(tf.one_hot([1, 1, 4], 7), table))
+    for one, other in zip(gathered, dense, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-7)

@@ -57,18 +57,21 @@ class WeightAverages:
             rate = tf.minimum(decay, (1.0 + count) / (10.0 + count))
             pairs = list(zip(self.networks[name].variables, self.sources[name].variables, strict=True))
             for average, variable in pairs:
-                _assign(average, variable, rate if variable.trainable else tf.zeros_like(rate))
+                _assign(average, variable, rate if variable.trainable else None)
 
     def _moved_by(self, players: Iterable[Player]) -> list[str]:
         moving = {id(variable) for player in players for variable in player.variables}
         return [name for name, source in self.sources.items() if any(id(v) in moving for v in source.variables)]
 
 
-def _assign(average: keras.Variable, variable: keras.Variable, rate: tf.Tensor) -> None:
-    """average ← rate·average + (1 - rate)·variable, on every replica alike."""
+def _assign(average: keras.Variable, variable: keras.Variable, rate: tf.Tensor | None) -> None:
+    """average ← rate·average + (1 - rate)·variable, on every replica alike; a copy without a rate."""
 
     def move(average, variable, rate):
-        average.assign(tf.cast(rate, average.dtype) * average + tf.cast(1.0 - rate, average.dtype) * variable)
+        if rate is None:
+            average.assign(variable)
+        else:
+            average.assign(tf.cast(rate, average.dtype) * average + tf.cast(1.0 - rate, average.dtype) * variable)
 
     def in_cross_replica_context(strategy, average, variable, rate):
         strategy.extended.update(average, move, args=(variable, rate), group=False)

@@ -13,10 +13,36 @@ from collections.abc import Callable
 import gin
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tfade.errors import UsageError, check_class, check_finite, check_positive, check_whole
 
 LearningRate = float | keras.optimizers.schedules.LearningRateSchedule
+
+
+class Adam(keras.optimizers.Adam):
+    """Keras' Adam to the last bit, with its step size computed once a step and not once for every variable.
+
+    The step size is α = rate · √(1 - β₂ᵗ) / (1 - β₁ᵗ) (Kingma and Ba 2015, section 2). A gradient by rows (that of
+    `tf.gather`) counts as the dense one that it stands for; Keras' squares each occurrence of a repeated row by itself.
+    """
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        dtype = trainable_variables[0].dtype
+        rate, step = (keras.ops.cast(value, dtype) for value in (learning_rate, self.iterations + 1))
+        first, second = (keras.ops.power(keras.ops.cast(beta, dtype), step) for beta in (self.beta_1, self.beta_2))
+        step_size = rate * keras.ops.sqrt(1 - second) / (1 - first)
+        super()._backend_update_step(grads, trainable_variables, step_size)
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Moves one variable; `learning_rate` is α."""
+        index = self._get_variable_index(variable)
+        m, v = self._momentums[index], self._velocities[index]
+        step_size, gradient = tf.cast(learning_rate, variable.dtype), tf.cast(gradient, variable.dtype)
+        gradient = tf.convert_to_tensor(gradient)  # dense
+        self.assign_add(m, (gradient - m) * (1 - self.beta_1))
+        self.assign_add(v, (tf.square(gradient) - v) * (1 - self.beta_2))
+        self.assign_sub(variable, m * step_size / (tf.sqrt(v.value) + self.epsilon))
 
 
 @gin.configurable
@@ -28,7 +54,7 @@ def adam(
     weight_decay: float | None = None,
 ) -> keras.Optimizer:
     """Adam (Kingma and Ba 2015); the defaults are usual for adversaries (Rosca et al. 2018, appendix D)."""
-    return _of_two_moments(keras.optimizers.Adam, learning_rate, beta_1, beta_2, epsilon, weight_decay)
+    return _of_two_moments(Adam, learning_rate, beta_1, beta_2, epsilon, weight_decay)
 
 
 @gin.configurable
