@@ -123,7 +123,6 @@ REACHED = {
     "vgh_pp": HYBRID,
     "wae_gan": OF_AAE,
 }
-TWINS = {"vgh_pp", "wae_gan"}  # of other recipes' classes
 # Layers below the last latents do not matter to these; nor do the priors' to where the posterior puts them; nor what is
 # behind a discriminator's feature layer; nor does a shift of the latents to their entropy.
 IN_PART = {
@@ -137,10 +136,7 @@ IN_PART = {
 SLOPES = {"r1", "gradient_penalty", "dragan"}  # which the discriminator's last bias does not change
 
 
-PARAMETERS = [pytest.param(recipe, marks=[pytest.mark.twin] * (recipe in TWINS)) for recipe in REACHED]
-
-
-@pytest.fixture(params=PARAMETERS, scope="module")
+@pytest.fixture(params=REACHED, scope="module")
 def recipe(request):
     return request.param
 
@@ -171,7 +167,6 @@ def owned(player: str, model) -> set[str]:
     return {"encoder"} if player == "reconstructor" else {player}
 
 
-@pytest.mark.every(5, 4)
 def test_what_each_term_reaches(recipe, model, batch, eager):
     """And which player minimises it, who moves which networks."""
     with tf.GradientTape(persistent=True) as tape:

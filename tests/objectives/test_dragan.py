@@ -62,6 +62,15 @@ def test_latents_have_no_limits(beside):
     assert float(tf.reduce_max(seen[0])) > 4
 
 
+def test_four_times_the_weight_and_half_the_target_serve_for_twice_the_range():
+    """Lucic et al. have images in [0, 1], we have them in [-1, 1]."""
+    half = DRAGAN(target=0.5)(lambda x: tf.reduce_sum(tf.sin(3 * x), (1, 2)), X, None, Seeds(3, 4))
+    unit = DRAGAN(limits=(0.0, 1.0))(
+        lambda y: tf.reduce_sum(tf.sin(3 * (2 * y - 1)), (1, 2)), (X + 1) / 2, None, Seeds(3, 4)
+    )
+    np.testing.assert_allclose(unit, 4 * half, rtol=1e-3)
+
+
 def test_the_penalty_of_a_linear_critic_and_of_pairs():
     slope = DRAGAN()(lambda x: 3.0 * x[:, 0, 0], X, None, Seeds(0, 0))
     np.testing.assert_allclose(slope, 4.0, rtol=1e-5)

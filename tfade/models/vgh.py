@@ -134,6 +134,8 @@ class VGH(Autoencoder):
 class VGHPlusPlus(VGH):
     """VGH whose data discriminator sees samples as well as reconstructions.
 
+    With `LogRatio` as both divergences it is α-GAN (gin/alpha_gan.gin).
+
     Adds -log D(G(z)) to the generator's loss and -log(1 - D(G(z))) to the discriminator's, z ~ N(0, I) being the draw
     that the code discriminator sees too.
 
