@@ -7,13 +7,12 @@ of ours to one peer: the fastest peer has the largest. Part of `python -m launch
 """
 
 import functools
-import importlib.util
 import statistics
 from collections.abc import Callable
 
 from launch import common
 from launch.benchmarks.peers import BATCH, PEER_FLOWS, RATE, installed, normal_batch, their_density, their_training_step
-from launch.benchmarks.timing import BLOCK, Figures, block_seconds, seconds, with_data
+from launch.benchmarks.timing import BLOCK, Figures, block_seconds, seconds, set_threads, with_data
 
 LIMIT = 0.85
 COUPLINGS = (64, 256, 8)  # dimensions, width of both hidden layers, layers
@@ -44,24 +43,6 @@ def measure(steps: int, compile_peers: bool = False, threads: int = 1) -> Figure
             yield f"{title} / {name}", statistics.median(row[0] / row[place] for row in times), limit
         yield f"{title}, milliseconds", 1e3 * statistics.median(row[0] for row in times), None
     yield from real_nvp_step(steps)
-
-
-def set_threads(count: int, between: int = 1) -> None:
-    """As many threads for TensorFlow within an operation as for torch.
-
-    Between small operations one is best: handing them over costs more.
-    """
-    import tensorflow as tf
-
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(count)
-        tf.config.threading.set_inter_op_parallelism_threads(between)
-    except RuntimeError:  # TensorFlow has started; this happens in tests only
-        print(f"TensorFlow runs already and keeps its number of threads; torch gets {count}")
-    if importlib.util.find_spec("torch"):
-        import torch
-
-        torch.set_num_threads(count)
 
 
 def comparisons() -> list[tuple[str, Callable, dict[str, Callable], float | None]]:

@@ -7,8 +7,7 @@ import itertools
 import statistics
 import time
 
-from launch.benchmarks.flows import set_threads
-from launch.benchmarks.timing import Figures, paired, seconds, with_data
+from launch.benchmarks.timing import Figures, paired, seconds, set_threads, with_data
 
 GRAPHS = 8  # pairs of freshly built models: where variables lie and how a graph's operations are ordered is drawn
 

@@ -1,5 +1,6 @@
-"""What the benchmarks share: timing in turn, and the configured recipe with its batches."""
+"""What the benchmarks share: timing in turn, threads, and the configured recipe with its batches."""
 
+import importlib.util
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +35,24 @@ def paired(one: Callable, other: Callable, count: int, warm_up: int = 5) -> tupl
         second = seconds(other)
         pairs.append((seconds(one) if first is None else first, second))
     return statistics.median(a / b for a, b in pairs), statistics.median(a for a, _ in pairs)
+
+
+def set_threads(count: int, between: int = 1) -> None:
+    """As many threads for TensorFlow within an operation as for torch.
+
+    Between small operations one is best: handing them over costs more.
+    """
+    import tensorflow as tf
+
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(count)
+        tf.config.threading.set_inter_op_parallelism_threads(between)
+    except RuntimeError:  # TensorFlow has started; this happens in tests only
+        print(f"TensorFlow runs already and keeps its number of threads; torch gets {count}")
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        torch.set_num_threads(count)
 
 
 def with_data():

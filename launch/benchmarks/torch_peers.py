@@ -8,9 +8,8 @@ import statistics
 from collections.abc import Callable
 
 from launch.benchmarks.ade import step_of
-from launch.benchmarks.flows import set_threads
 from launch.benchmarks.peers import installed
-from launch.benchmarks.timing import BLOCK, Figures, block_seconds
+from launch.benchmarks.timing import BLOCK, Figures, block_seconds, set_threads
 
 LIMIT = 0.8
 BATCH = 64
