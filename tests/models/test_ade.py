@@ -46,7 +46,7 @@ def images():
 
 def model_of(schedule=None, spread=0.05, **arguments) -> ADE:
     keras.utils.set_random_seed(4)
-    of_adversary = ("discriminator", "penalty", "adversarial_weight", "per_dimension")
+    of_adversary = ("discriminator", "penalty", "adversarial_weight", "per_dimension", "discriminates_reconstructions")
     others = {name: arguments.pop(name) for name in of_adversary if name in arguments}
     autoencoder = functools.partial(VAE, **{**PARTS, "flow": FLOW, **arguments})
     model = ADE((16, 16, 1), autoencoder, **{"discriminator": functools.partial(SNGANDiscriminator, width=2), **others})
@@ -101,6 +101,35 @@ def test_the_discriminator_sees_decoder_means_in_image_space(images):
     np.testing.assert_allclose(losses["discriminator"]["fake"], np.log1p(np.exp(logits)), rtol=1e-3)
     real = model.discriminator(2 * (images + 0.5) / 256 - 1, training=True)[:, 0]
     np.testing.assert_allclose(losses["discriminator"]["real"], np.log1p(np.exp(-real)), rtol=1e-3)
+
+
+def test_reconstructions_are_fakes_where_wanted(images):
+    """They are those of the codes of the bound, constants to encoder and posterior; each kind of fake counts for half."""
+    model = model_of(penalty=None, adversarial_weight=0.3, discriminates_reconstructions=True)
+    seeds, batch = model._seeds(0), Batch(tf.constant(images))
+    with tf.GradientTape(persistent=True) as tape:
+        losses = model.losses(batch, seeds)
+        weight, values = losses["autoencoder"]["adversarial_reconstruction"]
+        adversarial = tf.reduce_mean(values)
+    assert reached(tape, model, adversarial) == {"decoder", "flow", "discriminator"}
+    noise = seeds.normal("code", (6, 1, model.latent_size))[:, 0]
+    target = (images + seeds.uniform("dequantisation", images.shape)) / 256
+    mean, sd = (part.numpy() for part in normal_posterior(model, 2 * target - 1))
+    features = model.networks["decoder"](mean + sd * noise, training=True)
+    logits = model.discriminator(2 * model.networks["flow"].bijector().forward(features) - 1, training=True)[:, 0]
+    np.testing.assert_allclose(values, -logits, rtol=1e-3, atol=1e-5)
+    of_discriminator = losses["discriminator"]["reconstruction"]
+    np.testing.assert_allclose(of_discriminator.value, np.log1p(np.exp(logits)), rtol=1e-3)
+    weights = weight, losses["autoencoder"]["adversarial"].weight, of_discriminator.weight
+    assert weights == (0.15, 0.15, 0.5)
+    assert losses["discriminator"]["fake"].weight == 0.5
+
+
+def normal_posterior(model, signed):
+    """The posterior's mean and standard deviation for images in [-1, 1]."""
+    networks = model.networks
+    posterior = networks["posterior"].distribution(networks["encoder"](signed, training=True))
+    return posterior.mean(), posterior.stddev()
 
 
 def test_a_mean_that_depends_on_a_scale_does_not_move_it(images):

@@ -45,7 +45,8 @@ def model_of(variant="precision", kind=VAE, compiled=False, **arguments) -> VAE:
     }
     if kind is ADE:
         autoencoder = functools.partial(VAE, **{**parts, "flow": FLOW, **arguments})
-        model = ADE((16, 16, 1), autoencoder, functools.partial(SNGANDiscriminator, width=2))
+        critic = functools.partial(SNGANDiscriminator, width=2)
+        model = ADE((16, 16, 1), autoencoder, critic, discriminates_reconstructions=True)
     else:
         model = kind((16, 16, 1), **{**parts, **arguments})
     disturb(model)
@@ -168,8 +169,9 @@ def test_the_adversary_reaches_nothing_of_the_posterior(images):
     model = model_of("sum_iaf", ADE, compiled=True)
     with tf.GradientTape(persistent=True) as tape:
         losses = model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]
-        adversarial = tf.reduce_mean(losses["adversarial"].value)
-        likelihood = tf.add_n([tf.reduce_mean(value) for name, (_, value) in losses.items() if name != "adversarial"])
+        adversarial = tf.reduce_mean(losses.pop("adversarial").value)
+        of_reconstructions = tf.reduce_mean(losses.pop("adversarial_reconstruction").value)
+        likelihood = tf.add_n([tf.reduce_mean(value) for _, value in losses.values()])
 
     def reached(loss, network):
         gradients = tape.gradient(loss, network.trainable_variables)
@@ -179,10 +181,12 @@ def test_the_adversary_reaches_nothing_of_the_posterior(images):
     for level in model.networks["decoder"].level_layers:
         of_posterior += [part for part in (level.bottom_up, level.top_down, level.flow) if part is not None]
         assert all(reached(adversarial, level.prior) + reached(adversarial, level.branch))
+        assert not any(reached(of_reconstructions, level.prior))
     for network in of_posterior:
-        assert not any(reached(adversarial, network)), network.name
+        assert not any(reached(adversarial, network) + reached(of_reconstructions, network)), network.name
         assert all(reached(likelihood, network)), network.name
-    assert all(reached(adversarial, model.networks["decoder"].network) + reached(adversarial, model.networks["flow"]))
+    for loss in (adversarial, of_reconstructions):
+        assert all(reached(loss, model.networks["decoder"].network) + reached(loss, model.networks["flow"]))
     logs = model.train_step(tf.constant(images))
     assert all(np.isfinite(value) for value in logs.values()), logs
 

@@ -67,13 +67,16 @@ OF_AAE = {
     "autoencoder": {"reconstruction": {"encoder", "decoder"}, "adversarial": OF_CODES},
     "code_discriminator": {"real": {"code_discriminator"}, "code": OF_CODES},
 }
+OF_CONDITIONAL_ADE = adversary({"decoder", "flow"}, player="autoencoder", **WITH_FLOW)
 # Recipes, and those with bindings under a name of their own.
 ADVERSARIAL_RECONSTRUCTOR = "veegan, adversarial reconstructor"
 AUXILIARY_CLASSIFIER = "conditional_gan, auxiliary classifier"
+FAKE_RECONSTRUCTIONS = "conditional_av_ade, reconstructions"
 BINDINGS = {
     # Otherwise the statistics of the joint batch make every term reach every network.
     **dict.fromkeys(("bigan", "ali"), ("BiGAN.together = False",)),
     ADVERSARIAL_RECONSTRUCTOR: ("VEEGAN.reconstructor_fools_discriminator = True",),
+    FAKE_RECONSTRUCTIONS: ("ADE.discriminates_reconstructions = True",),
     AUXILIARY_CLASSIFIER: ("ConditionalDiscriminator.auxiliary = True", "ConditionalGAN.auxiliary_weight = 1.0"),
 }
 # recipe → {player: {term: networks that it reaches}}; samples are made by the decoder and f, from codes of the prior
@@ -112,7 +115,11 @@ REACHED = {
         player: {**terms, "class": OF_SAMPLES} for player, terms in adversary({"generator"}).items()
     },
     "conditional_vae": {"autoencoder": {**LIKELIHOOD, "kl": LIKELIHOOD["kl"] | {"prior"}}},
-    "conditional_av_ade": adversary({"decoder", "flow"}, player="autoencoder", **WITH_FLOW),
+    "conditional_av_ade": OF_CONDITIONAL_ADE,
+    FAKE_RECONSTRUCTIONS: {
+        player: {**terms, term: {"decoder", "flow", "discriminator"}}
+        for (player, terms), term in zip(OF_CONDITIONAL_ADE.items(), ("adversarial_reconstruction", "reconstruction"))
+    },
     "vgh": {
         **HYBRID,
         **{
@@ -129,7 +136,8 @@ IN_PART = {
     *(("hvae", "kl", "decoder"), ("hvae", "reconstruction", "decoder")),
     ("vae_gan", "feature_reconstruction", "discriminator"),
     *((name, "entropy", "posterior") for name in FLOW_POSTERIORS),
-    *((name, "r1", "discriminator") for name in ("conditional_gan", "conditional_av_ade")),  # not of the bias's shift
+    # not of the bias's shift
+    *((name, "r1", "discriminator") for name in ("conditional_gan", "conditional_av_ade", FAKE_RECONSTRUCTIONS)),
     # The classifier and the projection are two heads of one network.
     *((AUXILIARY_CLASSIFIER, term, "discriminator") for term in ("adversarial", "real", "fake", "r1", "class")),
 }

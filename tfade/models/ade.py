@@ -41,7 +41,12 @@ class ADE(GenerativeModel):
 
     - the balance: both losses have weight 1 there; in nats per image L_C is thousands of times as large as L_Q, so it
       is divided by the number of dimensions here, and L_Q has the weight `adversarial_weight`, which trades bits for
-      samples. `per_dimension = False` is the paper's formula as it is written;
+      samples. A nat of the KL divergence then costs 1/D: where w is large against that, codes of the posterior leave
+      the region of the prior, in which D wants the decoder sharp, for one in which it may blur, at the expense of both
+      the bound and the reconstructions. `per_dimension = False` is the paper's formula as it is written;
+    - what D sees: samples of the prior alone. `discriminates_reconstructions` shows it f⁻¹(μ(z)) with z ~ q(z | y),
+      too, so that blurring them costs as much as blurring samples; L_Q and D's loss on fakes are then means over both
+      kinds. α-GAN and VGH++ do so; ADE as published does not;
     - the decoder's normalisation: none in the recipes. Batch statistics are moved by latents of the posterior and of
       the prior in turn, and fit neither where the model serves;
     - the ratio of steps: one of each, both at once; `Optimization.schedule = (('discriminator',), ('autoencoder',))`
@@ -61,6 +66,8 @@ class ADE(GenerativeModel):
         penalty: class of the discriminator's penalty, or None.
         adversarial_weight: w ≥ 0.
         per_dimension: whether L_C is divided by the number of dimensions.
+        discriminates_reconstructions: whether decoded codes of the posterior, as constants to the encoder, are fakes,
+            too.
 
     Raises:
         UsageError: a negative weight, an autoencoder that is not a VAE, or what `VAE` and the penalty reject.
@@ -79,11 +86,13 @@ class ADE(GenerativeModel):
         penalty=R1,
         adversarial_weight: float = 1.0,
         per_dimension: bool = True,
+        discriminates_reconstructions: bool = False,
     ):
         super().__init__(spec)
         check_class("autoencoder", autoencoder)
         check_finite("adversarial_weight", adversarial_weight)
         self.adversarial_weight, self.per_dimension = adversarial_weight, per_dimension
+        self.discriminates_reconstructions = discriminates_reconstructions
         self.autoencoder = self.wrap(autoencoder(self.spec))
         if not isinstance(self.autoencoder, VAE) or self.autoencoder.has_implicit_posterior:
             raise UsageError(f"autoencoder={autoencoder!r} does not make a VAE with a bound; give @VAE in gin")
@@ -111,15 +120,20 @@ class ADE(GenerativeModel):
         return Player("autoencoder", *networks), Player("discriminator", self.discriminator)
 
     def losses(self, batch: Batch, seeds: Seeds):
-        # 1. Quality: samples of the prior against data
+        # 1. Quality: samples of the prior, and reconstructions if wanted, against data
         real = self.network_input(batch.images)
-        samples = self.network_range(self.autoencoder.generate(batch.size, seeds, batch.labels))
+        fakes = {"fake": self.autoencoder.generate(batch.size, seeds, batch.labels)}
+        if self.discriminates_reconstructions:
+            fakes["reconstruction"] = self.autoencoder.regenerate(batch, seeds)
+        fakes = {name: self.network_range(images) for name, images in fakes.items()}
         if self.conditional:  # samples have the labels of the data
-            real, samples = (real, batch.labels), (samples, batch.labels)
-        adversarial, discriminator = self.adversary.terms(real, {"fake": samples}, seeds)
+            real, fakes = (real, batch.labels), {name: (images, batch.labels) for name, images in fakes.items()}
+        adversarial, discriminator = self.adversary.terms(real, fakes, seeds, mean_of_fakes=True)
         # 2. Coverage: the bound
         autoencoder = self.autoencoder.bound_losses(batch, seeds, self.per_dimension)
-        autoencoder["adversarial"] = Weighted(self.adversarial_weight, adversarial["fake"])
+        weight = self.adversarial_weight / len(fakes)
+        for name, values in adversarial.items():
+            autoencoder["adversarial" if name == "fake" else f"adversarial_{name}"] = Weighted(weight, values)
         return {"autoencoder": autoencoder, "discriminator": discriminator}
 
     def initialise(self, batch: Batch):

@@ -16,8 +16,8 @@ class Adversary:
         generator      as the divergence has it, on D(x̃), for each kind of fake
         discriminator  real(D(x)) + Σ fake(D(x̃)) + γ · penalty
 
-    The discriminator of a `shift_invariant` divergence takes the mean over the kinds of fakes in place of their sum, so
-    that a constant in D cancels.
+    The discriminator of a `shift_invariant` divergence always takes the mean over the kinds of fakes in place of their
+    sum, so that a constant in D cancels.
 
     It owns no variable: the model registers the network (`add_network`) and names the player that moves it.
 
@@ -48,6 +48,7 @@ class Adversary:
         *,
         train_real_side: bool = False,
         together: bool = False,
+        mean_of_fakes: bool = False,
         discriminator_fakes: Mapping | None = None,
         outputs: Sequence[tf.Tensor] | None = None,
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor | Weighted]]:
@@ -64,6 +65,7 @@ class Adversary:
                 among the generator's terms as "real".
             together: the discriminator is called once, on all examples in one batch. It matters where it normalises
                 over the batch.
+            mean_of_fakes: whether the discriminator takes the mean over the kinds of fakes in place of their sum.
             discriminator_fakes: what the discriminator sees in the place of the fakes, under their names, such as draws
                 of a `HistoryPool`; constants to whatever made them. None for the fakes themselves.
             outputs: the discriminator's, on `real`, each fake and each of `discriminator_fakes`, where they are known,
@@ -100,7 +102,7 @@ class Adversary:
             generator["real"] = of_example(self.divergence.swapped(on_real))
         terms = {"real": of_example(self.divergence.real(on_real))}
         of_fakes = {name: of_example(self.divergence.fake(values)) for name, values in on_seen.items()}
-        if self.divergence.shift_invariant and len(fakes) > 1:
+        if (mean_of_fakes or self.divergence.shift_invariant) and len(fakes) > 1:
             of_fakes = {name: Weighted(1 / len(fakes), values) for name, values in of_fakes.items()}
         terms |= of_fakes
         if self.penalty is not None and self.penalty.weight:

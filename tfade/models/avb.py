@@ -103,11 +103,9 @@ class AVB(VAE):
     def losses(self, batch: Batch, seeds: Seeds):
         rows, network = batch.size, self.networks.__getitem__
         # 1. Codes of the posterior, and draws of what they are compared with
-        target = self.observation_model.target(self.unit(batch.images), self.uniform_noise(seeds))
+        target, noise = self._drawn(batch, seeds)
         images, context = self.elbo.context(target, network, training=True)
-        z, seen, log_contrast = self.latents.draw(
-            context, seeds.normal("code", (rows, 1, self.latents.noise_size)), network
-        )
+        z, seen, log_contrast = self.latents.draw(context, noise, network)
         drawn = self.prior_sample(seeds, rows)
         if self.latents.adaptive_contrast:
             drawn = seeds.normal("contrast", (rows, self.latent_size))

@@ -107,9 +107,9 @@ class FlatLatents:
         """The code that noise 0 gives, [batch, size]."""
         return self.sampled(context, tf.zeros((tf.shape(context)[0], self.size)), network)
 
-    def decode(self, z, network: Network) -> tf.Tensor:
-        """The decoder's output, in inference mode."""
-        return network("decoder")(tf.cast(z, tf.float32), training=False)
+    def decode(self, z, network: Network, training: bool = False) -> tf.Tensor:
+        """The decoder's output for all latents [batch, size]."""
+        return network("decoder")(tf.cast(z, tf.float32), training=training)
 
 
 class HierarchicalLatents(FlatLatents):
@@ -160,9 +160,9 @@ class HierarchicalLatents(FlatLatents):
     def centre(self, context, network):
         return self.sampled(context, tf.zeros((tf.shape(context[0])[0], self.size)), network)
 
-    def decode(self, z, network):
+    def decode(self, z, network, training=False):
         top, inner = self._split(tf.cast(z, tf.float32))
-        return network("decoder")(top, latents=inner, training=False)[0]
+        return network("decoder")(top, latents=inner, training=training)[0]
 
 
 class ImplicitLatents(FlatLatents):

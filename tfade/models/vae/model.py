@@ -119,13 +119,16 @@ class VAE(LatentVariableModel):
             per_dimension: whether weights are one over the dimensions of an example.
             network: looks networks up by name; None for the model's own.
         """
-        rows, count = batch.size, self.weights_of_bound.importance_samples
-        target = self.observation_model.target(self.unit(batch.images), self.uniform_noise(seeds))
-        noise = seeds.normal("code", (rows, count, self.latents.noise_size))
         given = self._given(network or self.networks.__getitem__, batch.labels)
-        terms = self.elbo.terms(target, noise, given, training=True)
+        terms = self.elbo.terms(*self._drawn(batch, seeds), given, training=True)
         scale = 1.0 / self.spec.dimensions if per_dimension else 1.0
         return self.weights_of_bound.losses(terms, scale, self.step.value, self.observation_model.flow is not None)
+
+    def _drawn(self, batch: Batch, seeds: Seeds) -> tuple[tf.Tensor, tf.Tensor]:
+        """y of a training batch, and the noise of its codes [batch, k, noise_size]."""
+        count = self.weights_of_bound.importance_samples
+        target = self.observation_model.target(self.unit(batch.images), self.uniform_noise(seeds))
+        return target, seeds.normal("code", (batch.size, count, self.latents.noise_size))
 
     @property
     def decode_is_random(self):
@@ -136,6 +139,13 @@ class VAE(LatentVariableModel):
         model."""
         network = self._given(self.networks.__getitem__, labels)
         return self.observation_model.images(self.latents.generate(rows, seeds, network), network)
+
+    def regenerate(self, batch: Batch, seeds: Seeds) -> tf.Tensor:
+        """As `generate`, for the codes of the bound: constants to the encoder."""
+        network = self._given(self.networks.__getitem__, batch.labels)
+        target, noise = self._drawn(batch, seeds)
+        codes = self.latents.sampled(self.elbo.context(target, network, training=True), noise[:, 0], network)
+        return self.observation_model.images(self.latents.decode(tf.stop_gradient(codes), network, True), network)
 
     def initialise(self, batch: Batch):
         """Data-dependent initialisation of f and, in the first stage that moves it, of the prior, on drawn codes."""
