@@ -46,7 +46,7 @@ def images():
 
 def model_of(schedule=None, spread=0.05, **arguments) -> ADE:
     keras.utils.set_random_seed(4)
-    of_adversary = ("discriminator", "penalty", "adversarial_weight", "per_dimension", "discriminates_reconstructions")
+    of_adversary = ("discriminator", "penalty", "quality_weight", "discriminates_reconstructions")
     others = {name: arguments.pop(name) for name in of_adversary if name in arguments}
     autoencoder = functools.partial(VAE, **{**PARTS, "flow": FLOW, **arguments})
     model = ADE((16, 16, 1), autoencoder, **{"discriminator": functools.partial(SNGANDiscriminator, width=2), **others})
@@ -105,11 +105,11 @@ def test_the_discriminator_sees_decoder_means_in_image_space(images):
 
 def test_reconstructions_are_fakes_where_wanted(images):
     """They are those of the codes of the bound, constants to encoder and posterior; each kind of fake counts for half."""
-    model = model_of(penalty=None, adversarial_weight=0.3, discriminates_reconstructions=True)
+    model = model_of(penalty=None, discriminates_reconstructions=True)
     seeds, batch = model._seeds(0), Batch(tf.constant(images))
     with tf.GradientTape(persistent=True) as tape:
         losses = model.losses(batch, seeds)
-        weight, values = losses["autoencoder"]["adversarial_reconstruction"]
+        values = losses["autoencoder"]["adversarial_reconstruction"].value
         adversarial = tf.reduce_mean(values)
     assert reached(tape, model, adversarial) == {"decoder", "flow", "discriminator"}
     noise = seeds.normal("code", (6, 1, model.latent_size))[:, 0]
@@ -120,9 +120,7 @@ def test_reconstructions_are_fakes_where_wanted(images):
     np.testing.assert_allclose(values, -logits, rtol=1e-3, atol=1e-5)
     of_discriminator = losses["discriminator"]["reconstruction"]
     np.testing.assert_allclose(of_discriminator.value, np.log1p(np.exp(logits)), rtol=1e-3)
-    weights = weight, losses["autoencoder"]["adversarial"].weight, of_discriminator.weight
-    assert weights == (0.15, 0.15, 0.5)
-    assert losses["discriminator"]["fake"].weight == 0.5
+    assert {losses["discriminator"]["fake"].weight, of_discriminator.weight} == {0.5}
 
 
 def normal_posterior(model, signed):
@@ -172,15 +170,15 @@ def test_averages_serve_every_question(images):
         np.testing.assert_array_equal(question(), averaged[name], err_msg=name)
 
 
-def test_the_balance_is_a_switch(images):
-    weights = {}
-    for per_dimension in (True, False):
-        model = model_of(per_dimension=per_dimension, adversarial_weight=0.3)
-        terms = model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]
-        weights[per_dimension] = {name: weight for name, (weight, _) in terms.items()}
-    shared = {"reconstruction", "kl", "log_det"}
-    assert weights[True] == {name: 1 / 256 for name in shared} | {"adversarial": 0.3}
-    assert weights[False] == {name: 1.0 for name in shared} | {"adversarial": 0.3}
+@pytest.mark.parametrize("reconstructions", [False, True])
+def test_the_adversary_is_weighed_in_nats_of_the_bound(reconstructions, images):
+    model = model_of(quality_weight=64.0, discriminates_reconstructions=reconstructions)
+    terms = model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]
+    adversarial = (
+        {"adversarial": 1 / 8, "adversarial_reconstruction": 1 / 8} if reconstructions else {"adversarial": 1 / 4}
+    )
+    of_bound = dict.fromkeys(("reconstruction", "kl", "log_det"), 1 / 256)
+    assert {name: weight for name, (weight, _) in terms.items()} == of_bound | adversarial
 
 
 @pytest.mark.full("published recipes are traced and test_properties asks ADE everything")
@@ -214,9 +212,9 @@ def test_levels_are_seen_as_images(images):
 
 
 def test_bad_values_are_refused():
-    with pytest.raises(UsageError, match=r"adversarial_weight=-0\.1"):
-        model_of(adversarial_weight=-0.1)
-    with pytest.raises(UsageError, match="adversarial_weight=inf"):
-        model_of(adversarial_weight=float("inf"))
+    with pytest.raises(UsageError, match=r"quality_weight=-0\.1"):
+        model_of(quality_weight=-0.1)
+    with pytest.raises(UsageError, match="quality_weight=inf"):
+        model_of(quality_weight=float("inf"))
     with pytest.raises(UsageError, match="normalises over the batch"):
         model_of(discriminator=functools.partial(DCGANDiscriminator, width=2))

@@ -27,7 +27,7 @@ class ADE(GenerativeModel):
         L_C = -E_q(z|y)[log p(f(y) | z)] + KL(q(z | y) ‖ p(z)) - log |det ∂f/∂y|
         L_Q = -E_p(z)[log D(x̃) - log(1 - D(x̃))],   x̃ = f⁻¹(μ(z))
 
-        autoencoder    1/D (L_C) + w L_Q;   L_Q reaches decoder, f and a prior that has variables, not the encoder
+        autoencoder    (L_C + λ L_Q) / D;   L_Q reaches decoder, f and a prior that has variables, not the encoder
         discriminator  -log D(x) - log(1 - D(x̃)) + penalty
 
     It wraps the autoencoder and delegates to it every question but `discriminate`. In a hierarchy z is all latents,
@@ -39,11 +39,11 @@ class ADE(GenerativeModel):
 
     The paper's appendices are not published. What it leaves open, and what is chosen here:
 
-    - the balance: both losses have weight 1 there; in nats per image L_C is thousands of times as large as L_Q, so it
-      is divided by the number of dimensions here, and L_Q has the weight `adversarial_weight`, which trades bits for
-      samples. A nat of the KL divergence then costs 1/D: where w is large against that, codes of the posterior leave
-      the region of the prior, in which D wants the decoder sharp, for one in which it may blur, at the expense of both
-      the bound and the reconstructions. `per_dimension = False` is the paper's formula as it is written;
+    - the balance: λ is 1 there, so that L_Q, with a penalised discriminator, is a few nats of thousands. A larger λ,
+      the `quality_weight`, buys samples with bits. It is the number of nats of L_C, and so of the KL divergence, that
+      are given for a unit of the discriminator's logit: where it is too large, codes of the posterior leave the region
+      of the prior, in which D wants the decoder sharp, for one in which it may blur, at the expense of the bound and of
+      the reconstructions. Dividing L_C alone by the number of dimensions makes λ grow with the size of the images;
     - what D sees: samples of the prior alone. `discriminates_reconstructions` shows it f⁻¹(μ(z)) with z ~ q(z | y),
       too, so that blurring them costs as much as blurring samples; L_Q and D's loss on fakes are then means over both
       kinds. α-GAN and VGH++ do so; ADE as published does not;
@@ -64,8 +64,7 @@ class ADE(GenerativeModel):
             `ConditionalDiscriminator` is.
         divergence: class of the adversarial losses; `LogRatio` is the paper's.
         penalty: class of the discriminator's penalty, or None.
-        adversarial_weight: w ≥ 0.
-        per_dimension: whether L_C is divided by the number of dimensions.
+        quality_weight: λ ≥ 0, in nats; 1 in the paper's equation.
         discriminates_reconstructions: whether decoded codes of the posterior, as constants to the encoder, are fakes,
             too.
 
@@ -84,14 +83,13 @@ class ADE(GenerativeModel):
         discriminator=SNGANDiscriminator,
         divergence=LogRatio,
         penalty=R1,
-        adversarial_weight: float = 1.0,
-        per_dimension: bool = True,
+        quality_weight: float = 256.0,
         discriminates_reconstructions: bool = False,
     ):
         super().__init__(spec)
         check_class("autoencoder", autoencoder)
-        check_finite("adversarial_weight", adversarial_weight)
-        self.adversarial_weight, self.per_dimension = adversarial_weight, per_dimension
+        check_finite("quality_weight", quality_weight)
+        self.quality_weight = quality_weight
         self.discriminates_reconstructions = discriminates_reconstructions
         self.autoencoder = self.wrap(autoencoder(self.spec))
         if not isinstance(self.autoencoder, VAE) or self.autoencoder.has_implicit_posterior:
@@ -130,8 +128,8 @@ class ADE(GenerativeModel):
             real, fakes = (real, batch.labels), {name: (images, batch.labels) for name, images in fakes.items()}
         adversarial, discriminator = self.adversary.terms(real, fakes, seeds, mean_of_fakes=True)
         # 2. Coverage: the bound
-        autoencoder = self.autoencoder.bound_losses(batch, seeds, self.per_dimension)
-        weight = self.adversarial_weight / len(fakes)
+        autoencoder = self.autoencoder.bound_losses(batch, seeds)
+        weight = self.quality_weight / len(fakes) / self.spec.dimensions
         for name, values in adversarial.items():
             autoencoder["adversarial" if name == "fake" else f"adversarial_{name}"] = Weighted(weight, values)
         return {"autoencoder": autoencoder, "discriminator": discriminator}

@@ -109,20 +109,17 @@ class VAE(LatentVariableModel):
     def losses(self, batch: Batch, seeds: Seeds):
         return {"autoencoder": self.bound_losses(batch, seeds)}
 
-    def bound_losses(
-        self, batch: Batch, seeds: Seeds, per_dimension: bool = True, network: Network | None = None
-    ) -> dict[str, Weighted]:
-        """The negative bound on a training batch, as terms in nats minimised in nats per dimension (or not).
+    def bound_losses(self, batch: Batch, seeds: Seeds, network: Network | None = None) -> dict[str, Weighted]:
+        """The negative bound on a training batch, as terms in nats minimised in nats per dimension.
 
         Args:
             batch, seeds: of this pass.
-            per_dimension: whether weights are one over the dimensions of an example.
             network: looks networks up by name; None for the model's own.
         """
         given = self._given(network or self.networks.__getitem__, batch.labels)
         terms = self.elbo.terms(*self._drawn(batch, seeds), given, training=True)
-        scale = 1.0 / self.spec.dimensions if per_dimension else 1.0
-        return self.weights_of_bound.losses(terms, scale, self.step.value, self.observation_model.flow is not None)
+        has_flow = self.observation_model.flow is not None
+        return self.weights_of_bound.losses(terms, 1.0 / self.spec.dimensions, self.step.value, has_flow)
 
     def _drawn(self, batch: Batch, seeds: Seeds) -> tuple[tf.Tensor, tf.Tensor]:
         """y of a training batch, and the noise of its codes [batch, k, noise_size]."""
