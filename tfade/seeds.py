@@ -32,14 +32,14 @@ class Seeds:
 
     def __init__(self, run_seed: int, step, replica=0, num_replicas: int = 1, scope: str = ""):
         self._run_seed = int(run_seed)
-        self._step = tf.cast(step, tf.int32)
+        self.step = tf.cast(step, tf.int32)
         self._replica = replica
         self._num_replicas = num_replicas
         self._scope = scope
 
     def __call__(self, name: str) -> tf.Tensor:
         """The int32 seed [2] of the global draw called `name`: the same on every replica."""
-        return tf.stack([tf.constant(_digest(f"{self._run_seed}/{self._scope}/{name}"), tf.int32), self._step])
+        return tf.stack([tf.constant(_digest(f"{self._run_seed}/{self._scope}/{name}"), tf.int32), self.step])
 
     def rows(self, name: str, count, draw: Callable) -> tf.Tensor:
         """This replica's `count` rows of `draw(global count, seed)`, e.g. `seeds.rows("prior", n, prior.sample)`."""

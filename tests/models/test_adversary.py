@@ -49,6 +49,27 @@ def test_one_evaluation_of_each_side_serves_both(penalty, calls):
         np.testing.assert_allclose(value, 2.0 * tf.reduce_sum(REAL**2, 1), rtol=1e-5)
 
 
+@pytest.mark.parametrize("penalty", [R1, GradientPenalty])
+def test_a_lazy_penalty_is_as_large_on_average(penalty):
+    """Values and gradients are three times those of the penalty in every third step, and 0 in between."""
+    critic = MLPDiscriminator((3,), width=4)
+
+    @tf.function(autograph=False)
+    def of_step(step, interval):
+        with tf.GradientTape() as tape:
+            adversary = Adversary(critic, Hinge, functools.partial(penalty, interval=interval))
+            weight, value = adversary.terms(REAL, {"fake": FAKE}, Seeds(0, step))[1][penalty.name]
+            loss = weight * tf.reduce_sum(value)
+        return value, tape.gradient(loss, critic.trainable_variables[:-1])  # but the last bias
+
+    for step in range(4):
+        (plain, lazy), factor = (of_step(tf.constant(step), interval) for interval in (1, 3)), 3.0 * (step % 3 == 0)
+        for mine, others in zip(tf.nest.flatten(lazy), tf.nest.flatten(plain)):
+            np.testing.assert_allclose(mine, factor * others, rtol=1e-5, atol=1e-7)
+        assert np.any(plain[0])
+        assert np.any(plain[1][0])
+
+
 def test_points_of_the_penalty_are_drawn_by_the_seeds():
     seeds = Seeds(3, 5)
     penalty = functools.partial(GradientPenalty, target=0.0, weight=7.0)

@@ -149,6 +149,8 @@ def test_invalid_weights_are_rejected():
     for make in (lambda: GradientPenalty(weight=-1.0), lambda: R1(weight=float("nan"))):
         with pytest.raises(UsageError, match=r"\.weight=.* must be a finite number ≥ 0"):
             make()
+    with pytest.raises(UsageError, match=r"R1\.interval=0"):
+        R1(interval=0)
     with pytest.raises(UsageError, match=r"GradientPenalty.target=-1"):
         GradientPenalty(target=-1.0)
     with pytest.raises(UsageError, match=r"WeightClipping.limit=0"):

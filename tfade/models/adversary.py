@@ -114,9 +114,7 @@ class Adversary:
         if self.penalty.data_only:
             fakes = fakes[:1]
         fakes = tf.nest.map_structure(tf.stop_gradient, fakes)
-        values = [
-            self.penalty(lambda examples: of_example(self._discriminate(examples)), real, fake, seeds) for fake in fakes
-        ]
+        values = [self.penalty.of_step(self._value, real, fake, seeds) for fake in fakes]
         return tf.add_n(values) / len(values) if len(values) > 1 else values[0]
 
     def _logits(self, examples: list, together: bool) -> list[tf.Tensor]:
@@ -128,6 +126,9 @@ class Adversary:
 
     def _discriminate(self, examples):
         return self.network(examples, training=True)
+
+    def _value(self, examples) -> tf.Tensor:
+        return of_example(self._discriminate(examples))
 
 
 def of_example(values: tf.Tensor) -> tf.Tensor:

@@ -11,7 +11,7 @@ import gin
 import keras
 import tensorflow as tf
 
-from tfade.errors import UsageError, check_finite, check_positive
+from tfade.errors import UsageError, check_finite, check_positive, check_whole
 from tfade.seeds import Seeds
 
 EPSILON = 1e-12  # the square root has no gradient at 0
@@ -64,17 +64,32 @@ class Penalty:
 
     Args:
         weight: factor γ ≥ 0 on the term in the discriminator's loss; 0 leaves the term out.
+        interval: k ≥ 1: the term is k times as large in every k-th training step, and neither there nor computed in the
+            others (lazy regularisation). Its mean is the same; the steps are faster.
 
     Raises:
-        UsageError: a weight that is not a finite number of at least 0.
+        UsageError: a weight that is not a finite number of at least 0, or an interval that is not a whole number.
+
+    Reference: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", section 3.1 (the interval).
     """
 
     name = "penalty"  # of its term in reports
     data_only = False  # whether the term depends on the data alone, not on the fakes
 
-    def __init__(self, weight: float):
+    def __init__(self, weight: float, interval: int = 1):
         check_finite(f"{type(self).__name__}.weight", weight)
-        self.weight = weight
+        check_whole(f"{type(self).__name__}.interval", interval)
+        self.weight, self.interval = weight, interval
+
+    def of_step(self, discriminator: Discriminator, real, fake, seeds: Seeds) -> tf.Tensor:
+        """The term before its weight in the step that `seeds` are of; see `__call__`."""
+        if self.interval == 1:
+            return self(discriminator, real, fake, seeds)
+        return tf.cond(
+            seeds.step % self.interval == 0,
+            lambda: self.interval * self(discriminator, real, fake, seeds),
+            lambda: tf.zeros((_batch_size(real),)),
+        )
 
     def prepare(self, network: keras.Layer) -> None:
         """Checks or constrains the discriminator before training.
@@ -110,17 +125,18 @@ class GradientPenalty(Penalty):
         weight: γ ≥ 0; 10 in the paper.
         target: t ≥ 0: 1 as in the paper, 0 for the zero-centred penalty of Thanh-Tung et al. 2019.
         one_sided: only norms above the target are penalised.
+        interval: see `Penalty`.
 
     Raises:
-        UsageError: a weight or a target that is not a finite number of at least 0.
+        UsageError: a weight or a target that is not a finite number of at least 0, or an interval below 1.
 
     Reference: Gulrajani et al. 2017, equation 3; Thanh-Tung, Tran and Venkatesh 2019.
     """
 
     name = "gradient_penalty"
 
-    def __init__(self, weight: float = 10.0, target: float = 1.0, one_sided: bool = False):
-        super().__init__(weight)
+    def __init__(self, weight: float = 10.0, target: float = 1.0, one_sided: bool = False, interval: int = 1):
+        super().__init__(weight, interval)
         check_finite(f"{type(self).__name__}.target", target)
         self.target, self.one_sided = target, one_sided
 
@@ -135,9 +151,10 @@ class R1(Penalty):
 
     Args:
         weight: γ ≥ 0.
+        interval: see `Penalty`; 16 in StyleGAN2.
 
     Raises:
-        UsageError: a weight that is not a finite number of at least 0.
+        UsageError: a weight that is not a finite number of at least 0, or an interval below 1.
 
     Reference: Mescheder, Geiger and Nowozin 2018, equation 9.
     """
@@ -145,8 +162,8 @@ class R1(Penalty):
     name = "r1"
     data_only = True
 
-    def __init__(self, weight: float = 1.0):
-        super().__init__(weight)
+    def __init__(self, weight: float = 1.0, interval: int = 1):
+        super().__init__(weight, interval)
 
     def __call__(self, discriminator, real, fake, seeds):
         return 0.5 * squared_gradient_norms(discriminator, real)
