@@ -28,6 +28,9 @@ class Seeds:
         replica: position of this replica among all replicas, an integer or a scalar tensor.
         num_replicas: how many replicas share the global batch.
         scope: distinguishes passes of the same step (the phases of a schedule).
+
+    Attributes:
+        step: the training step, an int32 scalar.
     """
 
     def __init__(self, run_seed: int, step, replica=0, num_replicas: int = 1, scope: str = ""):

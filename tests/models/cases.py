@@ -243,7 +243,13 @@ CASES = {
     "ConditionalVAE": Case(CONDITIONAL_VAE),
     "ConditionalPriorVAE": Case(part(ConditionalPriorVAE, prior=NORMAL, **CONDITIONAL_VAE.keywords)),
     "conditional ADE": Case(
-        part(ADE, autoencoder=part(CONDITIONAL_VAE, flow=FEATURES), discriminator=OF_CLASSES["discriminator"])
+        part(
+            ADE,
+            autoencoder=part(CONDITIONAL_VAE, flow=FEATURES),
+            discriminator=OF_CLASSES["discriminator"],
+            penalty=part(R1, interval=2),
+            discriminates_reconstructions=True,
+        )
     ),
     "conditional": Case(toys.ConditionalAutoencoder),
     "two stages": Case(toys.TwoStages, stages=toys.STAGES),

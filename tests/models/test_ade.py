@@ -44,12 +44,12 @@ def images():
     return load("digits", "train").fetch(np.arange(6))
 
 
-def model_of(schedule=None, spread=0.05, **arguments) -> ADE:
+def model_of(schedule=None, spread=0.05, shape=(16, 16, 1), **arguments) -> ADE:
     keras.utils.set_random_seed(4)
     of_adversary = ("discriminator", "penalty", "quality_weight", "discriminates_reconstructions")
     others = {name: arguments.pop(name) for name in of_adversary if name in arguments}
     autoencoder = functools.partial(VAE, **{**PARTS, "flow": FLOW, **arguments})
-    model = ADE((16, 16, 1), autoencoder, **{"discriminator": functools.partial(SNGANDiscriminator, width=2), **others})
+    model = ADE(shape, autoencoder, **{"discriminator": functools.partial(SNGANDiscriminator, width=2), **others})
     generator = np.random.default_rng(0)
     for variable in model.trainable_variables:
         variable.assign_add(spread * generator.normal(size=variable.shape))
@@ -104,7 +104,7 @@ def test_the_discriminator_sees_decoder_means_in_image_space(images):
 
 
 def test_reconstructions_are_fakes_where_wanted(images):
-    """They are those of the codes of the bound, constants to encoder and posterior; each kind of fake counts for half."""
+    """They decode the bound's own codes, constants to encoder and posterior; each kind of fake counts for half."""
     model = model_of(penalty=None, discriminates_reconstructions=True)
     seeds, batch = model._seeds(0), Batch(tf.constant(images))
     with tf.GradientTape(persistent=True) as tape:
@@ -171,14 +171,16 @@ def test_averages_serve_every_question(images):
 
 
 @pytest.mark.parametrize("reconstructions", [False, True])
-def test_the_adversary_is_weighed_in_nats_of_the_bound(reconstructions, images):
-    model = model_of(quality_weight=64.0, discriminates_reconstructions=reconstructions)
-    terms = model.losses(Batch(tf.constant(images)), model._seeds(0))["autoencoder"]
-    adversarial = (
-        {"adversarial": 1 / 8, "adversarial_reconstruction": 1 / 8} if reconstructions else {"adversarial": 1 / 4}
-    )
-    of_bound = dict.fromkeys(("reconstruction", "kl", "log_det"), 1 / 256)
-    assert {name: weight for name, (weight, _) in terms.items()} == of_bound | adversarial
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_adversary_is_weighed_in_nats_of_the_bound(reconstructions, channels, images):
+    model = model_of(shape=(16, 16, channels), quality_weight=64.0, discriminates_reconstructions=reconstructions)
+    batch = Batch(tf.constant(np.repeat(images, channels, -1)))
+    terms = model.losses(batch, model._seeds(0))["autoencoder"]
+    names = ("adversarial", "adversarial_reconstruction")[: 1 + reconstructions]
+    dimensions = 256 * channels
+    of_bound = dict.fromkeys(("reconstruction", "kl", "log_det"), 1 / dimensions)
+    expected = of_bound | dict.fromkeys(names, 64 / dimensions / len(names))
+    assert {name: weight for name, (weight, _) in terms.items()} == pytest.approx(expected)
 
 
 @pytest.mark.full("published recipes are traced and test_properties asks ADE everything")

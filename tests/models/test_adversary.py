@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfade.errors import UsageError
 from tfade.models.adversary import Adversary
+from tfade.models.players import Weighted
 from tfade.networks.discriminators import MLPDiscriminator
 from tfade.networks.layers import BatchNorm
 from tfade.objectives.divergences import CrossEntropy, Hinge, LeastSquares, LogRatio, Wasserstein
@@ -58,7 +59,7 @@ def test_a_lazy_penalty_is_as_large_on_average(penalty):
     def of_step(step, interval):
         with tf.GradientTape() as tape:
             adversary = Adversary(critic, Hinge, functools.partial(penalty, interval=interval))
-            weight, value = adversary.terms(REAL, {"fake": FAKE}, Seeds(0, step))[1][penalty.name]
+            weight, value = Weighted.of(adversary.terms(REAL, {"fake": FAKE}, Seeds(0, step))[1][penalty.name])
             loss = weight * tf.reduce_sum(value)
         return value, tape.gradient(loss, critic.trainable_variables[:-1])  # but the last bias
 

@@ -12,6 +12,7 @@ from tfade.data.loading import load
 from tfade.errors import UsageError
 from tfade.models.adversary import Adversary
 from tfade.models.gan import GAN
+from tfade.models.optimization import Optimization
 from tfade.networks.dcgan import DCGANDiscriminator
 from tfade.networks.sngan import ResidualDiscriminator, SNGANDiscriminator, SNGANGenerator
 from tfade.objectives.divergences import CrossEntropy
@@ -118,6 +119,24 @@ def test_losses_penalties_and_discriminators_train_together(penalty, setting, im
                 assert_finite_step(model, batch)
         if penalty == "clipping":
             assert max(np.abs(value).max() for value in weights(model)["discriminator"]) <= np.float32(0.01)
+
+
+def test_a_lazy_penalty_is_compiled_for_two_replicas(images):
+    """Replicas cannot update variables, such as those of spectral normalisation, in a branch; nor is one computed in vain."""
+    chosen, penalty = strategy.make_strategy(devices=2), functools.partial(R1, interval=2)
+    schedule = Optimization(schedule=(("discriminator",), ("generator",)))
+    with chosen.scope():
+        model = model_of(compiled=False, discriminator=DISCRIMINATORS["spectral"], penalty=penalty)
+        model.compile(lambda name: keras.optimizers.Adam(1e-3, 0.5, 0.9), schedule)
+    step = tf.function(lambda batch: chosen.run(model.train_step, args=(batch,)), autograph=False)
+    batch = distributed(images, chosen)
+    branches = [op for op in step.get_concrete_function(batch).graph.get_operations() if op.type == "If"]
+    assert len(branches) == 2  # one a replica, in the pass of the discriminator alone
+    means = [
+        float(chosen.experimental_local_results(step(batch)["discriminator/r1"])[0]) for _ in range(3)
+    ]  # over the steps so far
+    assert 0 < means[1] < means[0]
+    assert means[2] > means[1]
 
 
 def test_terms_are_those_of_the_docstring(images):

@@ -191,6 +191,18 @@ def test_the_adversary_reaches_nothing_of_the_posterior(images):
     assert all(np.isfinite(value) for value in logs.values()), logs
 
 
+def test_codes_of_the_bound_are_decoded_as_in_the_bound(images):
+    """In training, with batch normalisation in the decoder: the codes are those of all levels."""
+    model = model_of("sum_iaf")
+    network = model.networks.__getitem__
+    context = model.elbo.context(images / np.float32(256), network, training=True)
+    drawn = model.latents.infer(context, noise_for(1), network, training=True)
+    assert drawn.codes.shape == (6, 1, TOP + INNER)
+    means = model.observation_model.images(drawn.parameters, network)
+    np.testing.assert_allclose(model.regenerate(drawn.codes[:, 0]), means, rtol=1e-4, atol=1e-5)
+    assert np.ptp(means, axis=0).max() > 0.01
+
+
 def test_latents_at_the_size_of_the_image(images):
     """Other networks than DCGAN's: SNGAN's generator has feature maps of every side, an encoder must have them too."""
     network = functools.partial(SNGANGenerator, width=2)

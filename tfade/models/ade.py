@@ -3,6 +3,7 @@
 import functools
 
 import gin
+import tensorflow as tf
 
 from tfade.contract import QUESTIONS, forwarded
 from tfade.errors import UsageError, check_class, check_finite
@@ -37,16 +38,14 @@ class ADE(GenerativeModel):
     data away. Latents of the posterior and of the prior are decoded apart: in one batch, batch normalisation would let
     L_Q reach the encoder through the statistics.
 
-    The paper's appendices are not published. What it leaves open, and what is chosen here:
+    The paper's appendices are not published. Departures from it, and what it leaves open:
 
-    - the balance: λ is 1 there, so that L_Q, with a penalised discriminator, is a few nats of thousands. A larger λ,
-      the `quality_weight`, buys samples with bits. It is the number of nats of L_C, and so of the KL divergence, that
-      are given for a unit of the discriminator's logit: where it is too large, codes of the posterior leave the region
-      of the prior, in which D wants the decoder sharp, for one in which it may blur, at the expense of the bound and of
-      the reconstructions. Dividing L_C alone by the number of dimensions makes λ grow with the size of the images;
-    - what D sees: samples of the prior alone. `discriminates_reconstructions` shows it f⁻¹(μ(z)) with z ~ q(z | y),
-      too, so that blurring them costs as much as blurring samples; L_Q and D's loss on fakes are then means over both
-      kinds. α-GAN and VGH++ do so; ADE as published does not;
+    - the balance: λ is 1 in its equation, so that L_Q, with a penalised discriminator, is a few nats of thousands. Here
+      λ, the `quality_weight`, is how many nats of L_C a unit of the discriminator's logit is worth; a larger one buys
+      samples with bits;
+    - what D sees: samples of the prior. `discriminates_reconstructions` shows it f⁻¹(μ(z)) with z ~ q(z | y), too, as
+      α-GAN and VGH++ do; L_Q and D's loss on fakes are then means over both kinds (there: sums), and reach neither
+      encoder nor posterior. Without it nothing but L_C looks at decoded codes of the posterior, which may blur;
     - the decoder's normalisation: none in the recipes. Batch statistics are moved by latents of the posterior and of
       the prior in turn, and fit neither where the model serves;
     - the ratio of steps: one of each, both at once; `Optimization.schedule = (('discriminator',), ('autoencoder',))`
@@ -64,9 +63,8 @@ class ADE(GenerativeModel):
             `ConditionalDiscriminator` is.
         divergence: class of the adversarial losses; `LogRatio` is the paper's.
         penalty: class of the discriminator's penalty, or None.
-        quality_weight: λ ≥ 0, in nats; 1 in the paper's equation.
-        discriminates_reconstructions: whether decoded codes of the posterior, as constants to the encoder, are fakes,
-            too.
+        quality_weight: λ ≥ 0, in nats.
+        discriminates_reconstructions: whether decoded codes of the posterior serve as fakes, too.
 
     Raises:
         UsageError: a negative weight, an autoencoder that is not a VAE, or what `VAE` and the penalty reject.
@@ -118,17 +116,18 @@ class ADE(GenerativeModel):
         return Player("autoencoder", *networks), Player("discriminator", self.discriminator)
 
     def losses(self, batch: Batch, seeds: Seeds):
-        # 1. Quality: samples of the prior, and reconstructions if wanted, against data
+        # 1. Coverage: the bound
+        bound = self.autoencoder.bound_terms(batch, seeds)
+        autoencoder = self.autoencoder.bound_losses(bound)
+        # 2. Quality: samples of the prior, and reconstructions if wanted, against data
         real = self.network_input(batch.images)
         fakes = {"fake": self.autoencoder.generate(batch.size, seeds, batch.labels)}
         if self.discriminates_reconstructions:
-            fakes["reconstruction"] = self.autoencoder.regenerate(batch, seeds)
+            fakes["reconstruction"] = self.autoencoder.regenerate(tf.stop_gradient(bound.codes[:, 0]), batch.labels)
         fakes = {name: self.network_range(images) for name, images in fakes.items()}
         if self.conditional:  # samples have the labels of the data
             real, fakes = (real, batch.labels), {name: (images, batch.labels) for name, images in fakes.items()}
         adversarial, discriminator = self.adversary.terms(real, fakes, seeds, mean_of_fakes=True)
-        # 2. Coverage: the bound
-        autoencoder = self.autoencoder.bound_losses(batch, seeds)
         weight = self.quality_weight / len(fakes) / self.spec.dimensions
         for name, values in adversarial.items():
             autoencoder["adversarial" if name == "fake" else f"adversarial_{name}"] = Weighted(weight, values)

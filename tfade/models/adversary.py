@@ -1,5 +1,6 @@
 """A discriminator, what it estimates and what regularises it: the adversarial part that models share."""
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -106,7 +107,9 @@ class Adversary:
             of_fakes = {name: Weighted(1 / len(fakes), values) for name, values in of_fakes.items()}
         terms |= of_fakes
         if self.penalty is not None and self.penalty.weight:
-            values = self._penalty(real, list((seen or fakes).values()), seeds)
+            values = functools.partial(self._penalty, real, list((seen or fakes).values()), seeds)
+            if self.penalty.interval == 1:  # a branch would be computed in passes that do not use it, too
+                values = values()
             terms[self.penalty.name] = Weighted(self.penalty.weight, values)
         return generator, terms
 
@@ -114,7 +117,7 @@ class Adversary:
         if self.penalty.data_only:
             fakes = fakes[:1]
         fakes = tf.nest.map_structure(tf.stop_gradient, fakes)
-        values = [self.penalty.of_step(self._value, real, fake, seeds) for fake in fakes]
+        values = [self.penalty.of_step(self._penalised, real, fake, seeds) for fake in fakes]
         return tf.add_n(values) / len(values) if len(values) > 1 else values[0]
 
     def _logits(self, examples: list, together: bool) -> list[tf.Tensor]:
@@ -127,8 +130,9 @@ class Adversary:
     def _discriminate(self, examples):
         return self.network(examples, training=True)
 
-    def _value(self, examples) -> tf.Tensor:
-        return of_example(self._discriminate(examples))
+    def _penalised(self, examples) -> tf.Tensor:
+        """One value of each example. A lazy penalty stands in a branch, in which replicas cannot update variables."""
+        return of_example(self.network(examples, training=self.penalty.interval == 1))
 
 
 def of_example(values: tf.Tensor) -> tf.Tensor:

@@ -89,7 +89,7 @@ def checked_terms(model, stage: StageState) -> list[str]:
                     f"{kind}.losses returns a {type(terms).__name__} of player {player!r}; give {{term: values}}"
                 )
             for term, value in terms.items():
-                shape = tf.convert_to_tensor(value.value if isinstance(value, Weighted) else value).shape
+                shape = Weighted.of(value).value.shape
                 if shape.rank != 0 and not (shape.rank == 1 and shape.is_compatible_with([EXAMPLES])):
                     raise UsageError(
                         f"term {player}/{term} of {kind} has shape {shape} for a batch of {EXAMPLES}; give one "

@@ -1,5 +1,6 @@
 """Players: which networks each of them trains, by which loss."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
@@ -7,10 +8,19 @@ import tensorflow as tf
 
 
 class Weighted(NamedTuple):
-    """A term of a loss and its weight: the term is reported as it is, its weighted value is minimised."""
+    """A term of a loss and its weight: the term is reported as it is, its weighted value is minimised.
+
+    The value may be a function without arguments that returns it, which is called in passes that move the player only.
+    """
 
     weight: float
-    value: tf.Tensor
+    value: tf.Tensor | Callable[[], tf.Tensor]
+
+    @classmethod
+    def of(cls, term) -> "Weighted":
+        """A term of a loss with its weight, 1 where it has none, and its value computed."""
+        weight, value = term if isinstance(term, cls) else (1.0, term)
+        return cls(weight, tf.convert_to_tensor(value() if callable(value) else value))
 
 
 class Player:

@@ -241,5 +241,5 @@ class TrainingStep:
 
 
 def _mean(term: tf.Tensor | Weighted) -> Weighted:
-    weight, value = term if isinstance(term, Weighted) else (1.0, term)
+    weight, value = Weighted.of(term)
     return Weighted(weight, tf.reduce_mean(tf.cast(value, tf.float32)))

@@ -42,7 +42,7 @@ class DRAGAN(Penalty):
         interpolate: bool = False,
         limits: tuple[float, float] | None = (-1.0, 1.0),
     ):
-        super().__init__(weight)
+        super().__init__(weight)  # never lazy: replicas cannot agree on the deviation inside a branch
         check_finite("DRAGAN.target", target)
         self.target, self.interpolate = target, interpolate
         self.limits = None if limits is None else _checked_limits(limits)

@@ -64,11 +64,13 @@ class Penalty:
 
     Args:
         weight: factor γ ≥ 0 on the term in the discriminator's loss; 0 leaves the term out.
-        interval: k ≥ 1: the term is k times as large in every k-th training step, and neither there nor computed in the
-            others (lazy regularisation). Its mean is the same; the steps are faster.
+        interval: k ≥ 1. Above 1 the penalty is lazy: it is computed in every k-th training step only, in all passes of
+            that step that move the discriminator, and is multiplied by k there, so that its mean over the steps is the
+            same. The discriminator is evaluated in inference mode for it. Rates and moments of Adam stay as they
+            are; StyleGAN2 rescales them.
 
     Raises:
-        UsageError: a weight that is not a finite number of at least 0, or an interval that is not a whole number.
+        UsageError: a weight that is not a finite number of at least 0, or an interval that is not an integer ≥ 1.
 
     Reference: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", section 3.1 (the interval).
     """
@@ -82,7 +84,7 @@ class Penalty:
         self.weight, self.interval = weight, interval
 
     def of_step(self, discriminator: Discriminator, real, fake, seeds: Seeds) -> tf.Tensor:
-        """The term before its weight in the step that `seeds` are of; see `__call__`."""
+        """The term before its weight at the step of `seeds`; see `__call__`."""
         if self.interval == 1:
             return self(discriminator, real, fake, seeds)
         return tf.cond(
@@ -128,7 +130,8 @@ class GradientPenalty(Penalty):
         interval: see `Penalty`.
 
     Raises:
-        UsageError: a weight or a target that is not a finite number of at least 0, or an interval below 1.
+        UsageError: a weight or a target that is not a finite number of at least 0, or an interval that is not
+            an integer ≥ 1.
 
     Reference: Gulrajani et al. 2017, equation 3; Thanh-Tung, Tran and Venkatesh 2019.
     """
@@ -154,7 +157,7 @@ class R1(Penalty):
         interval: see `Penalty`; 16 in StyleGAN2.
 
     Raises:
-        UsageError: a weight that is not a finite number of at least 0, or an interval below 1.
+        UsageError: a weight that is not a finite number of at least 0, or an interval that is not an integer ≥ 1.
 
     Reference: Mescheder, Geiger and Nowozin 2018, equation 9.
     """

@@ -25,6 +25,7 @@ class ELBOTerms(NamedTuple):
         kl: KL(q(z | y) ‖ p(z)), [batch, groups]: of every dimension in closed form where prior and posterior are
             diagonal normals, otherwise of all of them together, by one sample; then of every level of a hierarchy.
         entropy: -log q(z | y) of the sampled code, [batch], where the KL divergence is by that sample; else None.
+        codes: the sampled codes of all latents, [batch, k, size]; None where they were not kept.
     """
 
     log_likelihood: tf.Tensor
@@ -32,6 +33,7 @@ class ELBOTerms(NamedTuple):
     log_det: tf.Tensor
     kl: tf.Tensor
     entropy: tf.Tensor | None = None
+    codes: tf.Tensor | None = None
 
 
 class EvidenceLowerBound:
@@ -63,7 +65,7 @@ class EvidenceLowerBound:
         log_likelihood = tf.reshape(likelihood.log_prob(tf.repeat(features, count, 0)), (rows, count))
         log_weight = log_likelihood + drawn.log_prior - drawn.log_posterior + log_det[:, None]
         entropy = -drawn.log_posterior[:, 0] if drawn.by_sample else None
-        return ELBOTerms(log_likelihood, log_weight, log_det, drawn.kl, entropy)
+        return ELBOTerms(log_likelihood, log_weight, log_det, drawn.kl, entropy, drawn.codes)
 
     def value_and_kl(self, unit, labels, served: Callable[..., Network]) -> tuple[tf.Tensor, tf.Tensor]:
         """The bound of one code, and the KL divergence, in nats [batch], of images in [0, 1] or vectors."""

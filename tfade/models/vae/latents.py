@@ -25,6 +25,7 @@ class InferredLatents(NamedTuple):
         log_prior: log p(z), [batch, k].
         log_posterior: log q(z | y), [batch, k].
         kl: KL(q ‖ p), [batch, groups]; see `ELBOTerms.kl`.
+        codes: all latents, as `decode` takes them, [batch, k, size].
         by_sample: whether the KL divergence of a single vector is that of the first code, and not in closed form.
     """
 
@@ -32,6 +33,7 @@ class InferredLatents(NamedTuple):
     log_prior: tf.Tensor
     log_posterior: tf.Tensor
     kl: tf.Tensor
+    codes: tf.Tensor
     by_sample: bool = False
 
 
@@ -65,7 +67,7 @@ class FlatLatents:
         """
         z, log_prior, log_posterior, kl = self._top(context, noise, network)
         parameters = network("decoder")(tf.reshape(z, (-1, z.shape[-1])), training=training)
-        return InferredLatents(parameters, log_prior, log_posterior, kl, not self._has_closed_form(network))
+        return InferredLatents(parameters, log_prior, log_posterior, kl, z, not self._has_closed_form(network))
 
     @staticmethod
     def _has_closed_form(network: Network) -> bool:
@@ -108,7 +110,7 @@ class FlatLatents:
         return self.sampled(context, tf.zeros((tf.shape(context)[0], self.size)), network)
 
     def decode(self, z, network: Network, training: bool = False) -> tf.Tensor:
-        """The decoder's output for all latents [batch, size]."""
+        """The decoder's output for codes of all latents [batch, size]."""
         return network("decoder")(tf.cast(z, tf.float32), training=training)
 
 
@@ -134,7 +136,8 @@ class HierarchicalLatents(FlatLatents):
         log_prior += tf.reshape(tf.reduce_sum(drawn.log_prior, -1), (rows, count))
         log_posterior += tf.reshape(tf.reduce_sum(drawn.log_posterior, -1), (rows, count))
         levels = tf.reshape(drawn.kl, (rows, count, drawn.kl.shape[-1]))[:, 0]
-        return InferredLatents(parameters, log_prior, log_posterior, tf.concat([kl, levels], -1))
+        codes = tf.reshape(tf.concat([z, drawn.latents], -1), (rows, count, self.size))
+        return InferredLatents(parameters, log_prior, log_posterior, tf.concat([kl, levels], -1), codes)
 
     def initialise_prior(self, context, noise, network):
         super().initialise_prior(context[0], self._split(noise)[0], network)
@@ -203,7 +206,7 @@ class ImplicitLatents(FlatLatents):
         log_ratio = tf.reshape(network("joint_discriminator")(pairs, training=training), tf.shape(log_contrast))
         log_prior, log_posterior = network("prior").distribution().log_prob(z), log_ratio + log_contrast
         parameters = network("decoder")(tf.reshape(z, (-1, self.size)), training=training)
-        return InferredLatents(parameters, log_prior, log_posterior, (log_posterior - log_prior)[:, :1])
+        return InferredLatents(parameters, log_prior, log_posterior, (log_posterior - log_prior)[:, :1], z)
 
     def initialise_prior(self, context, noise, network):
         network("prior").initialise(network("posterior").codes(noise, context[1]))

@@ -12,7 +12,7 @@ from tfade.errors import LARGEST, check_whole
 from tfade.models.latent import LatentVariableModel
 from tfade.models.players import Player, Weighted
 from tfade.models.vae.class_conditioned import ClassConditionedNetworks
-from tfade.models.vae.elbo import BoundWeights, EvidenceLowerBound
+from tfade.models.vae.elbo import BoundWeights, ELBOTerms, EvidenceLowerBound
 from tfade.models.vae.latents import HierarchicalLatents, add_latent_networks
 from tfade.models.vae.observation_model import Network, ObservationModel
 from tfade.networks.dcgan import DCGANEncoder, DCGANGenerator
@@ -107,17 +107,20 @@ class VAE(LatentVariableModel):
         return (Player("autoencoder", *self.networks.values()),)
 
     def losses(self, batch: Batch, seeds: Seeds):
-        return {"autoencoder": self.bound_losses(batch, seeds)}
+        return {"autoencoder": self.bound_losses(self.bound_terms(batch, seeds))}
 
-    def bound_losses(self, batch: Batch, seeds: Seeds, network: Network | None = None) -> dict[str, Weighted]:
-        """The negative bound on a training batch, as terms in nats minimised in nats per dimension.
+    def bound_terms(self, batch: Batch, seeds: Seeds, network: Network | None = None) -> ELBOTerms:
+        """The terms of the bound on a training batch.
 
         Args:
             batch, seeds: of this pass.
             network: looks networks up by name; None for the model's own.
         """
         given = self._given(network or self.networks.__getitem__, batch.labels)
-        terms = self.elbo.terms(*self._drawn(batch, seeds), given, training=True)
+        return self.elbo.terms(*self._drawn(batch, seeds), given, training=True)
+
+    def bound_losses(self, terms: ELBOTerms) -> dict[str, Weighted]:
+        """The negative bound, as terms in nats minimised in nats per dimension."""
         has_flow = self.observation_model.flow is not None
         return self.weights_of_bound.losses(terms, 1.0 / self.spec.dimensions, self.step.value, has_flow)
 
@@ -137,12 +140,10 @@ class VAE(LatentVariableModel):
         network = self._given(self.networks.__getitem__, labels)
         return self.observation_model.images(self.latents.generate(rows, seeds, network), network)
 
-    def regenerate(self, batch: Batch, seeds: Seeds) -> tf.Tensor:
-        """As `generate`, for the codes of the bound: constants to the encoder."""
-        network = self._given(self.networks.__getitem__, batch.labels)
-        target, noise = self._drawn(batch, seeds)
-        codes = self.latents.sampled(self.elbo.context(target, network, training=True), noise[:, 0], network)
-        return self.observation_model.images(self.latents.decode(tf.stop_gradient(codes), network, True), network)
+    def regenerate(self, codes, labels=None) -> tf.Tensor:
+        """As `generate`, for given codes of all latents [rows, latent_size]."""
+        network = self._given(self.networks.__getitem__, labels)
+        return self.observation_model.images(self.latents.decode(codes, network, training=True), network)
 
     def initialise(self, batch: Batch):
         """Data-dependent initialisation of f and, in the first stage that moves it, of the prior, on drawn codes."""

@@ -72,7 +72,7 @@ class TwoStageVAE(VAE):
     def losses(self, batch: Batch, seeds: Seeds):
         losses = {}
         if self.moves("autoencoder"):
-            losses["autoencoder"] = self.bound_losses(batch, seeds, self._first_network)
+            losses["autoencoder"] = self.bound_losses(self.bound_terms(batch, seeds, self._first_network))
         if self.moves("prior"):
             codes = tf.stop_gradient(self._posterior_codes(batch, seeds))
             losses["prior"] = {"nll": self.networks["prior"].negative_log_likelihood(codes, seeds)}
