@@ -72,7 +72,7 @@ class Penalty:
     Raises:
         UsageError: a weight that is not a finite number of at least 0, or an interval that is not an integer ≥ 1.
 
-    Reference: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", section 3.1 (the interval).
+    Reference: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN" (lazy regularisation).
     """
 
     name = "penalty"  # of its term in reports
