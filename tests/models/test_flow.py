@@ -13,6 +13,7 @@ from tfade.distributions.standard import StandardLogistic, StandardNormal
 from tfade.errors import UsageError
 from tfade.flows.actnorm import ActNorm
 from tfade.flows.coupling import Coupling
+from tfade.flows.image_coupling import CheckerboardCoupling
 from tfade.flows.linear import DiagonalScaling
 from tfade.flows.preprocessing import Flatten, Logit
 from tfade.flows.stack import Stack
@@ -192,6 +193,24 @@ def test_actnorm_begins_with_the_first_global_batch(replicas, eager):
         z = network.bijector().inverse((255 * unit + per_example_noise(tf.constant(unit))) / 256).numpy()
         np.testing.assert_allclose(z.mean(0), 0, atol=1e-3)
         np.testing.assert_allclose(z.std(0), 1, atol=3e-2)  # ActNorm's epsilon
+
+
+@pytest.mark.parametrize(
+    ("jit_compile", "convolutions", "devices", "compiled"),
+    [
+        ("auto", False, 1, True),
+        ("auto", True, 1, False),  # XLA's convolutions are slow on a CPU
+        ("auto", False, 2, False),  # XLA finds the variables of one replica on another's device
+        (False, False, 1, False),
+        (True, True, 1, True),
+    ],
+)
+def test_xla_compiles_what_gains_by_it(jit_compile, convolutions, devices, compiled):
+    with make_strategy("auto", devices).scope():
+        flow = CheckerboardCoupling if convolutions else COUPLING
+        model = FlowModel((16, 16, 1) if convolutions else (4,), flow)
+        model.compile(lambda name: keras.optimizers.SGD(0.1), Optimization(jit_compile=jit_compile))
+    assert model.jit_compile is compiled
 
 
 @pytest.mark.full("one of the couplings is trained in a graph, too")

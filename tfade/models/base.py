@@ -35,9 +35,11 @@ class GenerativeModel(Contract, TrainingStep, keras.Model):
     Attributes:
         externally_configured: objects that this run's configuration does not describe, such as a wrapped model; no
             binding need reach their classes.
+        gains_by_xla: whether XLA shortens the model's training step.
     """
 
     externally_configured: Sequence = ()
+    gains_by_xla = False
 
     def __init__(self, spec: Spec | Sequence[int]):
         super().__init__()
@@ -199,7 +201,7 @@ class GenerativeModel(Contract, TrainingStep, keras.Model):
                 term of a wrong shape, one variable in two players, or an attribute that would not be saved.
         """
         optimization = optimization or Optimization()
-        super().compile(optimizer=None, jit_compile=optimization.jit_compile)
+        super().compile(optimizer=None, jit_compile=optimization.compiles(self))
         self.seed, self.optimization = seed, optimization
         players = players_by_name(self)
         require_saved(self, players.values())

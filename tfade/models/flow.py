@@ -71,6 +71,11 @@ class FlowModel(LatentVariableModel):
     def likelihood(self):
         return likelihood_over(self.flow, self.networks["prior"])
 
+    @property
+    def gains_by_xla(self):
+        variables = [variable for network in self.networks.values() for variable in network.trainable_variables]
+        return all(len(variable.shape) < 4 for variable in variables)  # no convolution
+
     def players(self):
         return (Player("flow", self.flow, self.networks["prior"]),)
 

@@ -32,8 +32,9 @@ class Optimization:
         clip_norm: largest global norm of a player's gradient, summed over replicas. None: no clipping.
         average_decay: network → decay in (0, 1) of the exponential moving average of its weights, which then serves
             every question of the public contract.
-        jit_compile: compile the step with XLA (it pays on GPUs and for flows, not for convolutions on CPUs). Its random
-            numbers differ from those of the same seed without it.
+        jit_compile: compile the step with XLA, whose random numbers differ from those of the same seed without it.
+            "auto" does so in a run of one replica for what was measured to gain by it
+            (`GenerativeModel.gains_by_xla`; gin/RESULTS.md, "Benchmarks").
 
     Raises:
         UsageError: a value out of range.
@@ -44,7 +45,7 @@ class Optimization:
     fresh_noise: bool = True
     clip_norm: float | None = None
     average_decay: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    jit_compile: bool = False
+    jit_compile: bool | str = "auto"
 
     def __post_init__(self):
         if self.schedule is not None:
@@ -55,6 +56,14 @@ class Optimization:
             raise UsageError(
                 f"Optimization.average_decay={self.average_decay!r} is not a dictionary such as {{'generator': 0.999}}"
             )
-        for name in ("fresh_batches", "fresh_noise", "jit_compile"):
-            if not isinstance(getattr(self, name), bool):
-                raise UsageError(f"Optimization.{name}={getattr(self, name)!r} is neither True nor False")
+        for name, others in {"fresh_batches": (), "fresh_noise": (), "jit_compile": ("auto",)}.items():
+            value = getattr(self, name)
+            if not isinstance(value, bool) and value not in others:
+                choices = ", ".join(map(repr, (True, False, *others)))
+                raise UsageError(f"Optimization.{name}={value!r} is not one of {choices}")
+
+    def compiles(self, model) -> bool:
+        """Whether the step of a model is compiled with XLA."""
+        if self.jit_compile != "auto":
+            return self.jit_compile
+        return model.distribute_strategy.num_replicas_in_sync == 1 and model.gains_by_xla
